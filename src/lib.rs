@@ -1,0 +1,6 @@
+//! capigate: a gateway for Meta's Conversions API.
+
+pub mod pixel;
+pub mod secret;
+pub mod telemetry;
+pub mod time;

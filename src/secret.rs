@@ -1,0 +1,64 @@
+//! Secrets that do not print.
+
+use std::fmt;
+
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+
+/// A secret the gateway holds: an access token for Graph, or an app secret.
+///
+/// Its memory is wiped when dropped. `Debug` shows a fingerprint (the first 8 hex digits of its
+/// SHA-256); there is no `Display`, no `Serialize` and no `Deref`:
+///
+/// ```compile_fail
+/// let token = capigate::secret::Secret::new("s".to_owned());
+/// println!("{token}");
+/// ```
+/// ```compile_fail
+/// let token = capigate::secret::Secret::new("s".to_owned());
+/// serde_json::to_string(&token).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct Secret(SecretString);
+
+impl Secret {
+    /// Wraps a secret value.
+    pub fn new(value: String) -> Self {
+        Self(SecretString::from(value))
+    }
+
+    /// The first 8 hex digits of the SHA-256 of the value: enough to tell two tokens apart in a
+    /// log, not enough to get one back.
+    pub fn fingerprint(&self) -> String {
+        let mut print = hex::encode(Sha256::digest(self.expose().as_bytes()));
+        print.truncate(8);
+        print
+    }
+
+    /// The clear value. Only `graph` may call this, to put it into a request body or header, and
+    /// to make the proof.
+    pub(crate) fn expose(&self) -> &str {
+        #[expect(clippy::disallowed_methods, reason = "the one door out of the wrapper")]
+        self.0.expose_secret()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secret({})", self.fingerprint())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_a_fingerprint_only() {
+        let secret = Secret::new("token-canary-value".to_owned());
+        let shown = format!("{secret:?}");
+        assert!(!shown.contains("canary"));
+        assert_eq!(shown.len(), "Secret()".len() + 8);
+        assert_ne!(shown, format!("{:?}", Secret::new("other".to_owned())));
+    }
+}

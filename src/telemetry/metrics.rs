@@ -1,0 +1,313 @@
+//! Every metric of the program, with its meaning.
+//!
+//! The registry belongs to the [`Metrics`] value, never to the process, so that several gateways
+//! can run side by side in one test. Sizes are bytes, times are seconds. The books must balance
+//! at any quiet moment:
+//!
+//! `accepted + recovered = delivered + dead + in journal`
+//!
+//! where *recovered* is what the journal held when the process started.
+
+use prometheus::core::Collector;
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+/// All metrics of one gateway.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    registry: Registry,
+
+    /// Ingest connections open now.
+    pub connections: IntGauge,
+    /// Ingest requests answered, by the stable `code` of the answer (`ok` or that of the refusal).
+    pub requests: IntCounterVec,
+    /// Seconds from the request's head to its answer.
+    pub request_seconds: Histogram,
+    /// Bytes of request bodies held in memory now.
+    pub in_flight_bytes: IntGauge,
+    /// Requests turned away because a bound was reached, by `limit` (its config key).
+    pub refused: IntCounterVec,
+    /// Events made durable and answered with success, by `pixel`.
+    pub accepted: IntCounterVec,
+    /// Events refused at the door, by the stable `code` of the fault.
+    pub rejected: IntCounterVec,
+    /// Warnings given about accepted events, by `code`.
+    pub warnings: IntCounterVec,
+
+    /// Events Graph confirmed, by `pixel`.
+    pub delivered: IntCounterVec,
+    /// Events that became dead letters, by `pixel` and `reason`.
+    pub dead: IntCounterVec,
+    /// Batches sent, by `pixel` and `outcome` (`delivered`, `transient`, `throttled`, `held`).
+    pub batches: IntCounterVec,
+    /// Events in a batch.
+    pub batch_events: Histogram,
+    /// Seconds Graph took to answer, by `outcome`.
+    pub graph_seconds: HistogramVec,
+    /// Error answers of Graph, by `code` and `subcode` (`none` where it gave none).
+    pub graph_errors: IntCounterVec,
+    /// Events Graph left out of `events_received` in an answer of success, by `pixel`.
+    pub graph_short: IntCounterVec,
+    /// Seconds from receipt to Graph's confirmation.
+    pub delivery_seconds: Histogram,
+    /// Lanes by `state` (`open`, `backoff`, `probation`, `held`).
+    pub lanes: IntGaugeVec,
+
+    /// Events in the journal that have not met their end.
+    pub journal_records: IntGauge,
+    /// Payload bytes of those events.
+    pub journal_bytes: IntGauge,
+    /// Bytes of all journal files, spare segments included.
+    pub journal_disk_bytes: IntGauge,
+    /// Segment files that hold records.
+    pub journal_segments: IntGauge,
+    /// Events found in the journal at start.
+    pub journal_recovered: IntGauge,
+    /// Group commits made durable.
+    pub journal_commits: IntCounter,
+    /// Seconds a group commit took, write and sync.
+    pub journal_commit_seconds: Histogram,
+    /// Records moved to the head of the log so that their old segment could be recycled.
+    pub journal_evacuated: IntCounter,
+    /// Damaged places found in the journal's files.
+    pub journal_corrupt: IntCounter,
+    /// Leases dropped without being settled: a defect, 0 in a sound program.
+    pub journal_leases_dropped: IntCounter,
+    /// 1 after a failed write or sync: the journal takes nothing more until a restart.
+    pub journal_poisoned: IntGauge,
+}
+
+impl Metrics {
+    /// Makes and registers every metric.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let r = &registry;
+        let metrics = Self {
+            connections: gauge(r, "connections", "ingest connections open now")?,
+            requests: counters(
+                r,
+                "requests_total",
+                "ingest requests answered, by code of the answer",
+                &["code"],
+            )?,
+            request_seconds: histogram(
+                r,
+                "request_seconds",
+                "seconds from a request's head to its answer",
+                LATENCY,
+            )?,
+            in_flight_bytes: gauge(
+                r,
+                "in_flight_bytes",
+                "bytes of request bodies held in memory now",
+            )?,
+            refused: counters(
+                r,
+                "refused_total",
+                "requests turned away because a bound was reached, by limit",
+                &["limit"],
+            )?,
+            accepted: counters(
+                r,
+                "accepted_total",
+                "events made durable and answered with success",
+                &["pixel"],
+            )?,
+            rejected: counters(
+                r,
+                "rejected_total",
+                "events refused at the door, by code of the fault",
+                &["code"],
+            )?,
+            warnings: counters(
+                r,
+                "warnings_total",
+                "warnings given about accepted events",
+                &["code"],
+            )?,
+            delivered: counters(r, "delivered_total", "events Graph confirmed", &["pixel"])?,
+            dead: counters(
+                r,
+                "dead_total",
+                "events that became dead letters",
+                &["pixel", "reason"],
+            )?,
+            batches: counters(
+                r,
+                "batches_total",
+                "batches sent, by outcome",
+                &["pixel", "outcome"],
+            )?,
+            batch_events: histogram(r, "batch_events", "events in a batch", BATCH)?,
+            graph_seconds: histograms(
+                r,
+                "graph_seconds",
+                "seconds Graph took to answer",
+                &["outcome"],
+            )?,
+            graph_errors: counters(
+                r,
+                "graph_errors_total",
+                "error answers of Graph",
+                &["code", "subcode"],
+            )?,
+            graph_short: counters(
+                r,
+                "graph_short_total",
+                "events missing from events_received in an answer of success",
+                &["pixel"],
+            )?,
+            delivery_seconds: histogram(
+                r,
+                "delivery_seconds",
+                "seconds from receipt to Graph's confirmation",
+                AGE,
+            )?,
+            lanes: {
+                let vec = IntGaugeVec::new(opts("lanes", "lanes by state"), &["state"])?;
+                keep(r, vec)?
+            },
+            journal_records: gauge(
+                r,
+                "journal_records",
+                "events in the journal that have not met their end",
+            )?,
+            journal_bytes: gauge(
+                r,
+                "journal_bytes",
+                "payload bytes of the events in the journal",
+            )?,
+            journal_disk_bytes: gauge(
+                r,
+                "journal_disk_bytes",
+                "bytes of all journal files, spare segments included",
+            )?,
+            journal_segments: gauge(r, "journal_segments", "segment files that hold records")?,
+            journal_recovered: gauge(
+                r,
+                "journal_recovered",
+                "events found in the journal at start",
+            )?,
+            journal_commits: counter(r, "journal_commits_total", "group commits made durable")?,
+            journal_commit_seconds: histogram(
+                r,
+                "journal_commit_seconds",
+                "seconds a group commit took, write and sync",
+                LATENCY,
+            )?,
+            journal_evacuated: counter(
+                r,
+                "journal_evacuated_total",
+                "records moved to the head of the log",
+            )?,
+            journal_corrupt: counter(
+                r,
+                "journal_corrupt_total",
+                "damaged places found in the journal's files",
+            )?,
+            journal_leases_dropped: counter(
+                r,
+                "journal_leases_dropped_total",
+                "leases dropped without being settled; a defect",
+            )?,
+            journal_poisoned: gauge(r, "journal_poisoned", "1 after a failed write or sync")?,
+            registry,
+        };
+        #[cfg(target_os = "linux")]
+        metrics.registry.register(Box::new(
+            prometheus::process_collector::ProcessCollector::for_self(),
+        ))?;
+        Ok(metrics)
+    }
+
+    /// The page of `/metrics` in Prometheus' text format.
+    pub fn page(&self) -> Result<String, prometheus::Error> {
+        let mut page = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut page)?;
+        String::from_utf8(page)
+            .map_err(|_| prometheus::Error::Msg("a label is not UTF-8".to_owned()))
+    }
+}
+
+const LATENCY: &[f64] = &[
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+const AGE: &[f64] = &[
+    0.1, 0.5, 1.0, 5.0, 30.0, 60.0, 600.0, 3600.0, 7200.0, 86_400.0, 604_800.0,
+];
+const BATCH: &[f64] = &[
+    1.0, 2.0, 5.0, 10.0, 50.0, 100.0, 250.0, 500.0, 750.0, 1000.0,
+];
+
+fn opts(name: &str, help: &str) -> Opts {
+    Opts::new(name, help).namespace("capigate")
+}
+
+fn keep<C: Collector + Clone + 'static>(
+    registry: &Registry,
+    metric: C,
+) -> Result<C, prometheus::Error> {
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+fn counter(registry: &Registry, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+    keep(registry, IntCounter::with_opts(opts(name, help))?)
+}
+
+fn counters(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> Result<IntCounterVec, prometheus::Error> {
+    keep(registry, IntCounterVec::new(opts(name, help), labels)?)
+}
+
+fn gauge(registry: &Registry, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+    keep(registry, IntGauge::with_opts(opts(name, help))?)
+}
+
+fn histogram(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    buckets: &[f64],
+) -> Result<Histogram, prometheus::Error> {
+    let opts = HistogramOpts::from(opts(name, help)).buckets(buckets.to_vec());
+    keep(registry, Histogram::with_opts(opts)?)
+}
+
+fn histograms(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> Result<HistogramVec, prometheus::Error> {
+    let opts = HistogramOpts::from(opts(name, help)).buckets(LATENCY.to_vec());
+    keep(registry, HistogramVec::new(opts, labels)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_gateways_count_apart() {
+        let (one, two) = (Metrics::new().unwrap(), Metrics::new().unwrap());
+        one.accepted.with_label_values(&["1"]).inc_by(3);
+        two.accepted.with_label_values(&["1"]).inc();
+        assert!(
+            one.page()
+                .unwrap()
+                .contains("capigate_accepted_total{pixel=\"1\"} 3")
+        );
+        assert!(
+            two.page()
+                .unwrap()
+                .contains("capigate_accepted_total{pixel=\"1\"} 1")
+        );
+    }
+}
