@@ -1,7 +1,9 @@
 //! capigate: a gateway for Meta's Conversions API.
 
 pub mod event;
+pub mod graph;
 pub mod pixel;
 pub mod secret;
 pub mod telemetry;
 pub mod time;
+pub mod tokens;
