@@ -10,7 +10,7 @@ use std::ops::RangeInclusive;
 pub struct Fault {
     /// Path of the key, such as `lanes.linger`; empty when it is about a whole file.
     pub key: String,
-    /// File and line, or environment variable; empty when the value is the default.
+    /// File and line, environment variable, or `default`; empty where it is none of these.
     pub origin: String,
     /// The refused value, where it may be shown.
     pub got: Option<String>,
@@ -87,7 +87,7 @@ pub(super) fn within(faults: &mut Vec<Fault>, key: &str, value: u32, range: Rang
 }
 
 /// Notes a fault when `value` is under `least`.
-pub(super) fn at_least<T: PartialOrd + fmt::Display>(
+pub(super) fn at_least<T: Copy + PartialOrd + fmt::Display>(
     faults: &mut Vec<Fault>,
     key: &str,
     value: T,
