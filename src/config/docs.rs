@@ -219,6 +219,10 @@ fn key(field: &'static str, mut doc: Vec<&'static str>) -> Option<Key> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::graph::{BaseUrlError, GraphVersionError};
+    use crate::config::sources::CountryError;
+    use crate::config::telemetry::LogLevelError;
+    use crate::config::units::UnitError;
 
     #[test]
     fn every_key_is_described_and_every_description_has_its_key() {
@@ -254,6 +258,14 @@ mod tests {
                 );
             }
         }
+        let says = |kind: &str| WANTED.iter().find(|(known, ..)| *known == kind).unwrap().1;
+        assert_eq!(says("Bytes"), UnitError::Bytes.to_string());
+        assert_eq!(says("Span"), UnitError::Span.to_string());
+        assert_eq!(says("Rate"), UnitError::Rate.to_string());
+        assert_eq!(says("BaseUrl"), BaseUrlError.to_string());
+        assert_eq!(says("GraphVersion"), GraphVersionError.to_string());
+        assert_eq!(says("LogLevel"), LogLevelError.to_string());
+        assert_eq!(says("Country"), CountryError.to_string());
         assert_eq!(defaults.len(), TOPICS.len());
         assert!(defaults.keys().all(|name| topic(name).is_some()));
     }

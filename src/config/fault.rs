@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
-/// One thing that is wrong: which key, where it was set, what was expected.
+/// One thing that is wrong: which key, where it was set, what was expected. Prints as one line.
 ///
 /// It carries the refused value only where that cannot be a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,17 +57,17 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut line = String::new();
         if !self.origin.is_empty() {
-            write!(f, "{}: ", self.origin)?;
+            line = format!("{}: ", self.origin);
         }
         if !self.key.is_empty() {
-            write!(f, "{}", self.key)?;
-            if let Some(got) = &self.got {
-                write!(f, " = {got}")?;
-            }
-            f.write_str(": ")?;
+            let got = self.got.as_ref().map(|got| format!(" = {got}"));
+            line = format!("{line}{}{}: ", self.key, got.unwrap_or_default());
         }
-        f.write_str(&self.expected)
+        line.push_str(&self.expected);
+        // a key or value may hold a line break
+        f.write_str(&line.replace(char::is_control, " "))
     }
 }
 

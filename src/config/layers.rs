@@ -8,6 +8,7 @@ use config::{ConfigError, Source, Value, ValueKind};
 use toml::de::{DeTable, DeValue};
 
 use super::Fault;
+use super::docs::TOPICS;
 
 /// What the names of environment variables begin with; two underscores part the keys.
 pub(super) const PREFIX: &str = "CAPIGATE__";
@@ -39,22 +40,64 @@ pub(super) fn merge(
     env: impl Iterator<Item = (String, String)>,
     faults: &mut Vec<Fault>,
 ) -> Tree {
-    let mut builder = config::Config::builder();
+    let mut merged = Tree::new();
     for path in files {
-        builder = builder.add_source(Layer(read(path, faults)));
+        merged = layer(merged, read(path, faults));
     }
     let mut variables: Vec<_> = env.filter(|(name, _)| name.starts_with(PREFIX)).collect();
     // a variable for a whole section comes before one for a key of it
     variables.sort_by_key(|(name, _)| (name.matches("__").count(), name.clone()));
+    let mut from_env = Tree::new();
     for (name, text) in variables {
-        builder = builder.add_source(Layer(variable(&name, &text)));
+        from_env = over(from_env, variable(&name, &text));
     }
-    let merged = builder.build().map(|built| built.cache.kind);
-    if let Ok(ValueKind::Table(mut top)) = merged
-        && let Some(Value {
-            kind: ValueKind::Table(tree),
-            ..
-        }) = top.remove(ROOT)
+    layer(merged, from_env)
+}
+
+/// One layer over those below. A key is replaced as a whole even where its value is a table: a
+/// token that is in a variable here is not also in the file it was in below.
+fn layer(mut below: Tree, above: Tree) -> Tree {
+    for topic in TOPICS.iter() {
+        if let Some((below, above)) = both(&mut below, &above, topic.name) {
+            forget(below, above, topic.entry.is_some());
+        }
+    }
+    over(below, above)
+}
+
+fn forget(below: &mut Tree, above: &Tree, has_entries: bool) {
+    if !has_entries {
+        below.retain(|key, _| !above.contains_key(key));
+        return;
+    }
+    for entry in above.keys() {
+        if let Some((below, above)) = both(below, above, entry) {
+            forget(below, above, false);
+        }
+    }
+}
+
+fn both<'b, 'a>(
+    below: &'b mut Tree,
+    above: &'a Tree,
+    key: &str,
+) -> Option<(&'b mut Tree, &'a Tree)> {
+    match (&mut below.get_mut(key)?.kind, &above.get(key)?.kind) {
+        (ValueKind::Table(below), ValueKind::Table(above)) => Some((below, above)),
+        _ => None,
+    }
+}
+
+/// Two trees merged leaf by leaf; what is above wins.
+fn over(below: Tree, above: Tree) -> Tree {
+    let built = config::Config::builder()
+        .add_source(Layer(below))
+        .add_source(Layer(above))
+        .build();
+    if let Ok(built) = built
+        && let ValueKind::Table(mut top) = built.cache.kind
+        && let Some(root) = top.remove(ROOT)
+        && let ValueKind::Table(tree) = root.kind
     {
         return tree;
     }

@@ -12,7 +12,7 @@ const HEAD: &str = "\
 #
 # This file is the output of `capigate config reference`; loading it changes nothing. Settings come
 # from the defaults, then from the files given with --config in their order, then from the
-# environment; later ones win, key by key, and a list is replaced as a whole.
+# environment; later ones win, key by key. A list or a { table } is replaced as a whole.
 #
 # In the environment, CAPIGATE__LANES__LINGER=1s sets linger of [lanes]. A list or a table is
 # written as here: CAPIGATE__SOURCES__SHOP__PIXELS='[\"1234567890123456\"]'.

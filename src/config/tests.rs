@@ -75,6 +75,38 @@ fn later_layers_win_key_by_key() {
 }
 
 #[test]
+fn a_table_that_is_one_value_is_replaced_as_a_whole() {
+    let config = load(
+        &[
+            "[pixels.1]\ntoken = { file = \"/t\" }\napp_secret = { file = \"/a\" }\n",
+            "[pixels.1]\napp_secret = { env = \"A\" }\n",
+        ],
+        &[
+            ("CAPIGATE__PIXELS__1__TOKEN__ENV", "T"),
+            ("CAPIGATE__LISTEN__TLS__CERT", "/c"),
+            ("CAPIGATE__LISTEN__TLS__KEY", "/k"),
+        ],
+    )
+    .unwrap();
+    let pixel = &config.pixels[&"1".parse().unwrap()];
+    assert_eq!(pixel.token, SecretRef::Env("T".to_owned()));
+    assert_eq!(pixel.app_secret, Some(SecretRef::Env("A".to_owned())));
+    assert!(config.listen.tls.is_some());
+}
+
+#[test]
+fn a_fault_is_one_line() {
+    for text in [
+        "\"a\\nb\" = 1",
+        "[lanes]\nlinger = \"1\\n2\"",
+        "[pixels.\"1\\n2\"]",
+        "[lanes]\n\"x\\r\\ny\" = \"\"\"a\nb\"\"\"",
+    ] {
+        fault(text);
+    }
+}
+
+#[test]
 fn the_environment_can_set_every_type() {
     let config = load(
         &[],
@@ -592,6 +624,8 @@ proptest! {
     fn no_file_or_variable_panics(text in "[\\[\\]{}=\".a-c\n #0-9_]{0,80}", name in "[A-Z_\\[\\]0-9]{0,20}", value in "\\PC{0,20}") {
         let text = format!("[lanes]\nlinger = {text}");
         let name = format!("CAPIGATE__{name}");
-        let _ = load(&[&text], &[(&name, &value)]);
+        if let Err(errors) = load(&[&text], &[(&name, &value)]) {
+            prop_assert_eq!(errors.to_string().lines().count(), errors.faults.len());
+        }
     }
 }
