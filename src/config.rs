@@ -7,13 +7,18 @@
 //! variable it came from, and what was expected. It refuses unknown keys. It holds no secret: only
 //! where to find them, so that a configuration may be printed, logged and committed.
 
+mod check;
+mod docs;
 mod fault;
 pub mod graph;
 mod ingest;
 mod journal;
 mod lanes;
+mod layers;
+mod leaf;
 mod listen;
 mod pixels;
+mod reference;
 mod secrets;
 mod shutdown;
 pub mod sources;
@@ -21,9 +26,11 @@ pub mod telemetry;
 pub mod units;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use check::{Loaded, Origins};
 pub use fault::{ConfigErrors, Fault};
 pub use graph::Graph;
 pub use ingest::Ingest;
@@ -31,6 +38,7 @@ pub use journal::Journal;
 pub use lanes::Lanes;
 pub use listen::{Listen, Tls};
 pub use pixels::Pixel;
+pub use reference::{print, reference};
 pub use secrets::{KeyRef, PixelSecrets, SecretRef, SecretRefError, Secrets};
 pub use shutdown::Shutdown;
 pub use sources::Source;
@@ -64,6 +72,30 @@ pub struct Config {
 }
 
 impl Config {
+    /// Reads the files in the order given, then the environment, over the defaults.
+    ///
+    /// A variable `CAPIGATE__SECTION__KEY` sets `section.key`; its text is read as a text, a
+    /// number or a truth value, as the key wants it. A text that begins with `[` or `{` is a TOML
+    /// list or table, such as `CAPIGATE__SOURCES__SHOP__PIXELS=["1234567890123456"]`.
+    pub fn load(
+        files: &[PathBuf],
+        env: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigErrors> {
+        Self::load_with_origins(files, env).map(|loaded| loaded.config)
+    }
+
+    /// As [`Config::load`], and also says where each value was set.
+    pub fn load_with_origins(
+        files: &[PathBuf],
+        env: impl Iterator<Item = (String, String)>,
+    ) -> Result<Loaded, ConfigErrors> {
+        let mut faults = Vec::new();
+        let tree = layers::merge(files, env, &mut faults);
+        let (loaded, faults) = check::check(&tree, faults);
+        ConfigErrors::check(faults)?;
+        Ok(loaded)
+    }
+
     /// What the operator should know at the time `now` about settings that are allowed.
     pub fn warnings(&self, now: UnixMs) -> Vec<String> {
         self.graph.warnings(now)
@@ -117,3 +149,6 @@ impl Config {
         faults
     }
 }
+
+#[cfg(test)]
+mod tests;

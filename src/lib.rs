@@ -1,5 +1,6 @@
 //! capigate: a gateway for Meta's Conversions API.
 
+pub mod cli;
 pub mod config;
 pub mod event;
 pub mod graph;

@@ -3,14 +3,14 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
-/// One thing that is wrong: which key, where it was set, what was expected.
+/// One thing that is wrong: which key, where it was set, what was expected. Prints as one line.
 ///
 /// It carries the refused value only where that cannot be a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// Path of the key, such as `lanes.linger`; empty when it is about a whole file.
     pub key: String,
-    /// File and line, or environment variable; empty when the value is the default.
+    /// File and line, environment variable, or `default`; empty where it is none of these.
     pub origin: String,
     /// The refused value, where it may be shown.
     pub got: Option<String>,
@@ -57,17 +57,17 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut line = String::new();
         if !self.origin.is_empty() {
-            write!(f, "{}: ", self.origin)?;
+            line = format!("{}: ", self.origin);
         }
         if !self.key.is_empty() {
-            write!(f, "{}", self.key)?;
-            if let Some(got) = &self.got {
-                write!(f, " = {got}")?;
-            }
-            f.write_str(": ")?;
+            let got = self.got.as_ref().map(|got| format!(" = {got}"));
+            line = format!("{line}{}{}: ", self.key, got.unwrap_or_default());
         }
-        f.write_str(&self.expected)
+        line.push_str(&self.expected);
+        // a key or value may hold a line break
+        f.write_str(&line.replace(char::is_control, " "))
     }
 }
 
@@ -87,7 +87,7 @@ pub(super) fn within(faults: &mut Vec<Fault>, key: &str, value: u32, range: Rang
 }
 
 /// Notes a fault when `value` is under `least`.
-pub(super) fn at_least<T: PartialOrd + fmt::Display>(
+pub(super) fn at_least<T: Copy + PartialOrd + fmt::Display>(
     faults: &mut Vec<Fault>,
     key: &str,
     value: T,

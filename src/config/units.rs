@@ -190,7 +190,7 @@ fn scaled(text: &str, units: &[(&str, u64)], max: u64) -> Option<u64> {
 /// The largest unit that leaves a whole number.
 fn print(f: &mut fmt::Formatter<'_>, value: u64, units: &[(&str, u64)], zero: &str) -> fmt::Result {
     for (name, factor) in units {
-        if value != 0 && value % factor == 0 {
+        if value != 0 && value.is_multiple_of(*factor) {
             return write!(f, "{}{name}", value / factor);
         }
     }
@@ -391,7 +391,7 @@ mod tests {
     fn rates() {
         let rate: Rate = "600/m".parse().unwrap();
         assert_eq!(rate.count().get(), 600);
-        assert_eq!(rate.period(), Duration::from_secs(60));
+        assert_eq!(rate.period(), Duration::from_mins(1));
         assert_eq!(rate.interval(), Duration::from_millis(100));
         assert_eq!(rate.each_second().get(), 10);
         assert_eq!("1/h".parse::<Rate>().unwrap().each_second().get(), 1);
