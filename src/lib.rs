@@ -2,6 +2,7 @@
 
 pub mod event;
 pub mod pixel;
+pub mod sandbox;
 pub mod secret;
 pub mod telemetry;
 pub mod time;
