@@ -5,6 +5,7 @@ pub mod config;
 pub mod event;
 pub mod graph;
 pub mod pixel;
+pub mod sandbox;
 pub mod secret;
 pub mod telemetry;
 pub mod time;
