@@ -48,7 +48,10 @@ pub(super) async fn post(
     let (head, body) = request.into_parts();
     let body = match read_body(body).await {
         Ok(body) => body,
-        Err(refusal) => return Reply::Answer(refuse(core, refusal)),
+        Err(refusal) => {
+            let exchange = Exchange::new(core, &head, b"", pixel, version);
+            return exchange.refused(GraphError::of(refusal, None), &Headers::new());
+        }
     };
     let exchange = Exchange::new(core, &head, &body, pixel, version);
     drop(body);

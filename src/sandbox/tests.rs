@@ -1,5 +1,6 @@
 //! The sandbox over the wire, as a sender and as the one who writes its script.
 
+mod any_event;
 mod control;
 mod faults;
 mod requests;

@@ -232,6 +232,10 @@ async fn hostile_bodies_are_refused_and_the_next_request_works() {
     if let Ok(response) = request.send().await {
         assert_eq!(response.status(), 413);
     }
+    let Outcome::Refused { status, reason, .. } = rig.last().outcome else {
+        panic!("it was refused");
+    };
+    assert_eq!((status, reason), (413, "body_too_large"));
     assert_eq!(received(rig.post(&ids(&["a"])).await).await, Some(1));
 }
 
