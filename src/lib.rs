@@ -3,7 +3,9 @@
 pub mod cli;
 pub mod config;
 pub mod event;
+mod failpoint;
 pub mod graph;
+pub mod journal;
 pub mod pixel;
 pub mod sandbox;
 pub mod secret;

@@ -1,0 +1,1 @@
+//! `capigate journal`: what is in the journal's files.

@@ -1,0 +1,115 @@
+//! An encoded event and what is needed to send it.
+//!
+//! There is no field here that a token or a raw personal value would fit in.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::EncodedEvent;
+use crate::pixel::PixelId;
+use crate::time::UnixMs;
+
+/// The members of a request, beside its events, that Graph is to receive again.
+///
+/// Events with different options never share a batch, so they are part of the lane's key.
+/// A record stores them as their JSON object; the empty options take no bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RequestOptions {
+    /// Shows the events under this code in the test tool instead of counting them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_event_code: Option<String>,
+    /// The partner platform that sends for the advertiser.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partner_agent: Option<String>,
+    /// The name of an upload of offline events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upload_tag: Option<String>,
+    /// The id of an upload of offline events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upload_id: Option<String>,
+    /// Where an upload of offline events comes from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upload_source: Option<String>,
+    /// The scope in which the caller's own ids are unique.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace_id: Option<String>,
+}
+
+impl RequestOptions {
+    /// Whether no option is set.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The bytes a record keeps.
+    pub(crate) fn to_stored(&self) -> Vec<u8> {
+        if self.is_empty() {
+            return Vec::new();
+        }
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// From the bytes a record keeps.
+    pub(crate) fn from_stored(bytes: &[u8]) -> Option<Self> {
+        if bytes.is_empty() {
+            return Some(Self::default());
+        }
+        serde_json::from_slice(bytes).ok()
+    }
+}
+
+/// What events must share to travel in one batch: the pixel and the request's options.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LaneKey {
+    /// The pixel.
+    pub pixel: PixelId,
+    /// The options of the request.
+    pub options: Arc<RequestOptions>,
+}
+
+impl LaneKey {
+    /// The lane of `pixel` for requests without options.
+    pub fn plain(pixel: PixelId) -> Self {
+        Self {
+            pixel,
+            options: Arc::default(),
+        }
+    }
+}
+
+/// One event on its way into the journal.
+#[derive(Clone, Debug)]
+pub struct Envelope {
+    /// Where it belongs.
+    pub lane: LaneKey,
+    /// The hashed event as JSON.
+    pub event: EncodedEvent,
+    /// When the gateway received it.
+    pub received_at: UnixMs,
+    /// From when on Meta would refuse it for its age.
+    pub expires_at: UnixMs,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_take_no_bytes_when_empty_and_come_back_when_not() {
+        assert!(RequestOptions::default().to_stored().is_empty());
+        let some = RequestOptions {
+            test_event_code: Some("TEST1".to_owned()),
+            upload_tag: Some("store".to_owned()),
+            ..RequestOptions::default()
+        };
+        let stored = some.to_stored();
+        assert_eq!(
+            stored,
+            br#"{"test_event_code":"TEST1","upload_tag":"store"}"#
+        );
+        assert_eq!(RequestOptions::from_stored(&stored), Some(some));
+        assert_eq!(RequestOptions::from_stored(b"{"), None);
+    }
+}

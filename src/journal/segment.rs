@@ -1,0 +1,290 @@
+//! The embedded log: segments on disk, an index in memory, one thread that writes.
+//!
+//! The parts: [`frame`] is the bytes, [`file`] the names, [`disk`] the calls; [`writer`] makes
+//! commits durable; [`keeper`] does what may wait (the settle log, recycling, evacuation), with
+//! [`spares`]; [`index`] knows where everything is; [`recover`] rebuilds it from the files.
+//!
+//! `Writer` and `Keeper` are plain structs driven by calls, so that a test can run them in any
+//! order on a disk that lies; the threads are thin shells around them.
+
+pub mod disk;
+pub(crate) mod file;
+pub(crate) mod frame;
+pub(crate) mod index;
+pub(crate) mod inspect;
+pub(crate) mod keeper;
+#[cfg(test)]
+mod lying;
+#[cfg(test)]
+mod model;
+pub(crate) mod queue;
+pub(crate) mod read;
+pub(crate) mod recover;
+pub(crate) mod scan;
+pub(crate) mod settled;
+#[cfg(test)]
+pub(crate) mod sim;
+pub(crate) mod spares;
+pub(crate) mod writer;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{oneshot, watch};
+
+use self::disk::{DirLock, Disk};
+use self::index::Index;
+use self::spares::Spares;
+use self::writer::Item;
+use super::{AppendError, Health, Limit, Settings};
+use crate::telemetry::metrics::Metrics;
+use crate::time::Clock;
+
+/// What the appends, the lanes, the writer and the keeper share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) settings: Settings,
+    pub(crate) clock: Clock,
+    pub(crate) metrics: Metrics,
+    pub(crate) index: Mutex<Index>,
+    pub(crate) spares: Spares,
+    door: Mutex<Door>,
+    /// Something came through the door, or it was closed.
+    arrived: Condvar,
+    chores: Mutex<Chores>,
+    /// The keeper has something to do.
+    called: Condvar,
+    pub(crate) health: watch::Sender<Health>,
+    /// Counts the times a first lane woke.
+    pub(crate) changed: watch::Sender<u64>,
+    /// True once all is written and the lock released.
+    pub(crate) closed: watch::Sender<bool>,
+    pub(crate) lock: Mutex<Option<DirLock>>,
+}
+
+/// Where appends wait for the writer.
+#[derive(Debug, Default)]
+struct Door {
+    jobs: VecDeque<Job>,
+    /// Record bytes that wait for a commit, or are in one.
+    pending: u64,
+    full: Option<Limit>,
+    shut: Option<AppendError>,
+}
+
+/// What the keeper was called for.
+#[derive(Debug, Default)]
+struct Chores {
+    kicked: bool,
+    stop: bool,
+}
+
+/// One call of append.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) items: Vec<Item>,
+    /// What it counts against `max_pending`.
+    pub(crate) bytes: u64,
+    pub(crate) reply: oneshot::Sender<Result<(), AppendError>>,
+}
+
+/// Why the keeper woke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Call {
+    /// Time has passed, or somebody asked.
+    Tidy,
+    /// The journal closes.
+    Stop,
+}
+
+/// Locks; a thread that panicked while it held the lock changes nothing for the others.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    pub(crate) fn new(
+        settings: Settings,
+        disk: Arc<dyn Disk>,
+        clock: Clock,
+        metrics: Metrics,
+        lock: DirLock,
+    ) -> Self {
+        Self {
+            disk,
+            settings,
+            clock,
+            metrics,
+            index: Mutex::default(),
+            spares: Spares::default(),
+            door: Mutex::default(),
+            arrived: Condvar::new(),
+            chores: Mutex::default(),
+            called: Condvar::new(),
+            health: watch::Sender::new(Health::Ok),
+            changed: watch::Sender::new(0),
+            closed: watch::Sender::new(false),
+            lock: Mutex::new(Some(lock)),
+        }
+    }
+
+    /// Puts an append in line for the writer, unless a limit is reached.
+    pub(crate) fn enqueue(&self, job: Job) -> Result<(), (Job, AppendError)> {
+        let door = locked(&self.door);
+        let refusal = if let Some(shut) = door.shut {
+            Some(shut)
+        } else if let Some(limit) = door.full {
+            Some(AppendError::Full(limit))
+        } else if door.pending + job.bytes > self.settings.max_pending {
+            Some(AppendError::Full(Limit::MaxPending))
+        } else {
+            None
+        };
+        if let Some(error) = refusal {
+            return Err((job, error));
+        }
+        self.line_up(door, job);
+        Ok(())
+    }
+
+    /// Puts copies in line: they pass when the journal is full, for they make it less so.
+    pub(crate) fn enqueue_copies(&self, job: Job) -> Result<(), AppendError> {
+        let door = locked(&self.door);
+        match door.shut {
+            Some(error) => Err(error),
+            None => {
+                self.line_up(door, job);
+                Ok(())
+            }
+        }
+    }
+
+    fn line_up(&self, mut door: MutexGuard<'_, Door>, job: Job) {
+        door.pending += job.bytes;
+        door.jobs.push_back(job);
+        let first = door.jobs.len() == 1;
+        drop(door);
+        if first {
+            self.arrived.notify_one();
+        }
+    }
+
+    /// Waits for appends and takes all that are there; false when the door is shut and all is out.
+    pub(crate) fn next_jobs(&self, jobs: &mut VecDeque<Job>) -> bool {
+        let mut door = locked(&self.door);
+        while door.jobs.is_empty() {
+            if door.shut.is_some() {
+                return false;
+            }
+            door = self
+                .arrived
+                .wait(door)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        std::mem::swap(&mut door.jobs, jobs);
+        true
+    }
+
+    /// An append has been answered: its bytes no longer wait.
+    pub(crate) fn release_pending(&self, bytes: u64) {
+        let mut door = locked(&self.door);
+        door.pending = door.pending.saturating_sub(bytes);
+    }
+
+    /// No append is taken from now on; those in line still are.
+    pub(crate) fn shut(&self) {
+        let mut door = locked(&self.door);
+        door.shut.get_or_insert(AppendError::Stopping);
+        drop(door);
+        self.arrived.notify_all();
+    }
+
+    /// A write or sync has failed: what the disk holds is unknown until the next start.
+    pub(crate) fn poison(&self, what: &'static str, error: &std::io::Error) {
+        let mut door = locked(&self.door);
+        door.shut = Some(AppendError::Poisoned);
+        let jobs = std::mem::take(&mut door.jobs);
+        door.pending = 0;
+        drop(door);
+        self.arrived.notify_all();
+        self.metrics.journal_poisoned.set(1);
+        tracing::error!(error = %error, step = what, "the journal takes nothing more until a restart");
+        self.health.send_replace(Health::Poisoned);
+        for job in jobs {
+            let _caller_gone = job.reply.send(Err(AppendError::Poisoned));
+        }
+    }
+
+    /// Whether a write or sync has failed.
+    pub(crate) fn is_poisoned(&self) -> bool {
+        locked(&self.door).shut == Some(AppendError::Poisoned)
+    }
+
+    /// The limit that keeps appends out now.
+    pub(crate) fn full(&self) -> Option<Limit> {
+        locked(&self.door).full
+    }
+
+    /// Lets appends in, or keeps them out because of `limit`.
+    pub(crate) fn set_full(&self, limit: Option<Limit>) {
+        let mut door = locked(&self.door);
+        let before = std::mem::replace(&mut door.full, limit);
+        drop(door);
+        if before == limit {
+            return;
+        }
+        match limit {
+            Some(limit) => tracing::error!(limit = limit.name(), "the journal is full"),
+            None => tracing::warn!("the journal has room again"),
+        }
+        self.health.send_if_modified(|health| {
+            if *health == Health::Poisoned {
+                return false;
+            }
+            *health = limit.map_or(Health::Ok, Health::Full);
+            true
+        });
+    }
+
+    /// Calls the keeper.
+    pub(crate) fn kick(&self) {
+        locked(&self.chores).kicked = true;
+        self.called.notify_one();
+    }
+
+    /// Tells the keeper that there will be nothing more.
+    pub(crate) fn stop_keeper(&self) {
+        locked(&self.chores).stop = true;
+        self.called.notify_one();
+    }
+
+    /// Waits until the keeper is called or `patience` has passed (for ever if there is none).
+    pub(crate) fn next_call(&self, patience: Option<std::time::Duration>) -> Call {
+        let mut chores = locked(&self.chores);
+        while !chores.kicked && !chores.stop {
+            let Some(patience) = patience else {
+                chores = self
+                    .called
+                    .wait(chores)
+                    .unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let (guard, timed_out) = self
+                .called
+                .wait_timeout(chores, patience)
+                .unwrap_or_else(PoisonError::into_inner);
+            chores = guard;
+            if timed_out.timed_out() {
+                break;
+            }
+        }
+        chores.kicked = false;
+        if chores.stop { Call::Stop } else { Call::Tidy }
+    }
+
+    /// Tells the lanes' keeper that `woken` has something to say.
+    pub(crate) fn ring(&self) {
+        self.changed.send_modify(|n| *n += 1);
+    }
+}

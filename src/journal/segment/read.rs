@@ -1,0 +1,133 @@
+//! Reads leased records back from their segments.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::file::SegmentFile;
+use super::frame::{RECORD_BYTES, Record};
+use super::index::Taken;
+use super::{Shared, locked};
+use crate::event::EncodedEvent;
+use crate::journal::LeaseLimits;
+use crate::journal::envelope::LaneKey;
+use crate::journal::lease::Lease;
+use crate::time::UnixMs;
+
+/// Neighbours this close are read in one call.
+const GAP: u64 = 4096;
+/// Bytes read in one call.
+const READ_TARGET: u64 = 256 << 10;
+
+/// A record as it was read.
+struct Content {
+    payload: Bytes,
+    ordinal: u32,
+    received_at: UnixMs,
+    expires_at: UnixMs,
+}
+
+impl Shared {
+    /// Hands out records of a lane, oldest first.
+    pub(crate) fn lease(self: &Arc<Self>, key: &LaneKey, limits: LeaseLimits) -> Vec<Lease> {
+        let mut index = locked(&self.index);
+        let Some(lane) = index.find_lane(key) else {
+            return Vec::new();
+        };
+        let (taken, files) = index.take(lane, limits);
+        drop(index);
+        let mut leases = Vec::with_capacity(taken.len());
+        let mut buf = Vec::new();
+        let mut rest = taken.as_slice();
+        while let Some(first) = rest.first() {
+            let (run, others) = rest.split_at(run_len(rest));
+            rest = others;
+            let Some(file) = files.get(&first.place.slot) else {
+                self.lose(lane, run);
+                continue;
+            };
+            let start = u64::from(first.place.offset);
+            let end = run.last().map_or(start, end_of);
+            buf.resize((end - start) as usize, 0);
+            let read = file.file.read_at(&mut buf, start);
+            let bytes = buf.get(..read.unwrap_or(0)).unwrap_or_default();
+            for one in run {
+                let at = (u64::from(one.place.offset) - start) as usize;
+                match decode(bytes.get(at..).unwrap_or_default(), one, file) {
+                    Some(content) => leases.push(Lease::new(
+                        self.clone(),
+                        lane,
+                        one.origin,
+                        content.ordinal,
+                        EncodedEvent::from_record(content.payload),
+                        content.received_at,
+                        content.expires_at,
+                    )),
+                    None => self.lose(lane, std::slice::from_ref(one)),
+                }
+            }
+        }
+        leases
+    }
+
+    /// Records that cannot be read stay on disk, to be looked at, and out of the lane.
+    fn lose(&self, lane: u32, records: &[Taken]) {
+        for one in records {
+            let payload = locked(&self.index).lose(lane, one.origin);
+            self.metrics.journal_corrupt.inc();
+            self.metrics.journal_records.dec();
+            self.metrics.journal_bytes.sub(payload as i64);
+            tracing::error!(
+                record.seq = one.origin,
+                record.offset = one.place.offset,
+                "a journal record cannot be read; it is left where it is"
+            );
+        }
+    }
+}
+
+fn end_of(one: &Taken) -> u64 {
+    u64::from(one.place.offset) + u64::from(one.place.len)
+}
+
+/// How many of `taken` lie close enough to be read at once.
+fn run_len(taken: &[Taken]) -> usize {
+    let Some(first) = taken.first() else { return 0 };
+    let start = u64::from(first.place.offset);
+    let joins = taken.windows(2).take_while(|pair| match pair {
+        [a, b] => {
+            let from = u64::from(b.place.offset);
+            b.place.slot == a.place.slot
+                && from >= end_of(a)
+                && from - end_of(a) <= GAP
+                && end_of(b) - start <= READ_TARGET
+        }
+        _ => false,
+    });
+    1 + joins.count()
+}
+
+fn decode(bytes: &[u8], one: &Taken, file: &SegmentFile) -> Option<Content> {
+    let (record, len) = Record::decode(bytes, file.salt)?;
+    debug_assert!(len >= RECORD_BYTES, "a record has its fixed fields");
+    if record.origin != one.origin || len != one.place.len as usize {
+        return None;
+    }
+    Some(Content {
+        payload: Bytes::copy_from_slice(record.payload),
+        ordinal: u32::try_from(record.seq.checked_sub(file.first_seq)?).ok()?,
+        received_at: record.received_at,
+        expires_at: record.expires_at,
+    })
+}
+
+/// Reads a whole file.
+pub(crate) fn read_whole(
+    file: &dyn super::disk::DiskFile,
+    buf: &mut Vec<u8>,
+) -> std::io::Result<()> {
+    buf.resize(file.size()? as usize, 0);
+    let read = file.read_at(buf, 0)?;
+    buf.truncate(read);
+    Ok(())
+}

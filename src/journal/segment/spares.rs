@@ -1,0 +1,180 @@
+//! Segments ready for use: made of zeros in the background, or taken from the emptied ones.
+//!
+//! A spare is whole before it gets its name: `spare-N.new` is filled and synced, then renamed.
+//! When no spare can be had, the journal is full: what is left of the active segment is then the
+//! room that evacuation needs to get out of it.
+
+use std::sync::{Arc, Condvar, Mutex};
+
+use super::disk::{DiskFile, is_full};
+use super::file::Name;
+use super::frame::HEADER_BYTES;
+use super::{Shared, locked};
+use crate::journal::Limit;
+
+/// A file that can become a segment.
+#[derive(Debug)]
+pub(crate) struct Spare {
+    pub(crate) name: Name,
+    pub(crate) file: Arc<dyn DiskFile>,
+    pub(crate) size: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Spares {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    ready: Option<Spare>,
+    /// Somebody is making one.
+    making: bool,
+    /// The number for the next name.
+    next: u64,
+}
+
+impl Spares {
+    /// Bytes of the spare, if there is one.
+    pub(crate) fn bytes(&self) -> u64 {
+        locked(&self.state).ready.as_ref().map_or(0, |s| s.size)
+    }
+
+    /// A number no spare has had since the start.
+    pub(crate) fn number(&self) -> u64 {
+        let mut state = locked(&self.state);
+        state.next += 1;
+        state.next
+    }
+
+    /// Names up to `number` are taken.
+    pub(crate) fn skip_to(&self, number: u64) {
+        let mut state = locked(&self.state);
+        state.next = state.next.max(number);
+    }
+
+    /// Offers a spare; gives it back when there is one already.
+    pub(crate) fn offer(&self, spare: Spare) -> Option<Spare> {
+        let mut state = locked(&self.state);
+        if state.ready.is_some() {
+            return Some(spare);
+        }
+        state.ready = Some(spare);
+        self.changed.notify_all();
+        None
+    }
+}
+
+impl Shared {
+    /// Whether a spare is there.
+    pub(crate) fn has_spare(&self) -> bool {
+        locked(&self.spares.state).ready.is_some()
+    }
+
+    /// Takes the spare; makes one, or waits for the one in the making, if there is none.
+    pub(crate) fn take_spare(&self) -> Result<Spare, Limit> {
+        loop {
+            let mut state = locked(&self.spares.state);
+            while state.ready.is_none() && state.making {
+                state = self
+                    .spares
+                    .changed
+                    .wait(state)
+                    .unwrap_or_else(std::sync::PoisonError::into_inner);
+            }
+            if let Some(spare) = state.ready.take() {
+                drop(state);
+                self.kick();
+                return Ok(spare);
+            }
+            drop(state);
+            self.ensure_spare()?;
+        }
+    }
+
+    /// Makes a spare if there is none, within `max_bytes`, and says so to the appends.
+    pub(crate) fn ensure_spare(&self) -> Result<(), Limit> {
+        let size = self.settings.segment_bytes;
+        {
+            let mut state = locked(&self.spares.state);
+            if state.making {
+                return Ok(());
+            }
+            if state.ready.is_some() {
+                drop(state);
+                let still = self.still_full(locked(&self.index).disk_bytes());
+                self.set_full(still);
+                return Ok(());
+            }
+            state.making = true;
+        }
+        let made = self.room_for_spare().and_then(|()| self.make_spare(size));
+        let mut state = locked(&self.spares.state);
+        state.making = false;
+        let outcome = made.map(|spare| {
+            // a recycled one may have come first
+            let extra = state.ready.is_some().then_some(spare.name);
+            state.ready.get_or_insert(spare);
+            extra
+        });
+        self.spares.changed.notify_all();
+        drop(state);
+        match outcome {
+            Ok(extra) => {
+                if let Some(name) = extra {
+                    let _removed_at_next_start = self.disk.remove(&name.path(&self.settings.dir));
+                }
+                self.set_full(None);
+                Ok(())
+            }
+            Err(limit) => {
+                self.set_full(Some(limit));
+                Err(limit)
+            }
+        }
+    }
+
+    fn room_for_spare(&self) -> Result<(), Limit> {
+        let used = locked(&self.index).disk_bytes();
+        if used + self.settings.segment_bytes > self.settings.max_bytes {
+            return Err(Limit::MaxBytes);
+        }
+        self.still_full(used).map_or(Ok(()), Err)
+    }
+
+    /// A journal that was full stays so until it has fallen to nine tenths of its bound.
+    fn still_full(&self, used: u64) -> Option<Limit> {
+        let above = used > self.settings.max_bytes / 10 * 9;
+        self.full().filter(|full| *full == Limit::MaxBytes && above)
+    }
+
+    /// Makes a spare of `size` bytes, without counting it against any limit.
+    pub(crate) fn make_spare(&self, size: u64) -> Result<Spare, Limit> {
+        let number = self.spares.number();
+        let dir = &self.settings.dir;
+        let making = Name::Making(number).path(dir);
+        let name = Name::Spare(number);
+        let made = self.disk.create(&making).and_then(|file| {
+            file.allocate(size.max(HEADER_BYTES))?;
+            file.sync()?;
+            self.disk.rename(&making, &name.path(dir))?;
+            Ok(file)
+        });
+        match made {
+            Ok(file) => Ok(Spare { name, file, size }),
+            Err(error) => {
+                let _removed_at_next_start = self.disk.remove(&making);
+                // nothing was in it: a failure here takes nothing from anyone
+                if self.full() != Some(Limit::Disk) {
+                    tracing::error!(
+                        error = %error,
+                        disk.full = is_full(&error),
+                        "no room for another journal segment"
+                    );
+                }
+                Err(Limit::Disk)
+            }
+        }
+    }
+}
