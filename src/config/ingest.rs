@@ -13,6 +13,8 @@ pub struct Ingest {
     pub max_connections: u32,
     /// Time a client has to send the head of a request; then the connection is closed.
     pub header_timeout: Span,
+    /// Silence on a connection between two requests; then it is closed.
+    pub idle_timeout: Span,
     /// Time a client has to send the body of a request; then it is answered 408.
     pub body_timeout: Span,
     /// Size of a request body, before and after decompression; a larger one is answered 413.
@@ -31,6 +33,7 @@ impl Default for Ingest {
         Self {
             max_connections: 4096,
             header_timeout: Span::from_secs(10),
+            idle_timeout: Span::from_secs(75),
             body_timeout: Span::from_secs(30),
             max_body: Bytes::mib(8),
             max_in_flight: Bytes::mib(256),
@@ -56,6 +59,7 @@ impl Ingest {
             self.header_timeout,
             shortest,
         );
+        at_least(faults, "ingest.idle_timeout", self.idle_timeout, shortest);
         at_least(faults, "ingest.body_timeout", self.body_timeout, shortest);
         at_least(
             faults,

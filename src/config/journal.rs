@@ -26,7 +26,8 @@ pub struct Journal {
     /// Longest time before the record of a delivery is synced. After a crash the deliveries of
     /// this time are sent again, and Meta drops them by their event id.
     pub settle_sync: Span,
-    /// Disk space of the dead letters; beyond it the oldest go.
+    /// Disk space of the dead letters; beyond it expired events stay in the journal, and their lane
+    /// is held.
     pub dead_max_bytes: Bytes,
 }
 

@@ -134,6 +134,11 @@ impl Source {
 
 impl Country {
     /// The two letters, small.
+    pub fn letters(self) -> [u8; 2] {
+        self.0
+    }
+
+    /// The two letters, small.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
