@@ -42,6 +42,10 @@ pub struct SandboxArgs {
     /// Accept an external_id that is not hashed.
     #[arg(long)]
     raw_external_id: bool,
+
+    /// Count events without checking them: for load tests only.
+    #[arg(long)]
+    light: bool,
 }
 
 /// Where a token comes from. `Debug` does not show a plain one.
@@ -140,6 +144,7 @@ impl SandboxArgs {
             latency: self.latency,
             faults,
             raw_external_id: self.raw_external_id,
+            light: self.light,
         })
     }
 }

@@ -81,6 +81,7 @@ fn health(core: &Core) -> Response<Full<Bytes>> {
     let violations = core.violations().total();
     let body = json!({
         "what": "capigate sandbox, not Meta",
+        "light": core.light,
         "totals": totals,
         "violations": violations,
         "faults": core.script.list().len(),

@@ -2,6 +2,7 @@
 
 use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 use hyper::http::request::Parts;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
@@ -58,11 +59,11 @@ impl std::fmt::Debug for Token {
 
 impl Incoming {
     /// Reads the head and the whole body. The token of the body counts before that of the header,
-    /// and that before the one in the URL.
-    pub(super) fn read(head: &Parts, body: &[u8]) -> Self {
+    /// and that before the one in the URL. With `light`, events have a name and an id only.
+    pub(super) fn read(head: &Parts, body: &[u8], light: bool) -> Self {
         let mut incoming = Self::default();
         let mut place = "body";
-        match members(head, body) {
+        match members(head, body, light) {
             Ok((found, is_form)) => {
                 incoming.members = found;
                 if is_form {
@@ -158,7 +159,11 @@ fn bearer(head: &Parts) -> Option<String> {
 }
 
 /// The members of a JSON or form body, and whether it was a form.
-fn members(head: &Parts, body: &[u8]) -> Result<(Map<String, Value>, bool), &'static Refusal> {
+fn members(
+    head: &Parts,
+    body: &[u8],
+    light: bool,
+) -> Result<(Map<String, Value>, bool), &'static Refusal> {
     let text = |name| head.headers.get(name).and_then(|v| v.to_str().ok());
     if text(CONTENT_ENCODING).is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
         return Err(&no::ENCODING);
@@ -175,10 +180,33 @@ fn members(head: &Parts, body: &[u8]) -> Result<(Map<String, Value>, bool), &'st
             .collect();
         return Ok((members, true));
     }
-    match serde_json::from_slice(body) {
+    let read = if light {
+        serde_json::from_slice::<LightBody>(body).and_then(serde_json::to_value)
+    } else {
+        serde_json::from_slice(body)
+    };
+    match read {
         Ok(Value::Object(members)) => Ok((members, false)),
         _ => Err(&no::BODY_UNREADABLE),
     }
+}
+
+/// A body of which little is read: what is not named here is skipped, not built.
+#[derive(Deserialize, Serialize)]
+struct LightBody {
+    data: Vec<LightEvent>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    appsecret_proof: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    test_event_code: Option<String>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct LightEvent {
+    event_name: String,
+    event_id: Option<String>,
 }
 
 #[cfg(test)]
@@ -193,7 +221,7 @@ mod tests {
             request = request.header(*name, *value);
         }
         let (head, ()) = request.body(()).unwrap().into_parts();
-        Incoming::read(&head, body.as_bytes())
+        Incoming::read(&head, body.as_bytes(), false)
     }
 
     fn token(incoming: &Incoming) -> Option<(&str, &str)> {

@@ -24,6 +24,9 @@ pub struct SandboxSettings {
     pub faults: Vec<Fault>,
     /// Take an `external_id` that is not hashed, as Meta does; a violation by default.
     pub raw_external_id: bool,
+    /// For load tests, where the sandbox must not be what is measured: reads only the name and id
+    /// of each event, counts it, and checks nothing of it; keeps no event as it came.
+    pub light: bool,
 }
 
 impl Default for SandboxSettings {
@@ -34,6 +37,7 @@ impl Default for SandboxSettings {
             latency: Duration::ZERO,
             faults: Vec::new(),
             raw_external_id: false,
+            light: false,
         }
     }
 }

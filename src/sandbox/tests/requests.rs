@@ -157,6 +157,27 @@ async fn raw_personal_data_is_refused_and_noted_without_its_value() {
 }
 
 #[tokio::test]
+async fn a_light_sandbox_counts_and_checks_tokens_only() {
+    let rig = Rig::with(SandboxSettings {
+        light: true,
+        ..SandboxSettings::default()
+    })
+    .await;
+    let mut event = with_id("a");
+    event["event_time"] = json!("long ago");
+    assert_eq!(received(rig.post(&[event]).await).await, Some(1));
+    let body = json!({ "data": ids(&["b"]), "access_token": "wrong" });
+    let response = rig.edge(PIXEL).json(&body).send().await.unwrap();
+    assert_eq!(refusal(response).await, (401, Some(190), None));
+    rig.sandbox.add_fault(Fault::refuse_event("b", None));
+    let refused = refusal(rig.post(&ids(&["a", "b"])).await).await;
+    assert_eq!(refused, (400, Some(100), None));
+    let events = rig.sandbox.ledger().events;
+    assert_eq!((events.len(), events[0].times), (1, 1));
+    assert_eq!(events[0].body, None);
+}
+
+#[tokio::test]
 async fn forms_and_json_strings_are_read() {
     let rig = Rig::start().await;
     let data = json!([with_id("a").to_string(), with_id("b")]).to_string();
