@@ -57,9 +57,8 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<u8> {
     writeln!(out, "capigate demo, in {}", dir.path().display())?;
     writeln!(
         out,
-        "A simulated Graph listens on {}. {}",
-        sandbox.url(),
-        Sandbox::banner()
+        "A simulated Graph listens on {}. It is not Meta, and nothing leaves this machine.",
+        sandbox.url()
     )?;
 
     let answer = act_one(&mut out, &sandbox, &config, &events).await?;

@@ -11,9 +11,10 @@ use super::units::{Bytes, Span};
 pub struct Ingest {
     /// Connections open at once; beyond it new ones wait to be accepted. 1 to 1000000.
     pub max_connections: u32,
-    /// Time a client has to send the head of a request; then the connection is closed.
+    /// Time a client has to send the head of its first request; then the connection is closed.
     pub header_timeout: Span,
-    /// Silence on a connection between two requests; then it is closed.
+    /// Time from the end of one request to the whole head of the next; then the connection is
+    /// closed.
     pub idle_timeout: Span,
     /// Time a client has to send the body of a request; then it is answered 408.
     pub body_timeout: Span,

@@ -1,15 +1,20 @@
 //! Reads a request's body within its bounds, and unpacks it.
 
 use std::io::Read;
+use std::time::Duration;
 
 use axum::body::Body;
+use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
-use axum::http::{HeaderMap, Request};
+use bytes::Bytes;
 use http_body_util::BodyExt;
 
 use super::Shared;
 use super::admission::Reservation;
 use super::answer::{Limit, Rejection};
+
+/// For how long a refused body is read on.
+const DRAIN_TIME: Duration = Duration::from_secs(1);
 
 /// A whole body in memory, and its share of `ingest.max_in_flight`.
 pub(super) struct Held {
@@ -24,14 +29,18 @@ enum Encoding {
     Deflate,
 }
 
-/// Reads the body of `request` to its end, at most `max_body` bytes of it, in `body_timeout`.
-pub(super) async fn read(shared: &Shared, request: Request<Body>) -> Result<Held, Rejection> {
-    let encoding = encoding(request.headers())?;
+/// Reads `body` to its end, at most `max_body` bytes of it, in `body_timeout`.
+pub(super) async fn read(
+    shared: &Shared,
+    headers: &HeaderMap,
+    body: &mut Body,
+) -> Result<Held, Rejection> {
+    let encoding = encoding(headers)?;
     let max_body = shared.settings.max_body;
-    if declared(request.headers()).is_some_and(|length| length > max_body as u64) {
+    if declared(headers).is_some_and(|length| length > max_body as u64) {
         return Err(Rejection::Limited(Limit::MaxBody, None));
     }
-    let reading = collect(shared, request.into_body());
+    let reading = collect(shared, body);
     let packed = tokio::time::timeout(shared.settings.body_timeout, reading)
         .await
         .map_err(|_| Rejection::Limited(Limit::BodyTimeout, None))??;
@@ -41,7 +50,23 @@ pub(super) async fn read(shared: &Shared, request: Request<Body>) -> Result<Held
     unpack(shared, packed, encoding)
 }
 
-async fn collect(shared: &Shared, mut body: Body) -> Result<Held, Rejection> {
+/// Reads what is left of a refused body and forgets it, for a while and up to `max_body`: a client
+/// that is still writing when the connection closes would never see the answer.
+pub(super) async fn drain(shared: &Shared, body: &mut Body) {
+    let mut left = shared.settings.max_body;
+    let discard = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else {
+                return;
+            };
+            left = rest;
+        }
+    };
+    // whether it ends or not, the answer goes out now
+    let _ = tokio::time::timeout(DRAIN_TIME, discard).await;
+}
+
+async fn collect(shared: &Shared, body: &mut Body) -> Result<Held, Rejection> {
     let full = |_| Rejection::Limited(Limit::MaxInFlight, Some(1));
     let mut held = Held {
         bytes: Vec::new(),

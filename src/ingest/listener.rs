@@ -1,8 +1,8 @@
 //! The accept loop: connection limit, header and idle deadlines, TLS, graceful drain.
 //!
 //! HTTP/1.1 and HTTP/2 with prior knowledge (h2c) on plain connections; with TLS the client
-//! chooses by ALPN. A connection must carry a whole request head within `header_timeout`, and may
-//! then idle for `idle_timeout` between requests.
+//! chooses by ALPN. A connection must carry a whole request head within `header_timeout`; from the
+//! end of one request to the whole head of the next it has `idle_timeout`.
 
 use std::io;
 use std::net::SocketAddr;
@@ -40,10 +40,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct Settings {
     /// Connections open at once; at the limit, accepting waits.
     pub max_connections: usize,
-    /// From accepting a connection, or the first byte of a later request, to the end of the
-    /// request's head.
+    /// From accepting a connection to the end of its first request's head.
     pub header_timeout: Duration,
-    /// Silence between two requests of one connection.
+    /// From the end of one request to the whole head of the next.
     pub idle_timeout: Duration,
 }
 
@@ -174,7 +173,9 @@ impl Listener {
         builder
             .http1()
             .timer(TokioTimer::new())
-            .header_read_timeout(self.settings.header_timeout)
+            // hyper counts silence between requests too; the first head is held to its own
+            // deadline by `Activity`
+            .header_read_timeout(self.settings.idle_timeout)
             .max_buf_size(MAX_HEADERS);
         builder
             .http2()

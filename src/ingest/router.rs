@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
 use axum::http::{Request, Response};
 use axum::routing::post;
 use tokio::time::Instant;
@@ -95,10 +96,14 @@ impl Ingest {
     ) -> Response<Body> {
         let started = Instant::now();
         let trace = uuid::Uuid::new_v4().simple().to_string();
+        let (head, mut body) = request.into_parts();
         let result = match pixel {
-            Ok(pixel) => take(&self.0, pixel, request).await,
+            Ok(pixel) => take(&self.0, pixel, &head, &mut body).await,
             Err(rejection) => Err(rejection),
         };
+        if result.is_err() {
+            body::drain(&self.0, &mut body).await;
+        }
         self.count(&result, &trace, started.elapsed());
         match result {
             Ok(accepted) => accepted.into_response(&trace),
@@ -155,14 +160,15 @@ impl Ingest {
 async fn take(
     shared: &Shared,
     pixel: PixelId,
-    request: Request<Body>,
+    head: &Parts,
+    body: &mut Body,
 ) -> Result<Accepted, Rejection> {
-    let early = early_key(&request);
+    let early = early_key(head);
     if let Some(key) = early {
         // a wrong key is answered before its body is read
         authorise(shared, Some(key), pixel)?;
     }
-    let held = body::read(shared, request).await?;
+    let held = body::read(shared, &head.headers, body).await?;
     let parsed = request::parse(&held.bytes, shared.settings.max_events)?;
     let key = early.or_else(|| parsed.key.as_deref().map(KeyDigest::of));
     let source = authorise(shared, key, pixel)?;
@@ -235,9 +241,9 @@ fn authorise(
 }
 
 /// The key from the header or the query, where it can be seen before the body is read.
-fn early_key(request: &Request<Body>) -> Option<KeyDigest> {
-    let header = request
-        .headers()
+fn early_key(head: &Parts) -> Option<KeyDigest> {
+    let header = head
+        .headers
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok());
     if let Some((scheme, key)) = header.and_then(|value| value.split_once(' '))
@@ -245,7 +251,7 @@ fn early_key(request: &Request<Body>) -> Option<KeyDigest> {
     {
         return Some(KeyDigest::of(key.trim()));
     }
-    let query = request.uri().query()?;
+    let query = head.uri.query()?;
     url::form_urlencoded::parse(query.as_bytes())
         .find(|(name, _)| name == "access_token")
         .map(|(_, key)| KeyDigest::of(&key))

@@ -66,12 +66,12 @@ fn screen(
     }
     tracing::warn!(pixel.id = %pixel, batch.events = letters.len(), "events expired before they could be sent");
     let count = expired.len() as u64;
-    settle_all(expired, Settlement::Dead);
     shared
         .tools
         .metrics
         .dead
         .with_label_values(&[pixel.as_str(), "expired"])
         .inc_by(count);
+    settle_all(expired, Settlement::Dead);
     Ok(live)
 }

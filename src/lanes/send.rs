@@ -83,8 +83,8 @@ fn delivered(shared: &Shared, pixel: &str, leases: Vec<Lease>, received: u64) {
             .delivery_seconds
             .observe(now.since(lease.received_at()).as_secs_f64());
     }
-    settle_all(leases, Settlement::Delivered);
     metrics.delivered.with_label_values(&[pixel]).inc_by(sent);
+    settle_all(leases, Settlement::Delivered);
     if received < sent {
         // nothing says which events are missing, and sending all again would double the others
         metrics

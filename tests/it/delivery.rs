@@ -156,7 +156,11 @@ async fn a_refused_batch_holds_its_lane_alone_and_drops_nothing() {
         200
     );
     gateway.delivered(5).await;
-    assert_eq!(gateway.running().journal().depth().records, 1);
+    gateway
+        .until("one event left", async |gateway| {
+            (gateway.running().journal().depth().records == 1).then_some(())
+        })
+        .await;
     gateway.finish_with_backlog().await;
 }
 
@@ -250,7 +254,12 @@ async fn what_expires_before_it_is_sent_becomes_a_dead_letter() {
     gateway.clock.set(start.plus(Duration::from_hours(7 * 24)));
     gateway.sandbox.clear_faults();
     gateway.drained().await;
-    assert_eq!(gateway.metric("capigate_dead_total").await, 3);
+    assert_eq!(
+        gateway.metric("capigate_dead_total").await,
+        3,
+        "{:?}",
+        gateway.sandbox.ledger()
+    );
     assert_eq!(
         gateway.sandbox.totals().events_accepted,
         0,

@@ -32,7 +32,7 @@ async fn a_good_event_is_hashed_and_delivered_once() {
     // SHA-256 of a@example.com
     assert_eq!(
         sent["user_data"]["em"][0],
-        "fb98d44ad7501a959f3f4f4a3f004fe2d9e581ea6207e218c4b02c08a4d75adf"
+        "08168cd80dfd534ab0f10af10f1303fe00af2d43ab5c1432360d137f8197e17a"
     );
     assert_eq!(sent["event_id"], "a");
     assert_eq!(ledger.events[0].times, 1);
