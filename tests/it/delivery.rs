@@ -251,7 +251,7 @@ async fn what_expires_before_it_is_sent_becomes_a_dead_letter() {
             (!gateway.sandbox.ledger().batches.is_empty()).then_some(())
         })
         .await;
-    gateway.clock.set(start.plus(Duration::from_hours(7 * 24)));
+    gateway.clock.set(start.plus(Duration::from_hours(8 * 24)));
     gateway.sandbox.clear_faults();
     gateway.drained().await;
     assert_eq!(
