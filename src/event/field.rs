@@ -1,6 +1,7 @@
 //! The table of `user_data` fields: hashed or passed, under which rule, and which other names
 //! clients use for them.
 
+use super::json;
 use super::normalise::{Rule, contact, date, identifier, name, place};
 
 /// What becomes of a field's value once it is in its normal form.
@@ -163,7 +164,7 @@ pub(super) fn at(index: usize) -> Option<&'static Field> {
 
 /// The place of a key in the table.
 pub(super) fn index_of(key: &str) -> Option<usize> {
-    FIELDS.iter().position(|field| field.key == key)
+    FIELDS.iter().position(|field| json::same(field.key, key))
 }
 
 /// The place of the field that `key` is another name for; case does not count.

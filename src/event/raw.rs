@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::hashed::{self, HashedEvent};
+use super::build::build;
+use super::hashed::HashedEvent;
 use super::json::{self, Member, Shape};
 use super::pii::Pii;
 use super::reject::{EventError, Fault};
@@ -144,7 +145,7 @@ impl<'a> RawEvent<'a> {
         rules: &Rules,
         now: UnixMs,
     ) -> Result<HashedEvent, EventError> {
-        hashed::build(&self, pixel, rules, now)
+        build(&self, pixel, rules, now)
     }
 }
 

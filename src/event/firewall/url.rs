@@ -3,7 +3,7 @@
 //! Only what is replaced changes; the rest of the address stays byte for byte, and the click id
 //! (`fbclid`) is never touched, except when all of it is an e-mail address, which no click id is.
 
-use super::{Mark, addresses, is_phone, names_a_phone, redact};
+use super::{Mark, addresses, is_phone, is_suspect, names_a_phone, redact};
 use crate::event::click_id;
 use crate::event::normalise::contact::is_address;
 use crate::event::normalise::trim;
@@ -17,8 +17,7 @@ pub(in crate::event) fn clean(url: &str) -> Option<String> {
     }
     let mut out = String::with_capacity(url.len());
     let mut changed = push(&mut out, without_user(page), page);
-    let shown = out.clone();
-    if let Some(redacted) = redact_text(&shown) {
+    if let Some(redacted) = redact_text(&out) {
         out = redacted;
         changed = true;
     }
@@ -38,11 +37,10 @@ fn push(out: &mut String, changed: Option<String>, otherwise: &str) -> bool {
 }
 
 fn redact_text(text: &str) -> Option<String> {
-    if addresses(text).is_empty() {
-        None
-    } else {
-        redact(text, Mark::Plain)
-    }
+    // not the rule for whole strings: `a/b@example.com` is a path and an address
+    (is_suspect(text) && !addresses(text).is_empty())
+        .then(|| redact(text, Mark::Plain))
+        .flatten()
 }
 
 /// The page's address without a user name and password in front of its host.
