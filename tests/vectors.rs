@@ -1,5 +1,11 @@
 //! The conformance vectors and the sample events, through the public way of an event:
 //! parse, hash, encode, and read the JSON that would be stored.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_macros,
+    reason = "a test may fail loudly, and says how many cases it ran"
+)]
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -75,13 +81,11 @@ fn as_decimal(value: &Value) -> String {
 
 fn as_address(value: &Value) -> (Option<IpAddr>, String) {
     let text = as_text(value);
-    match text.parse() {
-        Ok(address) => (Some(address), String::new()),
-        Err(_) => {
-            let (head, appendix) = text.rsplit_once('.').unwrap_or((&text, ""));
-            (head.parse().ok(), appendix.to_owned())
-        }
+    if let Ok(address) = text.parse() {
+        return (Some(address), String::new());
     }
+    let (head, appendix) = text.rsplit_once('.').unwrap_or((&text, ""));
+    (head.parse().ok(), appendix.to_owned())
 }
 
 #[test]
@@ -314,8 +318,9 @@ fn valid_samples_are_stored_unchanged() {
 
 #[test]
 fn invalid_samples_are_refused_as_meta_would() {
-    // per event of the file: the code of its error, or nothing when it is taken
-    let want: &[(&str, &[Option<(&str, &str, Option<u32>)>])] = &[
+    // code, path and Graph's subcode of an event's error; nothing when it is taken
+    type Refusal = Option<(&'static str, &'static str, Option<u32>)>;
+    let want: &[(&str, &[Refusal])] = &[
         (
             "01-stale-event-8-days",
             &[Some(("too_old", "event_time", Some(2_804_003)))],

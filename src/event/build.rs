@@ -54,10 +54,11 @@ pub(super) fn build(
     let user_data_start = rest.len();
     let mut user_data = user_data::write(members, source, work, &mut rest)?;
     let user_data_range = user_data_start..rest.len();
-    if source.has_page() && !user_data.has("fbc") {
-        if let Some(fbc) = click_id::fbc(page.as_deref(), referrer.as_deref(), now) {
-            user_data::write_fbc(&fbc, &mut user_data, &mut rest);
-        }
+    if source.has_page()
+        && !user_data.has("fbc")
+        && let Some(fbc) = click_id::fbc(page.as_deref(), referrer.as_deref(), now)
+    {
+        user_data::write_fbc(&fbc, &mut user_data, &mut rest);
     }
     rest.push(b'}');
     if !user_data.can_match() {
@@ -81,11 +82,11 @@ pub(super) fn build(
     if let Some(channel) = channel {
         messaging::write(channel, &mut rest);
     }
-    if let Some(value) = raw.opt_out {
-        if let Some(value) = boolean(value, "opt_out")? {
-            json::write_key(&mut rest, "opt_out");
-            rest.extend_from_slice(if value { b"true" } else { b"false" });
-        }
+    if let Some(value) = raw.opt_out
+        && let Some(value) = boolean(value, "opt_out")?
+    {
+        json::write_key(&mut rest, "opt_out");
+        rest.extend_from_slice(if value { b"true" } else { b"false" });
     }
     privacy::write(
         raw.data_processing_options,

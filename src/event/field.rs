@@ -201,6 +201,6 @@ mod tests {
         for (index, field) in FIELDS.iter().enumerate() {
             assert_eq!(index_of(field.key), Some(index));
         }
-        assert!(FIELD_COUNT <= 64);
+        assert!(FIELDS.len() <= 64);
     }
 }

@@ -403,6 +403,6 @@ mod tests {
             changed && json::members(&text).unwrap().len() == 2,
             "{text}"
         );
-        assert_eq!(rewritten("[ 1 ]").0, false);
+        assert!(!rewritten("[ 1 ]").0);
     }
 }

@@ -336,9 +336,7 @@ pub(super) fn write_text(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     // no early exit, which the compiler turns into vector code
     let special = |b: u8| b < b' ' || b == b'"' || b == b'\\';
-    if !text.bytes().fold(false, |any, b| any | special(b)) {
-        out.extend_from_slice(text.as_bytes());
-    } else {
+    if text.bytes().fold(false, |any, b| any | special(b)) {
         for byte in text.bytes() {
             match byte {
                 b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
@@ -353,6 +351,8 @@ pub(super) fn write_text(out: &mut Vec<u8>, text: &str) {
                 _ => out.push(byte),
             }
         }
+    } else {
+        out.extend_from_slice(text.as_bytes());
     }
     out.push(b'"');
 }

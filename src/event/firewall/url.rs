@@ -16,7 +16,7 @@ pub(in crate::event) fn clean(url: &str) -> Option<String> {
         return None;
     }
     let mut out = String::with_capacity(url.len());
-    let mut changed = push(&mut out, without_user(page), page);
+    let mut changed = push(&mut out, without_user(page).as_deref(), page);
     if let Some(redacted) = redact_text(&out) {
         out = redacted;
         changed = true;
@@ -31,8 +31,8 @@ fn split_before(text: &str, mark: char) -> (&str, &str) {
     text.split_at(text.find(mark).unwrap_or(text.len()))
 }
 
-fn push(out: &mut String, changed: Option<String>, otherwise: &str) -> bool {
-    out.push_str(changed.as_deref().unwrap_or(otherwise));
+fn push(out: &mut String, changed: Option<&str>, otherwise: &str) -> bool {
+    out.push_str(changed.unwrap_or(otherwise));
     changed.is_some()
 }
 
@@ -65,7 +65,7 @@ fn push_query(out: &mut String, query: &str) -> bool {
         if index > 0 {
             out.push('&');
         }
-        changed |= push(out, clean_pair(pair), pair);
+        changed |= push(out, clean_pair(pair).as_deref(), pair);
     }
     changed
 }
