@@ -21,7 +21,10 @@ const PURCHASE: &str = include_str!("event.json");
 const ROUNDS: usize = 7;
 
 fn main() -> io::Result<()> {
-    let once = std::env::args().any(|argument| argument == "--test");
+    let arguments: Vec<String> = std::env::args().collect();
+    let has = |wanted: &str| arguments.iter().any(|argument| argument == wanted);
+    // cargo passes `--bench` only when it is to be measured
+    let once = has("--test") || !has("--bench");
     let pixel =
         PixelId::from_u64(1_234_567_890_123_456).ok_or_else(|| io::Error::other("pixel"))?;
     let rules = Rules::default();

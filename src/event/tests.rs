@@ -393,6 +393,14 @@ fn hostile_input_ends_in_an_error_with_its_path() {
             "repeated_key",
         ),
         (
+            event(
+                user,
+                ",\"custom_data\":{\"contents\":[{\"id\":[{\"a\":1,\"a\":1}]}]}",
+            ),
+            "custom_data.contents.a",
+            "repeated_key",
+        ),
+        (
             event(user, ",\"app_data\":{\"a\":1,\"a\":1}"),
             "app_data.a",
             "repeated_key",

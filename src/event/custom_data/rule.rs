@@ -157,9 +157,15 @@ pub(super) fn delivery_category(raw: &str, out: &mut Vec<u8>) -> Result<Outcome,
 /// `contents`: passed, but with `id` as a string and `quantity` and `item_price` as numbers, where
 /// they came as the other.
 pub(super) fn contents(raw: &str, out: &mut Vec<u8>) -> Result<Outcome, Flaw> {
-    let suspect = json::vet(raw)?;
     let start = out.len();
-    let changed = json::shape(raw) == Shape::List && write_items(raw, out)?;
+    let items = match json::shape(raw) {
+        Shape::List => write_items(raw, out)?,
+        _ => None,
+    };
+    let (changed, suspect) = match items {
+        Some(outcome) => outcome,
+        None => (false, json::vet(raw)?),
+    };
     if !changed {
         out.truncate(start);
         out.extend_from_slice(raw.as_bytes());
@@ -167,16 +173,19 @@ pub(super) fn contents(raw: &str, out: &mut Vec<u8>) -> Result<Outcome, Flaw> {
     Ok(Outcome::written(suspect))
 }
 
-/// Writes the list of items; `false` when it would be the same, or is no list of objects.
-fn write_items(raw: &str, out: &mut Vec<u8>) -> Result<bool, Flaw> {
-    let mut changed = false;
+/// Writes the list of items; says whether it changed and whether the firewall should have a closer
+/// look. `None` when it is no list of objects.
+fn write_items(raw: &str, out: &mut Vec<u8>) -> Result<Option<(bool, bool)>, Flaw> {
+    let (mut changed, mut suspect) = (false, false);
     out.push(b'[');
     for (index, item) in json::elements(raw, MAX_ITEMS)?.into_iter().enumerate() {
         if json::shape(item) != Shape::Object {
-            return Ok(false);
+            return Ok(None);
         }
         out.extend_from_slice(if index == 0 { b"{" } else { b",{" });
         for (key, value) in json::members(item)? {
+            suspect |= firewall::is_suspect(&key) || firewall::names_a_secret(&key);
+            suspect |= json::vet(value)?;
             json::write_key(out, &key);
             let value = wire_form(&key, value)?;
             changed |= matches!(value, Cow::Owned(_));
@@ -185,7 +194,7 @@ fn write_items(raw: &str, out: &mut Vec<u8>) -> Result<bool, Flaw> {
         out.push(b'}');
     }
     out.push(b']');
-    Ok(changed)
+    Ok(Some((changed, suspect)))
 }
 
 /// A value of an item in the type that Meta documents for it; borrowed when it is so already.
