@@ -36,6 +36,7 @@
 pub mod encoded;
 
 mod app_data;
+mod build;
 mod click_id;
 mod custom_data;
 mod digest;
@@ -55,6 +56,9 @@ mod source;
 mod tables;
 mod user_data;
 mod work;
+
+#[cfg(test)]
+mod tests;
 
 use serde::Deserialize;
 

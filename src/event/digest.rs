@@ -67,36 +67,52 @@ impl FromStr for Sha256Hex {
     type Err = DigestError;
 
     fn from_str(text: &str) -> Result<Self, DigestError> {
-        read(text).ok_or(DigestError)?.ok_or(DigestError)
+        match read(text) {
+            Arrived::Digest(digest) => Ok(digest),
+            Arrived::OfNothing | Arrived::Plain => Err(DigestError),
+        }
     }
 }
 
-/// Reads a value that may have arrived hashed: `None` when it is no digest at all, `Some(None)`
-/// when it is the digest of the empty string.
-pub(in crate::event) fn read(text: &str) -> Option<Option<Sha256Hex>> {
+/// How a value arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::event) enum Arrived {
+    Digest(Sha256Hex),
+    /// As the digest of the empty string.
+    OfNothing,
+    /// Not hashed.
+    Plain,
+}
+
+/// Reads a value that may have arrived hashed.
+pub(in crate::event) fn read(text: &str) -> Arrived {
     let bytes = text.as_bytes();
-    let (hex, rest) = bytes.split_at_checked(64)?;
+    let Some((hex, rest)) = bytes.split_at_checked(64) else {
+        return Arrived::Plain;
+    };
     if !hex.iter().all(u8::is_ascii_hexdigit) {
-        return None;
+        return Arrived::Plain;
     }
     let bare = match rest {
         [] => true,
         [b'.', appendix @ ..] if is_appendix(appendix) => false,
-        _ => return None,
+        _ => return Arrived::Plain,
     };
     if hex.eq_ignore_ascii_case(&OF_NOTHING) {
-        return Some(None);
+        return Arrived::OfNothing;
     }
     let mut kept = [0; 73];
-    let slot = kept.get_mut(..bytes.len())?;
-    slot.copy_from_slice(bytes);
-    if bare {
-        slot.make_ascii_lowercase();
+    for (slot, byte) in kept.iter_mut().zip(bytes) {
+        *slot = if bare {
+            byte.to_ascii_lowercase()
+        } else {
+            *byte
+        };
     }
-    Some(Some(Sha256Hex {
+    Arrived::Digest(Sha256Hex {
         text: kept,
         length: bytes.len() as u8,
-    }))
+    })
 }
 
 /// Whether these bytes are an appendix of Meta's Parameter Builder.
@@ -152,9 +168,9 @@ mod tests {
             assert_eq!(built.parse::<Sha256Hex>().unwrap().as_str(), built);
         }
         for other in [".ZZ", ".ABC", ".ABcDEFG!", "a", ".", " "] {
-            assert!(read(&format!("{MARY}{other}")).is_none(), "{other}");
+            assert_eq!(read(&format!("{MARY}{other}")), Arrived::Plain, "{other}");
         }
-        assert!(read(&MARY[1..]).is_none());
+        assert_eq!(read(&MARY[1..]), Arrived::Plain);
     }
 
     #[test]
@@ -166,7 +182,7 @@ mod tests {
             nothing.to_uppercase(),
             format!("{nothing}.AQ"),
         ] {
-            assert_eq!(read(&text), Some(None));
+            assert_eq!(read(&text), Arrived::OfNothing);
             assert_eq!(text.parse::<Sha256Hex>(), Err(DigestError));
         }
     }

@@ -65,7 +65,7 @@ fn lower(text: &str) -> Cow<'_, str> {
 }
 
 /// Lower-cases ASCII text, keeping only the bytes that `keep` takes.
-fn lower_ascii<'t>(text: &'t str, keep: impl Fn(u8) -> bool) -> Cow<'t, str> {
+fn lower_ascii(text: &str, keep: impl Fn(u8) -> bool) -> Cow<'_, str> {
     if text.bytes().all(|b| keep(b) && !b.is_ascii_uppercase()) {
         return Cow::Borrowed(text);
     }

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::hashed::{self, HashedEvent};
-use super::json::{self, Member, Shape};
+use super::build::build;
+use super::hashed::HashedEvent;
+use super::json::{self, Member, Part, Shape};
 use super::pii::Pii;
 use super::reject::{EventError, Fault};
 use super::work::malformed;
@@ -90,13 +91,37 @@ impl<'a> RawEvent<'a> {
             app_data: None,
             other: Vec::new(),
         };
-        for (key, raw) in json::members(json).map_err(|flaw| flaw.at(""))? {
-            event.put(key, raw)?;
+        let parts = json::outline(json, &["user_data", "custom_data", "app_data"])
+            .map_err(|(path, flaw)| flaw.at(path))?;
+        for (key, part) in parts {
+            match part {
+                Part::Raw(raw) => event.put(key, raw),
+                Part::Section(members) => event.put_section(&key, members),
+                Part::Nothing => {}
+                Part::NoObject => {
+                    return Err(malformed(
+                        key.into_owned(),
+                        "must be an object",
+                        "{\"external_id\":\"customer-1\"}",
+                    ));
+                }
+            }
         }
         Ok(event)
     }
 
-    fn put(&mut self, key: Cow<'a, str>, raw: &'a str) -> Result<(), EventError> {
+    fn put_section(&mut self, key: &str, members: Vec<Member<'a>>) {
+        match key {
+            "user_data" => {
+                let guarded = members.into_iter().map(|(key, raw)| (key, Pii::new(raw)));
+                self.user_data = Some(guarded.collect());
+            }
+            "custom_data" => self.custom_data = Some(members),
+            _ => self.app_data = Some(members),
+        }
+    }
+
+    fn put(&mut self, key: Cow<'a, str>, raw: &'a str) {
         let slot = match key.as_ref() {
             "event_name" => &mut self.event_name,
             "event_time" => &mut self.event_time,
@@ -109,29 +134,12 @@ impl<'a> RawEvent<'a> {
             "data_processing_options" => &mut self.data_processing_options,
             "data_processing_options_country" => &mut self.data_processing_options_country,
             "data_processing_options_state" => &mut self.data_processing_options_state,
-            "user_data" => {
-                let members = section(raw, "user_data")?;
-                self.user_data = members.map(|members| {
-                    let guarded = members.into_iter().map(|(key, raw)| (key, Pii::new(raw)));
-                    guarded.collect()
-                });
-                return Ok(());
-            }
-            "custom_data" => {
-                self.custom_data = section(raw, "custom_data")?;
-                return Ok(());
-            }
-            "app_data" => {
-                self.app_data = section(raw, "app_data")?;
-                return Ok(());
-            }
             _ => {
                 self.other.push((key, raw));
-                return Ok(());
+                return;
             }
         };
         *slot = Some(raw);
-        Ok(())
     }
 
     /// Checks the event, hashes what is personal, and lets go of the rest.
@@ -144,21 +152,7 @@ impl<'a> RawEvent<'a> {
         rules: &Rules,
         now: UnixMs,
     ) -> Result<HashedEvent, EventError> {
-        hashed::build(&self, pixel, rules, now)
-    }
-}
-
-/// The members of an object below the event; `None` for null.
-fn section<'a>(raw: &'a str, path: &'static str) -> Result<Option<Vec<Member<'a>>>, EventError> {
-    match json::shape(raw) {
-        Shape::Null => Ok(None),
-        Shape::Object => json::members(raw).map(Some).map_err(|flaw| flaw.at(path)),
-        Shape::List if json::elements(raw, 0).is_ok() => Ok(Some(Vec::new())),
-        _ => Err(malformed(
-            path,
-            "must be an object",
-            "{\"external_id\":\"customer-1\"}",
-        )),
+        build(&self, pixel, rules, now)
     }
 }
 

@@ -73,7 +73,8 @@ impl Fault {
 ///
 /// It never holds a value the client sent, nor a key that could be one, so it may be answered
 /// and logged.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {rule}; for example {example}", if .path.is_empty() { "event" } else { .path })]
 pub struct EventError {
     fault: Fault,
     path: Cow<'static, str>,
@@ -126,19 +127,6 @@ impl EventError {
         self.fault.graph_subcode()
     }
 }
-
-impl fmt::Display for EventError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let place = if self.path.is_empty() {
-            "event"
-        } else {
-            &self.path
-        };
-        write!(f, "{place}: {}; for example {}", self.rule, self.example)
-    }
-}
-
-impl std::error::Error for EventError {}
 
 /// Something about an accepted event that its sender should know.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 
 /// How long before the end of Meta's window an event is given up: it has to arrive in time, and
 /// by Meta's clock.
-pub(super) const MARGIN: Duration = Duration::from_secs(6 * 3600);
+pub(super) const MARGIN: Duration = Duration::from_hours(6);
 
 /// `action_source`: where the action took place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::MAX_LIST;
-use super::digest::{self, Sha256Hex};
+use super::digest::{self, Arrived, Sha256Hex};
 use super::field::{self, EVERY_BROAD, FIELD_COUNT, Field, Treat};
 use super::json::{self, Shape};
 use super::normalise::{Context, trim};
@@ -265,8 +265,10 @@ fn digest_of(
         return Ok(Err(UNUSABLE));
     };
     let text = trim(&text);
-    if let Some(hashed) = digest::read(text) {
-        return Ok(hashed.ok_or(OF_NOTHING));
+    match digest::read(text) {
+        Arrived::Digest(digest) => return Ok(Ok(digest)),
+        Arrived::OfNothing => return Ok(Err(OF_NOTHING)),
+        Arrived::Plain => {}
     }
     // an external id of 32 hex digits is more likely a UUID
     if digest::is_md5(text) && field.key != "external_id" {

@@ -3,7 +3,7 @@
 //! Only what is replaced changes; the rest of the address stays byte for byte, and the click id
 //! (`fbclid`) is never touched, except when all of it is an e-mail address, which no click id is.
 
-use super::{Mark, addresses, is_phone, names_a_phone, redact};
+use super::{Mark, addresses, is_phone, is_suspect, names_a_phone, redact};
 use crate::event::click_id;
 use crate::event::normalise::contact::is_address;
 use crate::event::normalise::trim;
@@ -16,9 +16,8 @@ pub(in crate::event) fn clean(url: &str) -> Option<String> {
         return None;
     }
     let mut out = String::with_capacity(url.len());
-    let mut changed = push(&mut out, without_user(page), page);
-    let shown = out.clone();
-    if let Some(redacted) = redact_text(&shown) {
+    let mut changed = push(&mut out, without_user(page).as_deref(), page);
+    if let Some(redacted) = redact_text(&out) {
         out = redacted;
         changed = true;
     }
@@ -32,17 +31,16 @@ fn split_before(text: &str, mark: char) -> (&str, &str) {
     text.split_at(text.find(mark).unwrap_or(text.len()))
 }
 
-fn push(out: &mut String, changed: Option<String>, otherwise: &str) -> bool {
-    out.push_str(changed.as_deref().unwrap_or(otherwise));
+fn push(out: &mut String, changed: Option<&str>, otherwise: &str) -> bool {
+    out.push_str(changed.unwrap_or(otherwise));
     changed.is_some()
 }
 
 fn redact_text(text: &str) -> Option<String> {
-    if addresses(text).is_empty() {
-        None
-    } else {
-        redact(text, Mark::Plain)
-    }
+    // not the rule for whole strings: `a/b@example.com` is a path and an address
+    (is_suspect(text) && !addresses(text).is_empty())
+        .then(|| redact(text, Mark::Plain))
+        .flatten()
 }
 
 /// The page's address without a user name and password in front of its host.
@@ -67,7 +65,7 @@ fn push_query(out: &mut String, query: &str) -> bool {
         if index > 0 {
             out.push('&');
         }
-        changed |= push(out, clean_pair(pair), pair);
+        changed |= push(out, clean_pair(pair).as_deref(), pair);
     }
     changed
 }

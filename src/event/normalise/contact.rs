@@ -38,10 +38,8 @@ pub(in crate::event) fn is_atom_byte(byte: u8) -> bool {
 /// bracketed trunk zero behind an international prefix (`+44 (0)20 …`) is not part of the number.
 pub(in crate::event) fn phone<'t>(text: &'t str, context: &Context<'_>) -> Option<Cow<'t, str>> {
     let mut number = Cow::Borrowed(text);
-    if text.starts_with('+') || text.starts_with("00") {
-        if text.contains("(0)") {
-            number = Cow::Owned(text.replacen("(0)", "", 1));
-        }
+    if (text.starts_with('+') || text.starts_with("00")) && text.contains("(0)") {
+        number = Cow::Owned(text.replacen("(0)", "", 1));
     }
     if !number.bytes().all(|b| b.is_ascii_digit()) {
         let mut digits = number.into_owned();

@@ -48,15 +48,14 @@ pub(in crate::event) fn click<'t>(text: &'t str, _: &Context<'_>) -> Option<Cow<
 /// `client_ip_address`: one public address, perhaps with an appendix. An IPv4 address written as
 /// IPv6 (`::ffff:a.b.c.d`) is forwarded as IPv4.
 pub(in crate::event) fn address<'t>(text: &'t str, _: &Context<'_>) -> Option<Cow<'t, str>> {
-    let (address, appendix) = match text.parse::<IpAddr>() {
-        Ok(address) => (address, ""),
-        Err(_) => {
-            let (head, appendix) = text.rsplit_once('.')?;
-            if !is_appendix(appendix.as_bytes()) {
-                return None;
-            }
-            (head.parse().ok()?, appendix)
+    let (address, appendix) = if let Ok(address) = text.parse::<IpAddr>() {
+        (address, "")
+    } else {
+        let (head, appendix) = text.rsplit_once('.')?;
+        if !is_appendix(appendix.as_bytes()) {
+            return None;
         }
+        (head.parse().ok()?, appendix)
     };
     match address {
         IpAddr::V4(v4) => is_public_v4(v4).then_some(Cow::Borrowed(text)),
