@@ -19,6 +19,8 @@ use support::{PIXEL, Process, Site};
 
 const RANDOM_KILLS: u64 = 36;
 const WRITERS: usize = 8;
+/// Quiet, but for the line that says where the gateway listens.
+const LOG: &str = "warn,capigate::app=info";
 
 /// What the load has sent and what was answered with success.
 #[derive(Default)]
@@ -86,7 +88,7 @@ impl Rig {
 
     /// One life of the gateway: under load until `kill_after`, or until a failpoint strikes.
     async fn one_life(&self, failpoints: Option<&str>, kill_after: Duration) -> Life {
-        let Some(mut process) = self.site.start(failpoints, "warn") else {
+        let Some(mut process) = self.site.start(failpoints, LOG) else {
             return Life::DiedByItself;
         };
         let stop = Arc::new(AtomicBool::new(false));
@@ -118,7 +120,7 @@ impl Rig {
             !acknowledged.is_empty(),
             "no request was answered with success"
         );
-        let mut process = self.site.start(None, "warn").unwrap();
+        let mut process = self.site.start(None, LOG).unwrap();
         let pixel = PIXEL.parse().unwrap();
         let missing = |sandbox: &Sandbox| -> Vec<String> {
             acknowledged
