@@ -115,6 +115,7 @@ pub(super) fn build(
     Ok(HashedEvent {
         event_name,
         event_time: moment.time,
+        expires_at: source.expiry(UnixMs::from_secs(moment.time), now),
         event_id,
         action_source: source,
         rest,

@@ -5,7 +5,7 @@ use std::fmt;
 use super::encoded::EncodedEvent;
 use super::json;
 use super::reject::{EventError, Fault, Warning};
-use super::source::{ActionSource, MARGIN};
+use super::source::ActionSource;
 use crate::time::UnixMs;
 
 /// An event that Meta is expected to take, with every personal value hashed.
@@ -16,6 +16,7 @@ pub struct HashedEvent {
     pub(in crate::event) event_time: i64,
     pub(in crate::event) event_id: Option<String>,
     pub(in crate::event) action_source: ActionSource,
+    pub(in crate::event) expires_at: UnixMs,
     /// The JSON members behind the four above, without braces around them.
     pub(in crate::event) rest: Vec<u8>,
     pub(in crate::event) warnings: Vec<Warning>,
@@ -45,9 +46,10 @@ impl HashedEvent {
     }
 
     /// When it is too late to send the event: 6 hours before Meta's window ends, so 6 d 18 h after
-    /// `event_time`, or 61 d 18 h from a physical store.
+    /// `event_time`, or 61 d 18 h from a physical store; a minute before its end for an event that
+    /// arrives within these 6 hours.
     pub fn expires_at(&self) -> UnixMs {
-        UnixMs::from_secs(self.event_time).plus(self.action_source.window().saturating_sub(MARGIN))
+        self.expires_at
     }
 
     /// What the sender should know about the event, though it was taken.

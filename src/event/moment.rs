@@ -2,7 +2,7 @@
 
 use super::json::{self, Shape};
 use super::reject::{EventError, Fault};
-use super::source::ActionSource;
+use super::source::{ActionSource, LAST_MARGIN};
 use super::work::{Work, malformed, missing};
 
 const PATH: &str = "event_time";
@@ -51,8 +51,9 @@ pub(super) fn read(
             EXAMPLE,
         ));
     }
-    let window = i64::try_from(source.window().as_secs()).unwrap_or(i64::MAX);
-    if sent < now.saturating_sub(window) {
+    let open = source.window().saturating_sub(LAST_MARGIN);
+    let age = u64::try_from(now.saturating_sub(sent)).unwrap_or(0);
+    if age > open.as_secs() {
         let rule = match source {
             ActionSource::PhysicalStore => "must be within the last 62 days",
             _ => "must be within the last 7 days",
@@ -119,13 +120,12 @@ mod tests {
     fn the_window_is_inclusive_and_longer_for_stores() {
         let web = |time: i64| run(&time.to_string(), ActionSource::Website);
         let store = |time: i64| run(&time.to_string(), ActionSource::PhysicalStore);
-        assert_eq!(web(NOW - 7 * DAY), Ok((NOW - 7 * DAY, NOW - 7 * DAY, 0)));
-        assert_eq!(web(NOW - 7 * DAY - 1), Err("too_old"));
-        assert_eq!(
-            store(NOW - 62 * DAY),
-            Ok((NOW - 62 * DAY, NOW - 62 * DAY, 0))
-        );
-        assert_eq!(store(NOW - 62 * DAY - 1), Err("too_old"));
+        let oldest = NOW - 7 * DAY + 60;
+        assert_eq!(web(oldest), Ok((oldest, oldest, 0)));
+        assert_eq!(web(oldest - 1), Err("too_old"));
+        let oldest = NOW - 62 * DAY + 60;
+        assert_eq!(store(oldest), Ok((oldest, oldest, 0)));
+        assert_eq!(store(oldest - 1), Err("too_old"));
     }
 
     #[test]

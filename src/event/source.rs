@@ -2,11 +2,17 @@
 
 use std::time::Duration;
 
+use crate::time::UnixMs;
+
 const DAY: Duration = Duration::from_hours(24);
 
 /// How long before the end of Meta's window an event is given up: it has to arrive in time, and
 /// by Meta's clock.
 pub(super) const MARGIN: Duration = Duration::from_hours(6);
+
+/// The same for an event that arrives within [`MARGIN`]: it is tried as long as there is a chance.
+/// One that arrives later still is refused, since it could not be sent in time.
+pub(super) const LAST_MARGIN: Duration = Duration::from_mins(1);
 
 /// `action_source`: where the action took place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,6 +58,15 @@ impl ActionSource {
             Self::Chat => "chat",
             Self::Other => "other",
         }
+    }
+
+    /// When an event of `event_time` that arrives at `now` must have been sent.
+    pub(in crate::event) fn expiry(self, event_time: UnixMs, now: UnixMs) -> UnixMs {
+        let usual = event_time.plus(self.window().saturating_sub(MARGIN));
+        if usual > now {
+            return usual;
+        }
+        event_time.plus(self.window().saturating_sub(LAST_MARGIN))
     }
 
     /// Reads the word in any case.

@@ -129,6 +129,11 @@ fn the_last_moment_to_send() {
     assert_eq!(event.expires_at(), UnixMs(T0.0 + 7 * DAY_MS - DAY_MS / 4));
     let event = hashed(&with("action_source", json!("physical_store"))).unwrap();
     assert_eq!(event.expires_at(), UnixMs(T0.0 + 62 * DAY_MS - DAY_MS / 4));
+    // one that comes late is tried to the end of its window
+    let late = T0.secs() - 7 * DAY_MS / 1000 + 3600;
+    let event = hashed(&with("event_time", json!(late))).unwrap();
+    assert_eq!(event.expires_at(), UnixMs(T0.0 + 3_600_000 - 60_000));
+    let event = hashed(&with("action_source", json!("physical_store"))).unwrap();
     assert_eq!(
         (event.event_name(), event.event_time()),
         ("Lead", T0.secs())
