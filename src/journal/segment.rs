@@ -17,6 +17,8 @@ pub(crate) mod keeper;
 mod lying;
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod pressure;
 pub(crate) mod queue;
 pub(crate) mod read;
 pub(crate) mod recover;

@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::model::{Op, World, tiny};
 use super::sim::{Rng, SimDisk};
 use crate::journal::lease::Settlement;
+use crate::telemetry::metrics::Metrics;
 
 const CASES: u64 = 10_000;
 
@@ -39,8 +40,8 @@ fn random_op(rng: &mut Rng, size: Option<u16>) -> Op {
 
 /// Leaves spares on the disk that are full of whole commits of a former life, with the same
 /// numbers and sizes the next life may use.
-fn former_life(disk: &SimDisk, rng: &mut Rng, size: Option<u16>) {
-    let mut world = World::new(disk.clone(), tiny(64), 1_000_000_000);
+fn former_life(disk: &SimDisk, rng: &mut Rng, size: Option<u16>, metrics: &Metrics) {
+    let mut world = World::new(disk.clone(), tiny(64), 1_000_000_000, metrics.clone());
     world.open().unwrap();
     for _ in 0..rng.below(60) {
         let size = size.unwrap_or(rng.below(900) as u16);
@@ -51,15 +52,15 @@ fn former_life(disk: &SimDisk, rng: &mut Rng, size: Option<u16>) {
     disk.make_spares();
 }
 
-fn case(seed: u64) {
+fn case(seed: u64, metrics: &Metrics) {
     let mut rng = Rng::new(seed);
     let disk = SimDisk::new(seed ^ 0x5eed);
     // records of one size make old and new commits line up
     let size = rng.once_in(2).then(|| rng.below(400) as u16 + 20);
     if rng.once_in(2) {
-        former_life(&disk, &mut rng, size);
+        former_life(&disk, &mut rng, size, metrics);
     }
-    let mut world = World::new(disk.clone(), tiny(4 + rng.below(30)), 0);
+    let mut world = World::new(disk.clone(), tiny(4 + rng.below(30)), 0, metrics.clone());
     for _ in 0..1 + rng.below(4) {
         if rng.once_in(4) {
             disk.set_capacity(disk.used() + 4096 * rng.below(4));
@@ -105,15 +106,16 @@ fn case(seed: u64) {
 #[test]
 fn whatever_the_disk_loses_nothing_acknowledged_is_lost_and_nothing_invented() {
     if let Ok(seed) = std::env::var("LYING_SEED") {
-        return case(seed.parse().unwrap());
+        return case(seed.parse().unwrap(), &Metrics::new().unwrap());
     }
     // the same seeds every time: a failure is a failure for everybody
     let threads: Vec<_> = (0..2)
         .map(|part| {
             std::thread::spawn(move || {
-                (0..CASES)
-                    .filter(|seed| seed % 2 == part)
-                    .find(|seed| catch_unwind(AssertUnwindSafe(|| case(*seed))).is_err())
+                let metrics = Metrics::new().unwrap();
+                let fails =
+                    |seed: &u64| catch_unwind(AssertUnwindSafe(|| case(*seed, &metrics))).is_err();
+                (0..CASES).filter(|seed| seed % 2 == part).find(fails)
             })
         })
         .collect();

@@ -120,13 +120,13 @@ pub(crate) fn copy_with(
 }
 
 impl World {
-    pub(crate) fn new(disk: SimDisk, settings: Settings, first_id: u64) -> Self {
+    pub(crate) fn new(disk: SimDisk, settings: Settings, first_id: u64, metrics: Metrics) -> Self {
         Self {
             disk,
             settings,
             clock: Clock::manual(UnixMs(0)),
             parts: None,
-            metrics: Metrics::new().unwrap(),
+            metrics,
             held: Vec::new(),
             next_id: first_id,
             kept: Events::new(),
@@ -139,7 +139,7 @@ impl World {
     /// Opens the log; what it recovered is held against the model.
     pub(crate) fn open(&mut self) -> Result<(), OpenError> {
         assert!(self.parts.is_none());
-        self.metrics = Metrics::new().unwrap();
+        let damage = self.metrics.journal_corrupt.get();
         let (shared, writer, keeper) = open_parts(
             self.settings.clone(),
             Arc::new(self.disk.clone()),
@@ -168,7 +168,8 @@ impl World {
         self.soft.clear();
         self.kept = found;
         self.unsure.clear();
-        assert_eq!(self.metrics.journal_corrupt.get(), 0, "nothing is damaged");
+        let damage_now = self.metrics.journal_corrupt.get();
+        assert_eq!(damage_now, damage, "nothing is damaged");
         Ok(())
     }
 
@@ -264,6 +265,28 @@ impl World {
         self.parts.as_ref().is_some_and(|p| p.shared.is_poisoned())
     }
 
+    /// Appends one record; what the log answers.
+    pub(crate) fn append_one(&mut self, n: u8, size: u16) -> Result<(), AppendError> {
+        let before = self.kept.len();
+        let parts = self.parts.as_ref().unwrap();
+        let full = parts.shared.full().map(AppendError::Full);
+        self.append(&[(n, vec![size])]);
+        if self.kept.len() > before {
+            Ok(())
+        } else if self.poisoned() {
+            Err(AppendError::Poisoned)
+        } else {
+            let parts = self.parts.as_ref().unwrap();
+            let now = parts.shared.full().map(AppendError::Full);
+            Err(full.or(now).unwrap_or(AppendError::Stopping))
+        }
+    }
+
+    /// Records the model holds.
+    pub(crate) fn count(&self) -> usize {
+        self.kept.len()
+    }
+
     /// The process ends, in whatever way; what it held in memory is gone.
     pub(crate) fn stop(&mut self) {
         self.held.clear();
@@ -271,7 +294,7 @@ impl World {
         self.soft.append(&mut self.fresh);
     }
 
-    fn append(&mut self, calls: &[(u8, Vec<u16>)]) {
+    pub(crate) fn append(&mut self, calls: &[(u8, Vec<u16>)]) {
         let parts = self.parts.as_mut().unwrap();
         let mut waiting = Vec::new();
         for (n, sizes) in calls {
@@ -311,7 +334,7 @@ impl World {
         }
     }
 
-    fn lease(&mut self, n: u8, count: u8) {
+    pub(crate) fn lease(&mut self, n: u8, count: u8) {
         let parts = self.parts.as_ref().unwrap();
         let limits = LeaseLimits {
             max_events: usize::from(count),
@@ -328,7 +351,7 @@ impl World {
         assert_eq!(held.len(), self.held.len(), "an event is leased twice");
     }
 
-    fn settle(&mut self, from: u8, count: u8, settlement: Settlement) {
+    pub(crate) fn settle(&mut self, from: u8, count: u8, settlement: Settlement) {
         let from = usize::from(from).min(self.held.len());
         let to = (from + usize::from(count)).min(self.held.len());
         let leases: Vec<Lease> = self.held.drain(from..to).collect();
@@ -394,7 +417,12 @@ proptest! {
         ops in proptest::collection::vec(op(), 1..80),
         max_segments in 4u64..40,
     ) {
-        let mut world = World::new(SimDisk::new(1), tiny(max_segments), 0);
+        let mut world = World::new(
+            SimDisk::new(1),
+            tiny(max_segments),
+            0,
+            Metrics::new().unwrap(),
+        );
         world.open().unwrap();
         for op in &ops {
             world.apply(op);

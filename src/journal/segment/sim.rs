@@ -212,6 +212,11 @@ impl SimDisk {
         }
     }
 
+    pub(crate) fn content(&self, name: &str) -> Vec<u8> {
+        let state = locked(&self.0);
+        state.files[state.names[name]].seen.clone()
+    }
+
     pub(crate) fn names(&self) -> Vec<String> {
         locked(&self.0).names.keys().cloned().collect()
     }
