@@ -1,3 +1,65 @@
-//! The command tree.
+//! The command tree, one verb a file.
 
+pub mod config;
+mod demo;
 pub mod journal;
+pub mod sandbox;
+mod serve;
+
+use std::io::Write;
+
+use clap::{Parser, Subcommand};
+
+use crate::time::Clock;
+
+/// Done.
+pub const OK: u8 = 0;
+/// What was asked about is not in order.
+pub const WRONG: u8 = 1;
+/// The configuration or the arguments are not usable (`EX_USAGE`).
+pub const USAGE: u8 = 64;
+/// The gateway failed (`EX_SOFTWARE`).
+pub const FAILED: u8 = 70;
+
+/// An open, self-hosted gateway for Meta's Conversions API.
+#[derive(Debug, Parser)]
+#[command(name = "capigate", version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway.
+    Serve(config::ConfigFiles),
+    /// See the whole path of an event on this machine, with no Meta account.
+    Demo(demo::DemoArgs),
+    /// Run a simulator of Graph's events endpoint. It is not Meta.
+    Sandbox(sandbox::SandboxArgs),
+    /// Check, print or explain the configuration.
+    Config(config::ConfigArgs),
+}
+
+/// Runs one command and gives the exit code.
+pub fn run(cli: Cli) -> u8 {
+    let mut out = std::io::stdout().lock();
+    let result = match cli.command {
+        Command::Serve(files) => on_runtime(serve::run(files)),
+        Command::Demo(args) => on_runtime(demo::run(args)),
+        Command::Sandbox(args) => on_runtime(sandbox::run(args, &mut out)),
+        Command::Config(args) => config::run(&args, std::env::vars(), &Clock::Real, &mut out),
+    };
+    result.unwrap_or_else(|error| {
+        // nothing is left to tell when standard error is closed
+        let _ = writeln!(std::io::stderr(), "capigate: {error:#}");
+        FAILED
+    })
+}
+
+fn on_runtime(job: impl Future<Output = anyhow::Result<u8>>) -> anyhow::Result<u8> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(job)
+}

@@ -1,10 +1,62 @@
 //! capigate: a gateway for Meta's Conversions API.
+//!
+//! # The path of an event
+//!
+//! 1. [`ingest::listener`] accepts a connection, within its limits. [`ingest::router`] looks at the
+//!    path and at the key, if it stands in a header or the query.
+//! 2. The body is read within [`ingest::admission`]'s bytes, and [`ingest::request`] takes it apart:
+//!    request options, the caller's key, and one raw slice of JSON for each event. Only the
+//!    SHA-256 of the key is ever looked at, in constant time ([`ingest::auth`]).
+//! 3. Each slice becomes an [`event::RawEvent`], whose personal fields cannot be serialised; its
+//!    only way on is `hash`, which normalises, hashes and checks it, and gives an
+//!    [`event::HashedEvent`]; that encodes to an [`event::EncodedEvent`]: the exact bytes for the
+//!    wire. Faults are collected by index; the good events go on without the bad ones.
+//! 4. [`journal::Journal::append`] writes the envelopes and syncs them, together with those of all
+//!    requests that came meanwhile: one write and one `fdatasync` a group.
+//! 5. **Only now** [`ingest::answer`] says 200. From here the event is ours.
+//! 6. The lane of its pixel and request options ([`lanes`]) wakes, lingers for company, leases a
+//!    batch, puts what has expired among the dead letters, and waits for its place in flight and
+//!    for its pace.
+//! 7. [`graph::payload`] joins the stored bytes, and [`graph::client`] posts them with the token of
+//!    [`tokens`].
+//! 8. [`graph::verdict`] says what the answer means. Success settles the leases as delivered;
+//!    anything else returns them to the journal, and the lane backs off or is held.
+//! 9. A segment of the journal whose records are all settled is recycled.
+//!
+//! # Where things fail, and what then
+//!
+//! | what | then |
+//! |---|---|
+//! | a bad event | its neighbours are accepted; it is named by index, path and rule |
+//! | a bound is reached | 413, 429 or 503 with the bound's name, which is its configuration key |
+//! | the disk is full | 503 until there is room; what was acknowledged still goes out |
+//! | a write or sync fails | the journal takes nothing more, readiness goes false, the process ends with 70; the next start reads what is on disk |
+//! | the process dies | the next start finds every acknowledged event; a batch in flight may go out twice, under the same `event_id`s |
+//! | Graph is down or slow | the lane backs off, with full jitter; events wait on disk |
+//! | the token is bad | the lane is held, says so on `/readyz`, and tries one event now and then |
+//! | an event grows too old | it becomes a dead letter on disk, and is never sent |
+//!
+//! Every accepted event ends in exactly one of *delivered*, *dead*, or *in the journal*:
+//! `accepted + recovered = delivered + dead + in journal`, counted in [`telemetry::metrics`].
+//!
+//! # The rooms
+//!
+//! One way only: `ingest → event → journal → lanes → graph`; beside them [`tokens`], [`sandbox`],
+//! [`config`], [`telemetry`], [`cli`]; [`app`] puts them together. `tests/layers.rs` holds every
+//! `use` to that.
 
+pub mod app;
 pub mod cli;
+pub mod config;
 pub mod event;
 mod failpoint;
+pub mod graph;
+pub mod ingest;
 pub mod journal;
+pub mod lanes;
 pub mod pixel;
+pub mod sandbox;
 pub mod secret;
 pub mod telemetry;
 pub mod time;
+pub mod tokens;

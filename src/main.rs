@@ -1,1 +1,12 @@
-fn main() {}
+//! Parses the command line and exits with a code: 0 done, 1 something is wrong with what was
+//! asked about, 64 bad configuration or arguments, 70 the gateway failed.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    #[cfg(feature = "failpoints")]
+    let _points = fail::FailScenario::setup();
+    ExitCode::from(capigate::cli::run(capigate::cli::Cli::parse()))
+}

@@ -1,0 +1,252 @@
+//! Builds every room from the configuration, starts them, and stops them in order.
+//!
+//! [`App::build`] opens and binds everything and may fail; [`App::start`] cannot. Port 0 takes a
+//! free port, so that tests can run many gateways in one process.
+
+pub mod admin;
+pub mod logging;
+pub mod signals;
+mod tls;
+mod wiring;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use crate::config::{self, Config};
+use crate::graph::GraphClient;
+use crate::ingest::Ingest;
+use crate::ingest::listener::{Listener, Serving};
+use crate::journal::dead::DeadLetters;
+use crate::journal::segment::disk::{Disk, RealDisk};
+use crate::journal::{Health, Journal};
+use crate::lanes::{Lanes, Tools};
+use crate::telemetry::metrics::Metrics;
+use crate::time::Clock;
+
+use admin::Admin;
+
+/// A gateway that is built but takes nothing yet.
+pub struct App {
+    config: Config,
+    metrics: Metrics,
+    journal: Journal,
+    tools: Tools,
+    admin: Admin,
+    ingest_listener: Listener,
+    admin_listener: Listener,
+}
+
+/// A running gateway.
+pub struct Running {
+    config: Config,
+    metrics: Metrics,
+    journal: Journal,
+    lanes: Lanes,
+    admin: Admin,
+    ingest_serving: Serving,
+    admin_serving: Serving,
+}
+
+/// How a gateway ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// In order. What was not sent is in the journal.
+    Clean,
+    /// The journal was poisoned by a failed write or sync: the next start finds out what is on
+    /// disk.
+    Poisoned,
+}
+
+impl App {
+    /// Reads secrets, recovers the journal, and binds both listeners.
+    pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
+        Self::build_with(
+            config,
+            clock,
+            &|name| std::env::var(name).ok(),
+            Arc::new(RealDisk),
+        )
+        .await
+    }
+
+    /// As [`App::build`], with the environment that secrets are read from, and the disk, given.
+    pub async fn build_with(
+        config: Config,
+        clock: Clock,
+        env: &(dyn Fn(&str) -> Option<String> + Sync),
+        disk: Arc<dyn Disk>,
+    ) -> anyhow::Result<Self> {
+        let secrets = config.secrets(env)?;
+        let metrics = Metrics::new()?;
+        let tls = config.listen.tls.as_ref().map(tls::acceptor).transpose()?;
+        let graph = GraphClient::new(wiring::graph(&config)?)?;
+        let tokens = wiring::tokens(&secrets);
+        let sources = wiring::sources(&config, &secrets);
+
+        let journal = {
+            let (settings, clock, metrics) =
+                (wiring::journal(&config), clock.clone(), metrics.clone());
+            let disk = Arc::clone(&disk);
+            tokio::task::spawn_blocking(move || Journal::open(settings, disk, clock, &metrics))
+                .await??
+        };
+        let dead = DeadLetters::open(
+            &config.journal.dir.join("dead"),
+            config.journal.dead_max_bytes.get(),
+            disk,
+        )
+        .context("the dead letters cannot be opened")?;
+
+        let ingest = Ingest::new(
+            wiring::ingest(&config.ingest),
+            sources,
+            journal.clone(),
+            clock.clone(),
+            metrics.clone(),
+        );
+        let admin = Admin::new(metrics.clone(), journal.clone());
+        let ingest_listener = Listener::bind(
+            config.listen.ingest,
+            tls,
+            ingest.router(),
+            wiring::listener(&config.ingest),
+            metrics.connections.clone(),
+        )
+        .await
+        .with_context(|| format!("listen.ingest: {} cannot be bound", config.listen.ingest))?;
+        let admin_listener = Listener::bind(
+            config.listen.admin,
+            None,
+            admin.router(),
+            wiring::listener(&config::Ingest {
+                max_connections: 64,
+                ..config.ingest.clone()
+            }),
+            wiring::uncounted(),
+        )
+        .await
+        .with_context(|| format!("listen.admin: {} cannot be bound", config.listen.admin))?;
+        let tools = Tools {
+            journal: journal.clone(),
+            dead: Arc::new(dead),
+            graph,
+            tokens,
+            clock,
+            metrics: metrics.clone(),
+        };
+        Ok(Self {
+            config,
+            metrics,
+            journal,
+            tools,
+            admin,
+            ingest_listener,
+            admin_listener,
+        })
+    }
+
+    /// Starts lanes first and the front door last, so that nothing is taken before it can go on.
+    pub fn start(self) -> anyhow::Result<Running> {
+        let lanes = Lanes::start(wiring::lanes(&self.config.lanes), self.tools);
+        self.admin.show_lanes(lanes.clone());
+        let admin_serving = self.admin_listener.serve()?;
+        let ingest_serving = self.ingest_listener.serve()?;
+        self.admin.ready();
+        tracing::info!(
+            listen.ingest = %ingest_serving.addr(),
+            listen.admin = %admin_serving.addr(),
+            graph.url = %self.config.graph.url,
+            graph.version = %self.config.graph.version,
+            journal.records = self.metrics.journal_recovered.get(),
+            "gateway is ready"
+        );
+        Ok(Running {
+            config: self.config,
+            metrics: self.metrics,
+            journal: self.journal,
+            lanes,
+            admin: self.admin,
+            ingest_serving,
+            admin_serving,
+        })
+    }
+}
+
+impl Running {
+    /// Where events are taken.
+    pub fn ingest_addr(&self) -> SocketAddr {
+        self.ingest_serving.addr()
+    }
+
+    /// Where health and metrics are shown.
+    pub fn admin_addr(&self) -> SocketAddr {
+        self.admin_serving.addr()
+    }
+
+    /// What this gateway counts.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Where its events wait.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// What its lanes do.
+    pub fn lanes(&self) -> &Lanes {
+        &self.lanes
+    }
+
+    /// Runs until `signals` says stop, or the journal is poisoned.
+    pub async fn run_until(self, mut signals: signals::Signals) -> Ended {
+        let journal = self.journal.clone();
+        tokio::select! {
+            name = signals.next() => tracing::info!(signal = name, "stopping"),
+            () = journal.poisoned() => tracing::error!("stopping, since the journal takes nothing more; restart the gateway"),
+        }
+        tokio::select! {
+            ended = self.stop() => ended,
+            // everything acknowledged is on disk already; the next start sends what is left
+            name = signals.next() => {
+                tracing::warn!(signal = name, "stopping at once, at the second signal");
+                journal.close().await;
+                Ended::Clean
+            }
+        }
+    }
+
+    /// Stops in order; each stage has its budget. What is not sent stays in the journal.
+    pub async fn stop(self) -> Ended {
+        let budget = &self.config.shutdown;
+        // 1. the balancer sees it and sends no more
+        self.admin.stopping();
+        tokio::time::sleep(budget.grace.get()).await;
+        // 2. the door closes, requests in flight are answered
+        if !self.ingest_serving.stop(budget.requests.get()).await {
+            tracing::warn!("requests were cut short, since shutdown.requests is over");
+        }
+        // 3. no lease is taken any more, sends in flight are settled
+        if !self.lanes.stop(budget.sends.get()).await {
+            tracing::warn!(
+                "batches were left unsettled, since shutdown.sends is over; they will be sent again"
+            );
+        }
+        // 4. the last group commit and the settle log
+        let poisoned = self.journal.health() == Health::Poisoned;
+        self.journal.close().await;
+        let left = self.journal.depth().records;
+        // 5. the admin listener goes last, so that the end can be watched
+        self.admin_serving
+            .stop(std::time::Duration::from_secs(1))
+            .await;
+        tracing::info!(journal.records = left, "stopped");
+        if poisoned {
+            Ended::Poisoned
+        } else {
+            Ended::Clean
+        }
+    }
+}

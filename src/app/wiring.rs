@@ -1,0 +1,148 @@
+//! From what the operator wrote to what each room asks for.
+
+use std::collections::HashMap;
+
+use anyhow::Context;
+use governor::Quota;
+use prometheus::IntGauge;
+
+use crate::config::sources::EventIdRule;
+use crate::config::units::Rate;
+use crate::config::{self, Config, Secrets};
+use crate::event::{EventIdPolicy, Rules};
+use crate::tokens::{Credential, Tokens};
+use crate::{graph, ingest, journal, lanes};
+
+pub(super) fn graph(config: &Config) -> anyhow::Result<graph::Settings> {
+    let graph = &config.graph;
+    Ok(graph::Settings {
+        url: graph
+            .url
+            .as_str()
+            .parse()
+            .context("graph.url is not a URL")?,
+        version: graph.version.to_string(),
+        timeout: graph.timeout.get(),
+        connect_timeout: graph.connect_timeout.get(),
+        token_in: match graph.token_in {
+            config::graph::TokenIn::Header => graph::TokenIn::Header,
+            config::graph::TokenIn::Body => graph::TokenIn::Body,
+        },
+    })
+}
+
+pub(super) fn journal(config: &Config) -> journal::Settings {
+    let journal = &config.journal;
+    journal::Settings {
+        dir: journal.dir.clone(),
+        segment_bytes: journal.segment_bytes.get(),
+        max_pending: journal.max_pending.get(),
+        max_bytes: journal.max_bytes.get(),
+        max_lanes: journal.max_lanes as usize,
+        settle_sync: journal.settle_sync.get(),
+    }
+}
+
+pub(super) fn lanes(lanes: &config::Lanes) -> lanes::Settings {
+    lanes::Settings {
+        linger: lanes.linger.get(),
+        max_events: lanes.max_events as usize,
+        max_bytes: lanes.max_bytes.get(),
+        max_in_flight_batches: lanes.max_in_flight_batches as usize,
+        max_in_flight_batches_per_pixel: lanes.max_in_flight_batches_per_pixel as usize,
+        rate: quota(lanes.rate, lanes.rate.each_second().get()),
+        rate_per_pixel: quota(
+            lanes.rate_per_pixel,
+            lanes.rate_per_pixel.each_second().get(),
+        ),
+        backoff_min: lanes.backoff_min.get(),
+        backoff_max: lanes.backoff_max.get(),
+        probe_interval: lanes.probe_interval.get(),
+        idle: std::time::Duration::from_secs(60),
+    }
+}
+
+pub(super) fn ingest(ingest: &config::Ingest) -> ingest::Settings {
+    ingest::Settings {
+        body_timeout: ingest.body_timeout.get(),
+        max_body: ingest.max_body.as_usize(),
+        max_in_flight: ingest.max_in_flight.as_usize(),
+        max_events: ingest.max_events as usize,
+    }
+}
+
+pub(super) fn listener(ingest: &config::Ingest) -> ingest::listener::Settings {
+    ingest::listener::Settings {
+        max_connections: ingest.max_connections as usize,
+        header_timeout: ingest.header_timeout.get(),
+        idle_timeout: ingest.idle_timeout.get(),
+    }
+}
+
+pub(super) fn tokens(secrets: &Secrets) -> Tokens {
+    let credential = |secrets: &config::PixelSecrets| Credential {
+        token: secrets.token.clone(),
+        app_secret: secrets.app_secret.clone(),
+    };
+    Tokens::new(
+        secrets
+            .pixels
+            .iter()
+            .map(|(id, secrets)| (*id, credential(secrets)))
+            .collect(),
+    )
+}
+
+pub(super) fn sources(config: &Config, secrets: &Secrets) -> ingest::Sources {
+    let mut sources = Vec::with_capacity(config.sources.len());
+    for (name, source) in &config.sources {
+        let keys = secrets
+            .keys
+            .iter()
+            .filter(|(_, owner)| *owner == name)
+            .map(|(digest, _)| *digest)
+            .collect();
+        let rules = Rules {
+            event_id: match source.event_id {
+                EventIdRule::Derive => EventIdPolicy::Derive,
+                EventIdRule::Random => EventIdPolicy::Random,
+                EventIdRule::Leave => EventIdPolicy::Leave,
+            },
+            pii_firewall: source.pii_firewall,
+            allow_user_data: source.allow_user_data.iter().cloned().collect(),
+            default_country: source
+                .default_country
+                .map(config::sources::Country::letters),
+            max_event_bytes: config.ingest.max_event_bytes.as_usize(),
+        };
+        let rate = quota(source.rate, source.burst(config.ingest.max_events));
+        sources.push(ingest::Source::new(
+            name.clone(),
+            keys,
+            source.pixels.clone(),
+            source.strict,
+            rules,
+            rate,
+        ));
+    }
+    let pixels: HashMap<_, _> = config
+        .pixels
+        .iter()
+        .map(|(id, pixel)| (*id, pixel.test_event_code.clone()))
+        .collect();
+    ingest::Sources::new(sources, pixels)
+}
+
+/// The admin listener's connections are not of interest to anyone.
+pub(super) fn uncounted() -> IntGauge {
+    #[expect(clippy::expect_used, reason = "the name is a constant that is valid")]
+    IntGauge::new("admin_connections", "not registered").expect("a valid name")
+}
+
+fn quota(rate: Rate, burst: u32) -> Quota {
+    let burst = std::num::NonZeroU32::new(burst).unwrap_or(std::num::NonZeroU32::MIN);
+    // the interval of a Rate is never zero, so there is always a quota
+    Quota::with_period(rate.interval())
+        .unwrap_or(Quota::per_second(rate.count()))
+        .allow_burst(burst)
+}

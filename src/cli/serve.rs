@@ -1,0 +1,40 @@
+//! `capigate serve`: the gateway itself.
+
+use std::io::Write;
+
+use crate::app::{App, Ended, logging, signals::Signals};
+use crate::config::Config;
+use crate::time::Clock;
+
+use super::config::ConfigFiles;
+use super::{FAILED, OK, USAGE};
+
+pub(super) async fn run(files: ConfigFiles) -> anyhow::Result<u8> {
+    let config = match Config::load(&files.files, std::env::vars()) {
+        Ok(config) => config,
+        Err(faults) => {
+            writeln!(std::io::stderr(), "{faults}")?;
+            return Ok(USAGE);
+        }
+    };
+    if let Err(faults) = config.secrets(&|name| std::env::var(name).ok()) {
+        writeln!(std::io::stderr(), "{faults}")?;
+        return Ok(USAGE);
+    }
+    logging::start(&config.telemetry)?;
+    let signals = Signals::new()?;
+    let clock = Clock::Real;
+    for warning in config.warnings(clock.now()) {
+        tracing::warn!("{warning}");
+    }
+    if config.sources.is_empty() {
+        tracing::warn!(
+            "no source is configured, so every request will be refused; add sources.<name>"
+        );
+    }
+    let running = App::build(config, clock).await?.start()?;
+    Ok(match running.run_until(signals).await {
+        Ended::Clean => OK,
+        Ended::Poisoned => FAILED,
+    })
+}

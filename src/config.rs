@@ -1,0 +1,154 @@
+//! What the operator may set, read once and checked whole.
+//!
+//! Three layers, later ones win: the defaults in the structs, the files in the order given, and
+//! the environment (`CAPIGATE__LANES__LINGER=1s` sets `lanes.linger`).
+//!
+//! It promises that every fault is reported at once, each with its key, the file and line or the
+//! variable it came from, and what was expected. It refuses unknown keys. It holds no secret: only
+//! where to find them, so that a configuration may be printed, logged and committed.
+
+mod check;
+mod docs;
+mod fault;
+pub mod graph;
+mod ingest;
+mod journal;
+mod lanes;
+mod layers;
+mod leaf;
+mod listen;
+mod pixels;
+mod reference;
+mod secrets;
+mod shutdown;
+pub mod sources;
+pub mod telemetry;
+pub mod units;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+pub use check::{Loaded, Origins};
+pub use fault::{ConfigErrors, Fault};
+pub use graph::Graph;
+pub use ingest::Ingest;
+pub use journal::Journal;
+pub use lanes::Lanes;
+pub use listen::{Listen, Tls};
+pub use pixels::Pixel;
+pub use reference::{print, reference};
+pub use secrets::{KeyRef, PixelSecrets, SecretRef, SecretRefError, Secrets};
+pub use shutdown::Shutdown;
+pub use sources::Source;
+pub use telemetry::Telemetry;
+
+use crate::pixel::PixelId;
+use crate::time::UnixMs;
+
+/// Everything that can be set. `Config::default()` is what an empty file means.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where the gateway listens.
+    pub listen: Listen,
+    /// How much the front door takes before it says no.
+    pub ingest: Ingest,
+    /// The durable queue on the local disk.
+    pub journal: Journal,
+    /// Batches and pace.
+    pub lanes: Lanes,
+    /// How the gateway talks to Meta.
+    pub graph: Graph,
+    /// What the gateway says about itself.
+    pub telemetry: Telemetry,
+    /// How long each stage of stopping may take.
+    pub shutdown: Shutdown,
+    /// The pixels this gateway sends to.
+    pub pixels: BTreeMap<PixelId, Pixel>,
+    /// Who may post events, by name.
+    pub sources: BTreeMap<String, Source>,
+}
+
+impl Config {
+    /// Reads the files in the order given, then the environment, over the defaults.
+    ///
+    /// A variable `CAPIGATE__SECTION__KEY` sets `section.key`; its text is read as a text, a
+    /// number or a truth value, as the key wants it. A text that begins with `[` or `{` is a TOML
+    /// list or table, such as `CAPIGATE__SOURCES__SHOP__PIXELS=["1234567890123456"]`.
+    pub fn load(
+        files: &[PathBuf],
+        env: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigErrors> {
+        Self::load_with_origins(files, env).map(|loaded| loaded.config)
+    }
+
+    /// As [`Config::load`], and also says where each value was set.
+    pub fn load_with_origins(
+        files: &[PathBuf],
+        env: impl Iterator<Item = (String, String)>,
+    ) -> Result<Loaded, ConfigErrors> {
+        let mut faults = Vec::new();
+        let tree = layers::merge(files, env, &mut faults);
+        let (loaded, faults) = check::check(&tree, faults);
+        ConfigErrors::check(faults)?;
+        Ok(loaded)
+    }
+
+    /// What the operator should know at the time `now` about settings that are allowed.
+    pub fn warnings(&self, now: UnixMs) -> Vec<String> {
+        self.graph.warnings(now)
+    }
+
+    /// The rules between keys, and the ranges that types do not hold.
+    fn validate(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        self.listen.validate(&mut faults);
+        self.ingest.validate(&mut faults);
+        self.journal.validate(&mut faults);
+        self.lanes.validate(&mut faults);
+        self.graph.validate(&mut faults);
+        self.shutdown.validate(&mut faults);
+        if self.journal.max_pending < self.ingest.max_event_bytes {
+            faults.push(Fault::cross(
+                "journal.max_pending",
+                format!(
+                    "at least ingest.max_event_bytes ({})",
+                    self.ingest.max_event_bytes
+                ),
+            ));
+        }
+        for (id, pixel) in &self.pixels {
+            pixel.validate(*id, &mut faults);
+        }
+        let mut owners: BTreeMap<&KeyRef, &str> = BTreeMap::new();
+        for (name, source) in &self.sources {
+            source.validate(name, self.ingest.max_events, &mut faults);
+            for id in source
+                .pixels
+                .iter()
+                .filter(|id| !self.pixels.contains_key(id))
+            {
+                faults.push(Fault::cross(
+                    format!("sources.{name}.pixels"),
+                    format!("configured pixels only; there is no section [pixels.{id}]"),
+                ));
+            }
+            for (index, key) in source.keys.iter().enumerate() {
+                if let Some(other) = owners.insert(key, name) {
+                    faults.push(Fault {
+                        key: format!("sources.{name}.keys[{index}]"),
+                        origin: String::new(),
+                        got: None,
+                        expected: secrets::shared_key(name, other),
+                    });
+                }
+            }
+        }
+        faults
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! `[ingest]`: the bounds of the front door.
+
+use serde::{Deserialize, Serialize};
+
+use super::fault::{Fault, at_least, within};
+use super::units::{Bytes, Span};
+
+/// How much the front door takes before it says no.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ingest {
+    /// Connections open at once; beyond it new ones wait to be accepted. 1 to 1000000.
+    pub max_connections: u32,
+    /// Time a client has to send the head of its first request; then the connection is closed.
+    pub header_timeout: Span,
+    /// Time from the end of one request to the whole head of the next; then the connection is
+    /// closed.
+    pub idle_timeout: Span,
+    /// Time a client has to send the body of a request; then it is answered 408.
+    pub body_timeout: Span,
+    /// Size of a request body, before and after decompression; a larger one is answered 413.
+    pub max_body: Bytes,
+    /// Bytes of request bodies held in memory at once; beyond it requests are answered 503. At
+    /// least `ingest.max_body`.
+    pub max_in_flight: Bytes,
+    /// Events in one request. 1 to 1000, which is the most Meta takes.
+    pub max_events: u32,
+    /// Size of one event as it will be sent to Meta; a larger one is refused by itself.
+    pub max_event_bytes: Bytes,
+}
+
+impl Default for Ingest {
+    fn default() -> Self {
+        Self {
+            max_connections: 4096,
+            header_timeout: Span::from_secs(10),
+            idle_timeout: Span::from_secs(75),
+            body_timeout: Span::from_secs(30),
+            max_body: Bytes::mib(8),
+            max_in_flight: Bytes::mib(256),
+            max_events: 1000,
+            max_event_bytes: Bytes::kib(64),
+        }
+    }
+}
+
+impl Ingest {
+    pub(super) fn validate(&self, faults: &mut Vec<Fault>) {
+        within(
+            faults,
+            "ingest.max_connections",
+            self.max_connections,
+            1..=1_000_000,
+        );
+        within(faults, "ingest.max_events", self.max_events, 1..=1000);
+        let shortest = Span::from_millis(100);
+        at_least(
+            faults,
+            "ingest.header_timeout",
+            self.header_timeout,
+            shortest,
+        );
+        at_least(faults, "ingest.idle_timeout", self.idle_timeout, shortest);
+        at_least(faults, "ingest.body_timeout", self.body_timeout, shortest);
+        at_least(
+            faults,
+            "ingest.max_event_bytes",
+            self.max_event_bytes,
+            Bytes::kib(1),
+        );
+        if self.max_body < self.max_event_bytes {
+            faults.push(Fault::cross(
+                "ingest.max_body",
+                format!("at least ingest.max_event_bytes ({})", self.max_event_bytes),
+            ));
+        }
+        if self.max_in_flight < self.max_body {
+            faults.push(Fault::cross(
+                "ingest.max_in_flight",
+                format!("at least ingest.max_body ({})", self.max_body),
+            ));
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! `[lanes]`: how events are gathered and how fast they go out.
+
+use serde::{Deserialize, Serialize};
+
+use super::fault::{Fault, at_least, within};
+use super::units::{Bytes, Rate, Span};
+
+/// Batches and pace. Each pixel has a lane of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Lanes {
+    /// Longest time an event waits for others to fill its batch.
+    pub linger: Span,
+    /// Events in a batch. 1 to 1000, which is the most Meta takes.
+    pub max_events: u32,
+    /// Size at which a batch is full. An event that is larger by itself goes alone.
+    pub max_bytes: Bytes,
+    /// Batches being sent at once, all pixels together. 1 to 10000.
+    pub max_in_flight_batches: u32,
+    /// Batches being sent at once for one pixel. At most `lanes.max_in_flight_batches`.
+    pub max_in_flight_batches_per_pixel: u32,
+    /// Batches sent, all pixels together.
+    pub rate: Rate,
+    /// Batches sent for one pixel. Usage headers and throttling lower it for a while.
+    pub rate_per_pixel: Rate,
+    /// First wait after a failure that passes; it doubles each time.
+    pub backoff_min: Span,
+    /// Longest such wait, unless Meta asks for more.
+    pub backoff_max: Span,
+    /// Time between two tries of a lane that is held because of its token or its pixel.
+    pub probe_interval: Span,
+}
+
+impl Default for Lanes {
+    fn default() -> Self {
+        Self {
+            linger: Span::from_millis(200),
+            max_events: 1000,
+            max_bytes: Bytes::new(1_000_000),
+            max_in_flight_batches: 64,
+            max_in_flight_batches_per_pixel: 4,
+            rate: Rate::per_second(100),
+            rate_per_pixel: Rate::per_second(20),
+            backoff_min: Span::from_secs(1),
+            backoff_max: Span::from_secs(300),
+            probe_interval: Span::from_secs(300),
+        }
+    }
+}
+
+impl Lanes {
+    pub(super) fn validate(&self, faults: &mut Vec<Fault>) {
+        if self.linger > Span::from_secs(60) {
+            faults.push(Fault::cross("lanes.linger", "at most 1m"));
+        }
+        within(faults, "lanes.max_events", self.max_events, 1..=1000);
+        at_least(faults, "lanes.max_bytes", self.max_bytes, Bytes::kib(1));
+        within(
+            faults,
+            "lanes.max_in_flight_batches",
+            self.max_in_flight_batches,
+            1..=10_000,
+        );
+        let one = self.max_in_flight_batches_per_pixel;
+        if one == 0 || one > self.max_in_flight_batches {
+            faults.push(Fault::cross(
+                "lanes.max_in_flight_batches_per_pixel",
+                format!(
+                    "from 1 to lanes.max_in_flight_batches ({})",
+                    self.max_in_flight_batches
+                ),
+            ));
+        }
+        let short = Span::from_millis(10);
+        at_least(faults, "lanes.backoff_min", self.backoff_min, short);
+        if self.backoff_max < self.backoff_min {
+            faults.push(Fault::cross(
+                "lanes.backoff_max",
+                format!("at least lanes.backoff_min ({})", self.backoff_min),
+            ));
+        }
+        let short = Span::from_secs(1);
+        at_least(faults, "lanes.probe_interval", self.probe_interval, short);
+    }
+}

@@ -1,0 +1,345 @@
+//! Where secrets are to be found: never the secrets themselves.
+//!
+//! A configuration names an environment variable or a file. It is read when the gateway starts;
+//! what goes wrong is told with the name of the variable or the file, never with what is in it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use sha2::{Digest, Sha256};
+
+use super::{Config, ConfigErrors, Fault};
+use crate::pixel::PixelId;
+use crate::secret::Secret;
+
+/// Largest secret file that is read: no token is near it, and `/dev/zero` is endless.
+const MAX_SECRET: u64 = 64 * 1024;
+
+/// Where a secret is to be found: `{ env = "NAME" }` or `{ file = "/path" }`.
+///
+/// A variable is named in capitals, digits and `_`; a file with a path that has a `/` in it. So a
+/// secret written by mistake in place of its name is refused before it is shown anywhere.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SecretRef {
+    /// In this environment variable.
+    Env(String),
+    /// In this file.
+    File(PathBuf),
+}
+
+/// An ingest key, by its SHA-256 digest or by where it is to be found.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum KeyRef {
+    /// The digest itself: `{ sha256 = "<64 hex digits>" }`. A digest is no secret.
+    Sha256([u8; 32]),
+    /// The key is in a variable or a file, in clear.
+    Secret(SecretRef),
+}
+
+/// Why a secret could not be read. Names the variable or file, never what is in it.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretRefError {
+    /// The variable is not set, or is not Unicode.
+    #[error("the environment variable {0} is not set")]
+    NotSet(String),
+    /// The file cannot be read.
+    #[error("the file {} cannot be read: {}", .0.display(), .1.kind())]
+    Unreadable(PathBuf, io::Error),
+    /// The file is too large or not UTF-8.
+    #[error("the file {} does not look like a secret: expected one line of text", .0.display())]
+    NotText(PathBuf),
+    /// There is nothing in it.
+    #[error("{0} is empty")]
+    Empty(SecretRef),
+    /// There is a line break, blank or control character in it.
+    #[error("{0} has white space or a line break inside: expected one word")]
+    White(SecretRef),
+}
+
+/// Every secret a configuration points to, read.
+#[derive(Debug)]
+pub struct Secrets {
+    /// Tokens and app secrets, by pixel.
+    pub pixels: BTreeMap<PixelId, PixelSecrets>,
+    /// The name of the source each ingest key belongs to, by the key's SHA-256 digest.
+    pub keys: BTreeMap<[u8; 32], String>,
+}
+
+/// The secrets of one pixel.
+#[derive(Clone, Debug)]
+pub struct PixelSecrets {
+    /// The access token.
+    pub token: Secret,
+    /// The secret of the app the token belongs to, for the proof.
+    pub app_secret: Option<Secret>,
+}
+
+impl SecretRef {
+    /// Reads the secret from the process's environment or the file system; one line break at its
+    /// end is taken off.
+    pub fn read(&self) -> Result<Secret, SecretRefError> {
+        self.read_with(&|name| std::env::var(name).ok())
+    }
+
+    /// As [`SecretRef::read`], with the environment given.
+    pub fn read_with(
+        &self,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Secret, SecretRefError> {
+        let mut text = match self {
+            Self::Env(name) => env(name).ok_or_else(|| SecretRefError::NotSet(name.clone()))?,
+            Self::File(path) => read_file(path)?,
+        };
+        if text.ends_with('\n') {
+            text.pop();
+            if text.ends_with('\r') {
+                text.pop();
+            }
+        }
+        let secret = Secret::new(text);
+        if secret.expose().is_empty() {
+            return Err(SecretRefError::Empty(self.clone()));
+        }
+        if secret
+            .expose()
+            .contains(|c: char| c.is_whitespace() || c.is_control())
+        {
+            return Err(SecretRefError::White(self.clone()));
+        }
+        Ok(secret)
+    }
+}
+
+fn read_file(path: &Path) -> Result<String, SecretRefError> {
+    use std::io::Read;
+    let unreadable = |error| SecretRefError::Unreadable(path.to_owned(), error);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a secret file is no file of the journal"
+    )]
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_SECRET + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_SECRET {
+        return Err(SecretRefError::NotText(path.to_owned()));
+    }
+    String::from_utf8(bytes).map_err(|_| SecretRefError::NotText(path.to_owned()))
+}
+
+impl KeyRef {
+    /// The SHA-256 digest of the key.
+    pub fn digest(&self) -> Result<[u8; 32], SecretRefError> {
+        self.digest_with(&|name| std::env::var(name).ok())
+    }
+
+    /// As [`KeyRef::digest`], with the environment given.
+    pub fn digest_with(
+        &self,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<[u8; 32], SecretRefError> {
+        match self {
+            Self::Sha256(digest) => Ok(*digest),
+            Self::Secret(place) => {
+                let key = place.read_with(env)?;
+                Ok(Sha256::digest(key.expose().as_bytes()).into())
+            }
+        }
+    }
+}
+
+impl Config {
+    /// Reads every secret the configuration points to, from the environment given and the files.
+    ///
+    /// All that is missing is reported together, and so is an ingest key that two sources share.
+    pub fn secrets(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<Secrets, ConfigErrors> {
+        let mut faults = Vec::new();
+        let mut fault = |key: String, expected: String| {
+            faults.push(Fault {
+                key,
+                origin: String::new(),
+                got: None,
+                expected,
+            });
+        };
+        let mut pixels = BTreeMap::new();
+        for (id, pixel) in &self.pixels {
+            let mut read = |part: &str, place: &SecretRef| {
+                place
+                    .read_with(env)
+                    .map_err(|error| fault(format!("pixels.{id}.{part}"), error.to_string()))
+                    .ok()
+            };
+            let app_secret = pixel
+                .app_secret
+                .as_ref()
+                .and_then(|place| read("app_secret", place));
+            if let Some(token) = read("token", &pixel.token) {
+                pixels.insert(*id, PixelSecrets { token, app_secret });
+            }
+        }
+        let mut keys: BTreeMap<[u8; 32], String> = BTreeMap::new();
+        for (name, source) in &self.sources {
+            for (index, key) in source.keys.iter().enumerate() {
+                let path = format!("sources.{name}.keys[{index}]");
+                match key.digest_with(env) {
+                    Err(error) => fault(path, error.to_string()),
+                    Ok(digest) => {
+                        if let Some(other) = keys.insert(digest, name.clone()) {
+                            fault(path, shared_key(name, &other));
+                        }
+                    }
+                }
+            }
+        }
+        ConfigErrors::check(faults)?;
+        Ok(Secrets { pixels, keys })
+    }
+}
+
+/// The words for a key that is there twice; a key says which source is calling.
+pub(super) fn shared_key(name: &str, other: &str) -> String {
+    if name == other {
+        "expected each key once; this one is in the list twice".to_owned()
+    } else {
+        format!("expected a key of its own; this one is also a key of the source {other:?}")
+    }
+}
+
+/// The one way to write a secret reference, as a table.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    env: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    file: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
+}
+
+/// A table, or something else that is passed over unread so that no error can quote it.
+struct Quiet(Table);
+
+impl<'de> Deserialize<'de> for Quiet {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TableOnly;
+        impl<'de> de::Visitor<'de> for TableOnly {
+            type Value = Quiet;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a table that says where the secret is")
+            }
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Quiet, A::Error> {
+                Table::deserialize(de::value::MapAccessDeserializer::new(map))
+                    .map(Quiet)
+                    .map_err(|_| de::Error::custom(BAD_TABLE))
+            }
+            fn visit_str<E: de::Error>(self, _: &str) -> Result<Quiet, E> {
+                Err(E::custom(BAD_TABLE))
+            }
+        }
+        deserializer.deserialize_any(TableOnly)
+    }
+}
+
+const BAD_TABLE: &str = "exactly one of env and file, in a table";
+
+fn place(env: Option<String>, file: Option<PathBuf>) -> Result<SecretRef, &'static str> {
+    match (env, file) {
+        (Some(name), None) => {
+            let plain = name
+                .bytes()
+                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+            let named = name.len() <= 128 && !name.is_empty() && plain;
+            let starts = !name.starts_with(|c: char| c.is_ascii_digit());
+            if named && starts {
+                Ok(SecretRef::Env(name))
+            } else {
+                Err("the name of an environment variable, in capitals, digits and _")
+            }
+        }
+        (None, Some(path)) => {
+            if path.as_os_str().as_encoded_bytes().contains(&b'/') {
+                Ok(SecretRef::File(path))
+            } else {
+                Err("the path of a file, with a / in it (./name for one in the working directory)")
+            }
+        }
+        _ => Err(BAD_TABLE),
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Quiet(table) = Quiet::deserialize(deserializer)?;
+        if table.sha256.is_some() {
+            return Err(de::Error::custom(BAD_TABLE));
+        }
+        place(table.env, table.file).map_err(de::Error::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for KeyRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Quiet(table) = Quiet::deserialize(deserializer)?;
+        match table.sha256 {
+            Some(text) if table.env.is_none() && table.file.is_none() => {
+                let mut digest = [0; 32];
+                hex::decode_to_slice(&text, &mut digest)
+                    .map_err(|_| de::Error::custom("64 hex digits for sha256"))?;
+                Ok(Self::Sha256(digest))
+            }
+            None => place(table.env, table.file)
+                .map(Self::Secret)
+                .map_err(de::Error::custom),
+            Some(_) => Err(de::Error::custom("exactly one of sha256, env and file")),
+        }
+    }
+}
+
+impl From<&SecretRef> for Table {
+    fn from(place: &SecretRef) -> Self {
+        let (env, file) = match place {
+            SecretRef::Env(name) => (Some(name.clone()), None),
+            SecretRef::File(path) => (None, Some(path.clone())),
+        };
+        Self {
+            env,
+            file,
+            sha256: None,
+        }
+    }
+}
+
+impl Serialize for SecretRef {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Table::from(self).serialize(serializer)
+    }
+}
+
+impl Serialize for KeyRef {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Secret(place) => place.serialize(serializer),
+            Self::Sha256(digest) => Table {
+                env: None,
+                file: None,
+                sha256: Some(hex::encode(digest)),
+            }
+            .serialize(serializer),
+        }
+    }
+}
+
+impl fmt::Display for SecretRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "the environment variable {name}"),
+            Self::File(path) => write!(f, "the file {}", path.display()),
+        }
+    }
+}

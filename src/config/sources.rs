@@ -1,0 +1,176 @@
+//! `[sources.<name>]`: who may post events, for which pixels, under which rules.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::units::{Rate, from_text};
+use super::{Fault, KeyRef};
+use crate::pixel::PixelId;
+
+/// One caller that may post events, by a name of your choice (a to z, 0 to 9, - and _).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Source {
+    /// The keys the caller may show as its access token; several while one is replaced. Each is
+    /// the SHA-256 of the key, or the environment variable or file the key is in. A token that is
+    /// already deployed will do: it is compared and never sent on. Required.
+    ///
+    /// Example: `[{ env = "CAPIGATE_SHOP_KEY" }]`
+    pub keys: Vec<KeyRef>,
+    /// The pixels it may post for, each with a section of its own under pixels. Required.
+    ///
+    /// Example: `["1234567890123456"]`
+    pub pixels: BTreeSet<PixelId>,
+    /// Refuses a whole request for one bad event, as Meta does. Without it the good events are
+    /// taken and the bad ones reported.
+    pub strict: bool,
+    /// What an event without event_id gets: "derive" (made from its content, so that a repeated
+    /// request counts once), "random" or "leave" (none).
+    pub event_id: EventIdRule,
+    /// Blacks out e-mail addresses and phone numbers in custom data and in addresses of pages.
+    pub pii_firewall: bool,
+    /// Unknown keys of user_data that are passed on as they are; all others are dropped. What is
+    /// named here is not hashed.
+    ///
+    /// Example: `["loyalty_tier"]`
+    pub allow_user_data: BTreeSet<String>,
+    /// Country for reading phone numbers and places of events that name none, two letters.
+    ///
+    /// Example: `"de"`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_country: Option<Country>,
+    /// Events it may post; beyond it requests are answered 429.
+    pub rate: Rate,
+    /// Events it may post at once after a pause. At least `ingest.max_events`; without it one
+    /// second of the rate, or `ingest.max_events` if that is more.
+    ///
+    /// Example: `5000`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub burst: Option<u32>,
+}
+
+/// What an event without `event_id` gets before it is made durable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EventIdRule {
+    /// One made from its content.
+    #[default]
+    Derive,
+    /// A random one.
+    Random,
+    /// None.
+    Leave,
+}
+
+/// An ISO 3166-1 alpha-2 country code in the form of one: two ASCII letters, kept in small letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Country([u8; 2]);
+
+/// Why a text is not a [`Country`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a country code of two letters")]
+pub struct CountryError;
+
+impl Default for Source {
+    fn default() -> Self {
+        Self {
+            keys: Vec::new(),
+            pixels: BTreeSet::new(),
+            strict: false,
+            event_id: EventIdRule::Derive,
+            pii_firewall: true,
+            allow_user_data: BTreeSet::new(),
+            default_country: None,
+            rate: Rate::per_second(1000),
+            burst: None,
+        }
+    }
+}
+
+impl Source {
+    /// Events the source may post at once after a pause; never less than one request may hold.
+    pub fn burst(&self, max_events: u32) -> u32 {
+        self.burst
+            .unwrap_or_else(|| self.rate.each_second().get())
+            .max(max_events)
+    }
+
+    pub(super) fn validate(&self, name: &str, max_events: u32, faults: &mut Vec<Fault>) {
+        let mut expect = |key: &str, expected: &str| {
+            faults.push(Fault::cross(format!("sources.{name}.{key}"), expected));
+        };
+        if self.keys.is_empty() {
+            expect(
+                "keys",
+                "at least one key, such as [{ env = \"CAPIGATE_SHOP_KEY\" }]",
+            );
+        }
+        if self.pixels.is_empty() {
+            expect(
+                "pixels",
+                "at least one pixel, such as [\"1234567890123456\"]",
+            );
+        }
+        let plain = |key: &String| {
+            !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        };
+        if !self.allow_user_data.iter().all(plain) {
+            expect(
+                "allow_user_data",
+                "names of letters, digits and _, such as [\"loyalty_tier\"]",
+            );
+        }
+        if self.burst.is_some_and(|burst| burst < max_events) {
+            expect(
+                "burst",
+                &format!("at least ingest.max_events ({max_events})"),
+            );
+        }
+    }
+}
+
+impl Country {
+    /// The two letters, small.
+    pub fn letters(self) -> [u8; 2] {
+        self.0
+    }
+
+    /// The two letters, small.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl FromStr for Country {
+    type Err = CountryError;
+
+    fn from_str(text: &str) -> Result<Self, CountryError> {
+        match text.as_bytes() {
+            [a, b] if a.is_ascii_alphabetic() && b.is_ascii_alphabetic() => {
+                Ok(Self([a.to_ascii_lowercase(), b.to_ascii_lowercase()]))
+            }
+            _ => Err(CountryError),
+        }
+    }
+}
+
+impl fmt::Display for Country {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Country {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Country {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        from_text(deserializer)
+    }
+}

@@ -1,0 +1,92 @@
+//! An event with nothing personal left in clear that Meta wants hashed.
+
+use std::fmt;
+
+use super::encoded::EncodedEvent;
+use super::json;
+use super::reject::{EventError, Fault, Warning};
+use super::source::{ActionSource, MARGIN};
+use crate::time::UnixMs;
+
+/// An event that Meta is expected to take, with every personal value hashed.
+///
+/// The only way to one is [`RawEvent::hash`](super::RawEvent::hash). `Debug` tells the name and the length only.
+pub struct HashedEvent {
+    pub(in crate::event) event_name: String,
+    pub(in crate::event) event_time: i64,
+    pub(in crate::event) event_id: Option<String>,
+    pub(in crate::event) action_source: ActionSource,
+    /// The JSON members behind the four above, without braces around them.
+    pub(in crate::event) rest: Vec<u8>,
+    pub(in crate::event) warnings: Vec<Warning>,
+    pub(in crate::event) max_bytes: usize,
+}
+
+impl HashedEvent {
+    /// `event_name` as it goes on the wire.
+    pub fn event_name(&self) -> &str {
+        &self.event_name
+    }
+
+    /// `event_id` as it goes on the wire: the client's, or ours; `None` when the source's policy
+    /// is to leave it out.
+    pub fn event_id(&self) -> Option<&str> {
+        self.event_id.as_deref()
+    }
+
+    /// `event_time` as it goes on the wire, in Unix seconds.
+    pub fn event_time(&self) -> i64 {
+        self.event_time
+    }
+
+    /// Where the event happened.
+    pub fn action_source(&self) -> ActionSource {
+        self.action_source
+    }
+
+    /// When it is too late to send the event: 6 hours before Meta's window ends, so 6 d 18 h after
+    /// `event_time`, or 61 d 18 h from a physical store.
+    pub fn expires_at(&self) -> UnixMs {
+        UnixMs::from_secs(self.event_time).plus(self.action_source.window().saturating_sub(MARGIN))
+    }
+
+    /// What the sender should know about the event, though it was taken.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    /// The event as the JSON text that is stored and sent; refused when it is larger than the
+    /// source's bound.
+    pub fn encode(&self) -> Result<EncodedEvent, EventError> {
+        let mut out = Vec::with_capacity(self.rest.len() + self.event_name.len() + 160);
+        out.push(b'{');
+        json::write_key(&mut out, "event_name");
+        json::write_text(&mut out, &self.event_name);
+        json::write_key(&mut out, "event_time");
+        out.extend_from_slice(self.event_time.to_string().as_bytes());
+        if let Some(id) = &self.event_id {
+            json::write_key(&mut out, "event_id");
+            json::write_text(&mut out, id);
+        }
+        json::write_key(&mut out, "action_source");
+        json::write_text(&mut out, self.action_source.as_str());
+        out.push(b',');
+        out.extend_from_slice(&self.rest);
+        out.push(b'}');
+        if out.len() > self.max_bytes {
+            return Err(EventError::new(
+                Fault::TooLarge,
+                "",
+                "is larger than the source's max_event_bytes once encoded",
+                "{\"event_name\":\"Lead\"}",
+            ));
+        }
+        Ok(EncodedEvent::new(out))
+    }
+}
+
+impl fmt::Debug for HashedEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HashedEvent({} bytes)", self.rest.len())
+    }
+}

@@ -1,0 +1,165 @@
+//! How a value is brought to the one form that is hashed or forwarded: one function a rule.
+//!
+//! Every function takes text without white space at its ends and gives the normal form, or `None`
+//! when there is nothing usable. Each is idempotent: a normal form is its own normal form.
+//!
+//! "White space" is the Unicode property White_Space and U+FEFF; "lower-case" is Unicode
+//! lower-casing of the whole string, so a Greek final sigma depends on its place.
+
+pub(super) mod contact;
+pub(super) mod date;
+pub(super) mod identifier;
+pub(super) mod name;
+pub(super) mod place;
+
+use std::borrow::Cow;
+
+use icu_properties::props::{GeneralCategory, GeneralCategoryGroup};
+use icu_properties::{CodePointMapData, CodePointMapDataBorrowed};
+
+use crate::time::UnixMs;
+
+/// A rule: from trimmed text to its normal form.
+pub(super) type Rule = for<'t> fn(&'t str, &Context<'_>) -> Option<Cow<'t, str>>;
+
+/// What a rule may know beside the value.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Context<'c> {
+    /// The moment of arrival; it bounds years of birth.
+    pub(super) now: UnixMs,
+    /// The country of the source, lower-case alpha-2.
+    pub(super) default_country: Option<[u8; 2]>,
+    /// The event's own country as sent.
+    pub(super) country: Option<&'c str>,
+}
+
+static CATEGORY: CodePointMapDataBorrowed<'static, GeneralCategory> =
+    CodePointMapData::<GeneralCategory>::new();
+
+/// Whether a character is of one of these general categories.
+fn is_in(character: char, group: GeneralCategoryGroup) -> bool {
+    group.contains(CATEGORY.get(character))
+}
+
+pub(super) fn is_space(character: char) -> bool {
+    character.is_whitespace() || character == '\u{feff}'
+}
+
+/// The text without white space at its ends.
+pub(super) fn trim(text: &str) -> &str {
+    match text.as_bytes() {
+        [one] if one.is_ascii_graphic() => text,
+        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+        _ => text.trim_matches(is_space),
+    }
+}
+
+fn lower(text: &str) -> Cow<'_, str> {
+    if !text.is_ascii() {
+        Cow::Owned(text.to_lowercase())
+    } else if text.bytes().any(|b| b.is_ascii_uppercase()) {
+        Cow::Owned(text.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// Lower-cases ASCII text, keeping only the bytes that `keep` takes.
+fn lower_ascii(text: &str, keep: impl Fn(u8) -> bool) -> Cow<'_, str> {
+    if text.bytes().all(|b| keep(b) && !b.is_ascii_uppercase()) {
+        return Cow::Borrowed(text);
+    }
+    let mut kept = String::with_capacity(text.len());
+    for byte in text.bytes().filter(|b| keep(*b)) {
+        kept.push(char::from(byte.to_ascii_lowercase()));
+    }
+    Cow::Owned(kept)
+}
+
+/// Drops the characters that `keep` does not take.
+fn retain(text: Cow<'_, str>, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if text.chars().all(&keep) {
+        text
+    } else {
+        Cow::Owned(text.chars().filter(|c| keep(*c)).collect())
+    }
+}
+
+fn filled(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
+    (!text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+pub(super) mod testing {
+    use super::*;
+
+    /// A context at 2026-11-22 with no country known.
+    pub(in crate::event) fn context() -> Context<'static> {
+        Context {
+            now: UnixMs::from_secs(1_795_341_600),
+            default_country: None,
+            country: None,
+        }
+    }
+
+    /// What a rule makes of each input; the empty string stands for nothing.
+    pub(in crate::event) fn check(rule: Rule, cases: &[(&str, &str)]) {
+        for (raw, want) in cases {
+            let got = rule(trim(raw), &context()).unwrap_or_default().into_owned();
+            assert_eq!(got, *want, "{raw:?}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::field;
+    use super::testing::context;
+    use super::*;
+
+    #[test]
+    fn trimming_takes_every_kind_of_white_space() {
+        assert_eq!(trim("\u{feff}\u{a0} a b\u{3000}\n"), "a b");
+        assert_eq!(trim("\u{2028}"), "");
+        assert_eq!(trim("é "), "é");
+        assert_eq!(trim("x"), "x");
+    }
+
+    proptest! {
+        #[test]
+        fn a_normal_form_is_its_own_normal_form(text in any_text()) {
+            for known in field::all() {
+                let context = context();
+                let Some(once) = (known.normalise)(trim(&text), &context) else { continue };
+                let twice = (known.normalise)(&once, &context);
+                prop_assert_eq!(twice.as_deref(), Some(&*once), "{}", known.key);
+                prop_assert!(!once.is_empty(), "{}", known.key);
+            }
+        }
+
+        #[test]
+        fn case_and_outer_space_do_not_change_a_hash(text in "[A-Za-z0-9 .@'-]{0,24}") {
+            for known in field::all().filter(|known| known.is_hashed()) {
+                let context = context();
+                let upper = format!(" \u{a0}{}\t", text.to_uppercase());
+                prop_assert_eq!(
+                    (known.normalise)(trim(&text), &context),
+                    (known.normalise)(trim(&upper), &context),
+                    "{}", known.key
+                );
+            }
+        }
+    }
+
+    fn any_text() -> impl Strategy<Value = String> {
+        prop_oneof![
+            any::<String>(),
+            "\\PC{0,20}",
+            "[a-zA-Z0-9@. _-]{0,30}",
+            "[0-9]{1,4}[-/. ][0-9]{1,4}[-/. ][0-9]{1,4}",
+            "[ΑΣσςaİıÅ\u{301}\u{308}'’&-]{0,10}",
+        ]
+    }
+}

@@ -1,0 +1,206 @@
+//! Cities, states, postal codes and countries.
+
+use std::borrow::Cow;
+
+use icu_normalizer::DecomposingNormalizer;
+use icu_properties::props::GeneralCategoryGroup;
+
+use super::super::tables;
+use super::name::compose;
+use super::{Context, filled, is_in, is_space, lower, lower_ascii, retain, trim};
+
+/// The longest name of a place that is looked up; longer ones are in no table.
+const LONGEST_NAME: usize = 256;
+
+/// `ct`: lower-case letters, marks and ASCII digits, composed; nothing without a letter.
+pub(in crate::event) fn city<'t>(text: &'t str, _: &Context<'_>) -> Option<Cow<'t, str>> {
+    if text.is_ascii() {
+        let kept = lower_ascii(text, |b| b.is_ascii_alphanumeric());
+        return kept
+            .bytes()
+            .any(|b| b.is_ascii_alphabetic())
+            .then_some(kept);
+    }
+    lettered(compose(retain(lower(text), |c| {
+        c.is_ascii_digit() || is_letter_or_mark(c)
+    })))
+}
+
+/// `st`: the two-letter code of a state of the United States or a province of Canada, else the
+/// lower-case letters.
+pub(in crate::event) fn state<'t>(text: &'t str, _: &Context<'_>) -> Option<Cow<'t, str>> {
+    let key = table_key(text);
+    let code =
+        tables::find(tables::US_STATES, &key).or_else(|| tables::find(tables::CA_PROVINCES, &key));
+    if let Some(code) = code {
+        return Some(Cow::Borrowed(code));
+    }
+    if text.is_ascii() {
+        return filled(lower_ascii(text, |b| b.is_ascii_alphabetic()));
+    }
+    lettered(compose(retain(lower(text), is_letter_or_mark)))
+}
+
+fn is_letter_or_mark(character: char) -> bool {
+    is_in(character, GeneralCategoryGroup::Letter) || is_in(character, GeneralCategoryGroup::Mark)
+}
+
+fn lettered(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
+    text.chars()
+        .any(|c| is_in(c, GeneralCategoryGroup::Letter))
+        .then_some(text)
+}
+
+/// `zp`: lower-case, up to the first dash, without white space; at least two characters. Nine
+/// digits in the United States keep the first five.
+pub(in crate::event) fn postal_code<'t>(
+    text: &'t str,
+    context: &Context<'_>,
+) -> Option<Cow<'t, str>> {
+    let head = if text.is_ascii() {
+        text.split('-').next()
+    } else {
+        text.split(|c| is_in(c, GeneralCategoryGroup::DashPunctuation))
+            .next()
+    }?;
+    let code = retain(lower(head), |c| !is_space(c));
+    if code.len() == 9 && code.bytes().all(|b| b.is_ascii_digit()) && is_in_us(context) {
+        return Some(Cow::Owned(code.get(..5)?.to_owned()));
+    }
+    (code.chars().nth(1).is_some()).then_some(code)
+}
+
+fn is_in_us(context: &Context<'_>) -> bool {
+    match context.country.and_then(|country| code_of(trim(country))) {
+        Some(code) => code == "us",
+        None => context.default_country == Some(*b"us"),
+    }
+}
+
+/// `country`: ISO 3166-1 alpha-2, lower-case, from a code or a name.
+pub(in crate::event) fn country<'t>(text: &'t str, _: &Context<'_>) -> Option<Cow<'t, str>> {
+    code_of(text).map(Cow::Borrowed)
+}
+
+fn code_of(text: &str) -> Option<&'static str> {
+    let key = table_key(text);
+    if key.len() == 2 {
+        let code = tables::find(tables::COUNTRY_ALIASES, &key).unwrap_or(&key);
+        return tables::find_in(tables::COUNTRY_ALPHA2, code);
+    }
+    let alpha3 = (key.len() == 3)
+        .then(|| tables::find(tables::COUNTRY_ALPHA3, &key))
+        .flatten();
+    let name = |key: &str| tables::find(tables::COUNTRY_NAMES, key);
+    alpha3
+        .or_else(|| name(&key))
+        .or_else(|| key.strip_prefix("the").and_then(name))
+}
+
+/// The form in which places are looked up: `&` written out, lower-case, decomposed, only `a`-`z`.
+fn table_key(text: &str) -> Cow<'_, str> {
+    if text.len() > LONGEST_NAME {
+        return Cow::Borrowed("");
+    }
+    if text.is_ascii() && !text.contains('&') {
+        return lower_ascii(text, |b| b.is_ascii_alphabetic());
+    }
+    let spelled = text.replace('&', "and").to_lowercase();
+    let mut key = DecomposingNormalizer::new_nfd()
+        .normalize(&spelled)
+        .into_owned();
+    key.retain(|c| c.is_ascii_lowercase());
+    Cow::Owned(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{check, context};
+    use super::*;
+
+    #[test]
+    fn cities() {
+        check(
+            city,
+            &[
+                ("São Paulo", "sãopaulo"),
+                ("Sa\u{303}o Paulo", "sãopaulo"),
+                ("29 Palms", "29palms"),
+                ("東京", "東京"),
+                ("St. Louis", "stlouis"),
+                ("Kraków 2", "kraków2"),
+                ("123", ""),
+                ("١٢٣ €", ""),
+            ],
+        );
+    }
+
+    #[test]
+    fn states() {
+        check(
+            state,
+            &[
+                ("California", "ca"),
+                ("Québec", "qc"),
+                ("Newfoundland & Labrador", "nl"),
+                ("District of Columbia", "dc"),
+                ("West Virginia", "wv"),
+                ("Virginia Beach", "virginiabeach"),
+                ("Île-de-France", "îledefrance"),
+                ("Tennessee 37211", "tn"),
+                ("Bosnia & Herzegovina", "bosniaherzegovina"),
+                ("東京", "東京"),
+                ("12-3", ""),
+            ],
+        );
+    }
+
+    #[test]
+    fn postal_codes() {
+        check(
+            postal_code,
+            &[
+                ("94035-1234", "94035"),
+                ("M1 1AE", "m11ae"),
+                ("01310\u{2013}100", "01310"),
+                ("940351234", "940351234"),
+                ("1", ""),
+                ("-94035", ""),
+                ("é1", "é1"),
+            ],
+        );
+        let in_us = Context {
+            country: Some("USA"),
+            default_country: Some(*b"de"),
+            ..context()
+        };
+        assert_eq!(postal_code("940351234", &in_us).unwrap(), "94035");
+        let by_default = Context {
+            default_country: Some(*b"us"),
+            ..context()
+        };
+        assert_eq!(postal_code("940351234", &by_default).unwrap(), "94035");
+    }
+
+    #[test]
+    fn countries() {
+        check(
+            country,
+            &[
+                ("US", "us"),
+                ("UK", "gb"),
+                ("USA", "us"),
+                ("U.S.A.", "us"),
+                ("The Netherlands", "nl"),
+                ("Trinidad & Tobago", "tt"),
+                ("Türkiye", "tr"),
+                ("EU", ""),
+                ("en-US", ""),
+                ("Unitedstatesish", ""),
+                ("840", ""),
+                ("日本", ""),
+            ],
+        );
+        assert_eq!(code_of(&"a".repeat(100_000)), None);
+    }
+}

@@ -1,0 +1,198 @@
+//! Why an event is refused, and what was changed about one that is not.
+//!
+//! Neither ever holds a value the client sent: a path, a stable word, a rule and a made-up example.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// What is wrong with a refused event; [`Fault::code`] is its stable word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// A member that must be there is not, or is empty.
+    Missing,
+    /// A member has the wrong type, shape or value.
+    Malformed,
+    /// An object has the same key twice, so it has no single meaning.
+    Repeated,
+    /// Lists and objects are nested deeper than [`MAX_DEPTH`](super::MAX_DEPTH).
+    TooDeep,
+    /// A list or object has more entries than its bound.
+    TooMany,
+    /// The event is larger than the bound, as received or as encoded.
+    TooLarge,
+    /// `event_time` is before the window Meta accepts.
+    TooOld,
+    /// `event_time` is further ahead than clocks differ.
+    InFuture,
+    /// What is left of `user_data` cannot identify anyone.
+    NoMatchKeys,
+    /// A purchase without a usable `value`.
+    WithoutValue,
+    /// A purchase or order without a usable `currency`.
+    WithoutCurrency,
+    /// The operating system's version in `app_data.extinfo` is empty.
+    OsVersion,
+    /// An event name that the messaging channels do not know.
+    MessagingName,
+}
+
+impl Fault {
+    /// The stable word for answers, metrics and documents.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Malformed => "malformed",
+            Self::Repeated => "repeated_key",
+            Self::TooDeep => "too_deep",
+            Self::TooMany => "too_many",
+            Self::TooLarge => "too_large",
+            Self::TooOld => "too_old",
+            Self::InFuture => "in_future",
+            Self::NoMatchKeys => "no_match_keys",
+            Self::WithoutValue => "without_value",
+            Self::WithoutCurrency => "without_currency",
+            Self::OsVersion => "os_version",
+            Self::MessagingName => "messaging_name",
+        }
+    }
+
+    /// The subcode of error 100 with which Graph refuses the same event, where that is known.
+    pub fn graph_subcode(self) -> Option<u32> {
+        match self {
+            Self::TooOld => Some(2_804_003),
+            Self::WithoutValue => Some(2_804_009),
+            Self::OsVersion => Some(2_804_043),
+            Self::NoMatchKeys => Some(2_804_050),
+            Self::MessagingName => Some(2_804_066),
+            _ => None,
+        }
+    }
+}
+
+/// Why an event is refused: where, which rule, and an example of what would pass.
+///
+/// It never holds a value the client sent, nor a key that could be one, so it may be answered
+/// and logged.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {rule}; for example {example}", if .path.is_empty() { "event" } else { .path })]
+pub struct EventError {
+    fault: Fault,
+    path: Cow<'static, str>,
+    rule: &'static str,
+    example: &'static str,
+}
+
+impl EventError {
+    pub(in crate::event) fn new(
+        fault: Fault,
+        path: impl Into<Cow<'static, str>>,
+        rule: &'static str,
+        example: &'static str,
+    ) -> Self {
+        Self {
+            fault,
+            path: path.into(),
+            rule,
+            example,
+        }
+    }
+
+    /// The kind of fault.
+    pub fn fault(&self) -> Fault {
+        self.fault
+    }
+
+    /// Where in the event, such as `user_data.em`; empty for the event itself.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The stable word of the fault.
+    pub fn code(&self) -> &'static str {
+        self.fault.code()
+    }
+
+    /// What is expected there.
+    pub fn rule(&self) -> &'static str {
+        self.rule
+    }
+
+    /// A made-up value that would pass, as JSON text.
+    pub fn example(&self) -> &'static str {
+        self.example
+    }
+
+    /// Graph's subcode for the same fault; `None` where Meta's answer is not known.
+    pub fn graph_subcode(&self) -> Option<u32> {
+        self.fault.graph_subcode()
+    }
+}
+
+/// Something about an accepted event that its sender should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// Where in the event, such as `user_data.email`.
+    pub path: Cow<'static, str>,
+    /// A stable word: `alias`, `dropped`, `unknown_key`, `redacted`, `stripped`, `moved_to_now`,
+    /// `milliseconds`, `rounded`, `missing`, `misplaced` or `unknown_value`.
+    pub code: &'static str,
+    /// What was done, or what should be done.
+    pub text: Cow<'static, str>,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.text)
+    }
+}
+
+/// `parent.key`, or `parent.*` when the key is the client's and could itself be a personal value.
+pub(in crate::event) fn path_of(parent: &str, key: &str) -> Cow<'static, str> {
+    let shown = if tells_nothing(key) { key } else { "*" };
+    if parent.is_empty() {
+        Cow::Owned(shown.to_owned())
+    } else {
+        Cow::Owned(format!("{parent}.{shown}"))
+    }
+}
+
+/// Whether a key reads as an identifier of a program rather than as someone's data.
+fn tells_nothing(key: &str) -> bool {
+    key.len() <= 48
+        && key.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && key
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+        && key.bytes().filter(u8::is_ascii_digit).count() < 5
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_reads_as_path_rule_and_example() {
+        let error = EventError::new(Fault::Missing, "event_name", "a name is needed", "\"Lead\"");
+        assert_eq!(
+            error.to_string(),
+            "event_name: a name is needed; for example \"Lead\""
+        );
+        let whole = EventError::new(Fault::TooLarge, "", "too large", "{}");
+        assert_eq!(whole.to_string(), "event: too large; for example {}");
+    }
+
+    #[test]
+    fn a_key_that_could_be_a_value_is_not_shown() {
+        assert_eq!(path_of("user_data", "shoe_size"), "user_data.shoe_size");
+        assert_eq!(path_of("", "utm-source2"), "utm-source2");
+        for personal in [
+            "jane@example.com",
+            "16505551212",
+            "p16505551212",
+            "Jane Doe",
+            "",
+        ] {
+            assert_eq!(path_of("user_data", personal), "user_data.*");
+        }
+    }
+}

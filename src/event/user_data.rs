@@ -1,0 +1,435 @@
+//! Writes `user_data`: every value through its field's rule, hashed or passed.
+
+use std::borrow::Cow;
+
+use super::MAX_LIST;
+use super::digest::{self, Arrived, Sha256Hex};
+use super::field::{self, EVERY_BROAD, FIELD_COUNT, Field, Treat};
+use super::json::{self, Shape};
+use super::normalise::{Context, trim};
+use super::pii::Pii;
+use super::reject::{EventError, path_of};
+use super::source::ActionSource;
+use super::work::Work;
+
+const PATH: &str = "user_data";
+
+/// What was written of `user_data`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Written {
+    /// The fields, a bit each by their place in the table.
+    fields: u64,
+    /// The too broad combinations that all fields share; see [`Field::too_broad`].
+    too_broad: u8,
+}
+
+impl Written {
+    /// Whether a field was written.
+    pub(super) fn has(self, key: &str) -> bool {
+        field::index_of(key).is_some_and(|index| self.fields & (1 << index) != 0)
+    }
+
+    /// Whether the fields could match anyone.
+    pub(super) fn can_match(self) -> bool {
+        self.too_broad == 0
+    }
+
+    fn add(&mut self, index: usize, field: &Field) {
+        self.fields |= 1 << index;
+        self.too_broad &= field.too_broad;
+    }
+}
+
+/// How a key of the client was understood.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    Field(usize),
+    Alias(usize),
+    Unknown,
+}
+
+impl Reading {
+    fn of(key: &str) -> Self {
+        if let Some(index) = field::index_of(key) {
+            return Self::Field(index);
+        }
+        field::index_of_alias(key).map_or(Self::Unknown, Self::Alias)
+    }
+
+    fn index(self) -> Option<usize> {
+        match self {
+            Self::Field(index) | Self::Alias(index) => Some(index),
+            Self::Unknown => None,
+        }
+    }
+}
+
+/// Writes the members of the object, without its closing brace.
+pub(super) fn write(
+    members: &[(Cow<'_, str>, Pii<'_>)],
+    source: ActionSource,
+    work: &mut Work<'_>,
+    out: &mut Vec<u8>,
+) -> Result<Written, EventError> {
+    let readings: Vec<Reading> = members.iter().map(|(key, _)| Reading::of(key)).collect();
+    let country = members
+        .iter()
+        .find(|(key, _)| key == "country")
+        .and_then(|(_, value)| value.open().strip_prefix('"')?.strip_suffix('"'));
+    let context = Context {
+        now: work.now,
+        default_country: work.rules.default_country,
+        country,
+    };
+    let mut counts = [0_u16; FIELD_COUNT];
+    for index in readings.iter().filter_map(|reading| reading.index()) {
+        if let Some(count) = counts.get_mut(index) {
+            *count += 1;
+        }
+    }
+    let mut written = Written {
+        fields: 0,
+        too_broad: EVERY_BROAD,
+    };
+    out.push(b'{');
+    for (reading, (key, value)) in readings.iter().zip(members) {
+        let Some(index) = reading.index() else {
+            unknown(key, *value, &mut written, work, out)?;
+            continue;
+        };
+        let Some(field) = field::at(index) else {
+            continue;
+        };
+        if matches!(reading, Reading::Alias(_)) {
+            let text = format!("read as {}", field.key);
+            work.warn(path_of(PATH, key), "alias", text);
+        }
+        let count = counts
+            .get_mut(index)
+            .map(std::mem::take)
+            .unwrap_or_default();
+        let done = match count {
+            // a later member of a field that is written already
+            0 => continue,
+            _ if is_stripped(field, source) => {
+                work.warn(
+                    path_of(PATH, field.key),
+                    "stripped",
+                    "not sent for business_messaging",
+                );
+                continue;
+            }
+            1 => write_field(field, &[*value], &context, work, out)?,
+            _ => {
+                let own = Reading::Field(index);
+                let other = Reading::Alias(index);
+                let of = |wanted: Reading| {
+                    let pairs = readings.iter().zip(members);
+                    pairs
+                        .filter(move |(r, _)| **r == wanted)
+                        .map(|(_, (_, v))| *v)
+                };
+                let values: Vec<Pii<'_>> = of(own).chain(of(other)).collect();
+                write_field(field, &values, &context, work, out)?
+            }
+        };
+        if done {
+            written.add(index, field);
+        }
+    }
+    Ok(written)
+}
+
+/// Adds the `fbc` that was made from a click id.
+pub(super) fn write_fbc(fbc: &str, written: &mut Written, out: &mut Vec<u8>) {
+    if let Some((index, field)) = field::index_of("fbc").and_then(|i| Some((i, field::at(i)?))) {
+        json::write_key(out, field.key);
+        json::write_text(out, fbc);
+        written.add(index, field);
+    }
+}
+
+/// Messaging events carry the identifiers of their channel, not those of a browser.
+fn is_stripped(field: &Field, source: ActionSource) -> bool {
+    source == ActionSource::BusinessMessaging
+        && matches!(
+            field.key,
+            "client_ip_address" | "client_user_agent" | "fbc" | "fbp"
+        )
+}
+
+fn unknown(
+    key: &str,
+    value: Pii<'_>,
+    written: &mut Written,
+    work: &mut Work<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), EventError> {
+    if work
+        .rules
+        .allow_user_data
+        .iter()
+        .any(|allowed| allowed == key)
+    {
+        let raw = value.open();
+        if !matches!(raw, "null" | "\"\"" | "[]") {
+            work.pass(PATH, key, raw, out)?;
+            written.too_broad = 0;
+        }
+        return Ok(());
+    }
+    work.warn(
+        path_of(PATH, key),
+        "unknown_key",
+        "dropped: not a field of user_data; it can be allowed by name for the source",
+    );
+    Ok(())
+}
+
+/// Writes one field from all the values given for it; says whether anything was left to write.
+fn write_field(
+    field: &Field,
+    values: &[Pii<'_>],
+    context: &Context<'_>,
+    work: &mut Work<'_>,
+    out: &mut Vec<u8>,
+) -> Result<bool, EventError> {
+    let start = out.len();
+    json::write_key(out, field.key);
+    let mut dropped = None;
+    let done = if field.is_hashed() {
+        write_digests(field, values, context, &mut dropped, out)?
+    } else {
+        write_plain(field, values, context, work, &mut dropped, out)?
+    };
+    if !done {
+        out.truncate(start);
+    }
+    if let Some(reason) = dropped {
+        work.warn(path_of(PATH, field.key), "dropped", reason);
+    }
+    Ok(done)
+}
+
+const UNUSABLE: &str = "dropped: not a usable value of this field";
+const MD5: &str = "dropped: an MD5 digest matches nobody, send the value or its SHA-256";
+const OF_NOTHING: &str = "dropped: the digest of an empty string";
+
+fn write_digests(
+    field: &Field,
+    values: &[Pii<'_>],
+    context: &Context<'_>,
+    dropped: &mut Option<&'static str>,
+    out: &mut Vec<u8>,
+) -> Result<bool, EventError> {
+    let flawed = |flaw: json::Flaw| flaw.at(&path_of(PATH, field.key));
+    let mut digests: Vec<Sha256Hex> = Vec::with_capacity(values.len());
+    let mut take = |raw: &str| {
+        match digest_of(field, raw, context).map_err(flawed)? {
+            Ok(digest) if digests.contains(&digest) => {}
+            Ok(digest) => digests.push(digest),
+            Err(reason) => *dropped = Some(reason),
+        }
+        Ok::<(), EventError>(())
+    };
+    for value in values {
+        let raw = value.open();
+        if json::shape(raw) == Shape::List {
+            for element in json::elements(raw, MAX_LIST).map_err(flawed)? {
+                take(element)?;
+            }
+        } else {
+            take(raw)?;
+        }
+    }
+    if digests.is_empty() {
+        *dropped = dropped.or(Some(UNUSABLE));
+        return Ok(false);
+    }
+    for (index, digest) in digests.iter().enumerate() {
+        out.extend_from_slice(if index == 0 { b"[\"" } else { b",\"" });
+        out.extend_from_slice(digest.as_bytes());
+        out.push(b'"');
+    }
+    out.push(b']');
+    Ok(true)
+}
+
+/// The digest of one value, or why there is none.
+fn digest_of(
+    field: &Field,
+    raw: &str,
+    context: &Context<'_>,
+) -> Result<Result<Sha256Hex, &'static str>, json::Flaw> {
+    let Some(text) = json::scalar(raw)? else {
+        return Ok(Err(UNUSABLE));
+    };
+    let text = trim(&text);
+    match digest::read(text) {
+        Arrived::Digest(digest) => return Ok(Ok(digest)),
+        Arrived::OfNothing => return Ok(Err(OF_NOTHING)),
+        Arrived::Plain => {}
+    }
+    // an external id of 32 hex digits is more likely a UUID
+    if digest::is_md5(text) && field.key != "external_id" {
+        return Ok(Err(MD5));
+    }
+    let normalised = (field.normalise)(text, context);
+    Ok(normalised
+        .and_then(|text| Sha256Hex::of(&text))
+        .ok_or(UNUSABLE))
+}
+
+fn write_plain(
+    field: &Field,
+    values: &[Pii<'_>],
+    context: &Context<'_>,
+    work: &mut Work<'_>,
+    dropped: &mut Option<&'static str>,
+    out: &mut Vec<u8>,
+) -> Result<bool, EventError> {
+    for value in values {
+        let scalar = json::scalar(value.open()).map_err(|f| f.at(&path_of(PATH, field.key)))?;
+        let text = scalar.as_deref().map(trim);
+        let Some(plain) = text.and_then(|text| (field.normalise)(text, context)) else {
+            *dropped = Some(UNUSABLE);
+            continue;
+        };
+        if plain.contains('@') && work.rules.pii_firewall {
+            work.warn(
+                path_of(PATH, field.key),
+                "unknown_value",
+                "sent in clear and may hold an e-mail address",
+            );
+        }
+        if field.treat == Treat::PassInteger && is_exact(&plain) {
+            out.extend_from_slice(plain.as_bytes());
+        } else {
+            json::write_text(out, &plain);
+        }
+        return Ok(true);
+    }
+    Ok(false)
+}
+
+/// Whether digits mean the same as a JSON integer: no leading zero to lose, 64 bits at most.
+fn is_exact(digits: &str) -> bool {
+    (digits == "0" || !digits.starts_with('0')) && digits.parse::<u64>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Rules;
+    use crate::time::UnixMs;
+
+    fn run(user_data: &str, rules: &Rules) -> (String, Written, Vec<String>) {
+        let members: Vec<(Cow<'_, str>, Pii<'_>)> = json::members(user_data)
+            .unwrap()
+            .into_iter()
+            .map(|(key, raw)| (key, Pii::new(raw)))
+            .collect();
+        let mut work = Work {
+            rules,
+            now: UnixMs::from_secs(1_795_341_600),
+            warnings: Vec::new(),
+        };
+        let mut out = Vec::new();
+        let written = write(&members, ActionSource::Website, &mut work, &mut out).unwrap();
+        out.push(b'}');
+        let warnings = work.warnings.iter().map(ToString::to_string).collect();
+        (String::from_utf8(out).unwrap(), written, warnings)
+    }
+
+    #[test]
+    fn aliases_join_their_field_behind_its_own_values() {
+        let (json, written, warnings) = run(
+            r#"{"email":"b@example.com","em":["a@example.com","B@example.com"]}"#,
+            &Rules::default(),
+        );
+        let digests: Vec<String> = ["a@example.com", "b@example.com"]
+            .map(|text| Sha256Hex::of(text).unwrap().to_string())
+            .to_vec();
+        assert_eq!(
+            json,
+            format!("{{\"em\":[\"{}\",\"{}\"]}}", digests[0], digests[1])
+        );
+        assert!(written.has("em") && written.can_match());
+        assert_eq!(warnings, ["user_data.email: read as em"]);
+    }
+
+    #[test]
+    fn unknown_keys_go_unless_allowed() {
+        let raw = r#"{"shoe":"42","jane@example.com":1,"club":["x", 7],"madid":"M"}"#;
+        let (json, _, warnings) = run(raw, &Rules::default());
+        assert_eq!(json, r#"{"madid":"m"}"#);
+        assert!(warnings[0].starts_with("user_data.shoe: dropped"));
+        assert!(warnings[1].starts_with("user_data.*: dropped"));
+        let rules = Rules {
+            allow_user_data: vec!["club".to_owned()],
+            ..Rules::default()
+        };
+        assert_eq!(run(raw, &rules).0, r#"{"club":["x", 7],"madid":"m"}"#);
+    }
+
+    #[test]
+    fn integers_stay_exact() {
+        for (raw, want) in [
+            ("12345678901234567", "12345678901234567"),
+            ("\"12345678901234567\"", "12345678901234567"),
+            ("\"0012\"", "\"0012\""),
+            ("99999999999999999999999", "\"99999999999999999999999\""),
+        ] {
+            let (json, ..) = run(&format!("{{\"lead_id\":{raw}}}"), &Rules::default());
+            assert_eq!(json, format!("{{\"lead_id\":{want}}}"));
+        }
+    }
+
+    #[test]
+    fn what_is_unusable_leaves_no_trace() {
+        for raw in [
+            "null",
+            "\"\"",
+            "[]",
+            "[null]",
+            "true",
+            "{}",
+            "[[\"a@b.io\"]]",
+            "1.5",
+        ] {
+            let (json, written, warnings) = run(&format!("{{\"em\":{raw}}}"), &Rules::default());
+            assert_eq!(json, "{}", "{raw}");
+            assert!(!written.can_match());
+            assert_eq!(warnings.len(), 1, "{raw}");
+        }
+    }
+
+    #[test]
+    fn too_broad_combinations_match_nobody() {
+        for (keys, can) in [
+            (&[][..], false),
+            (
+                &["ct", "country", "st", "zp", "ge", "client_user_agent"],
+                false,
+            ),
+            (&["db", "client_user_agent"], false),
+            (&["fn", "ge"], false),
+            (&["ln", "ge"], false),
+            (&["fn", "ln"], true),
+            (&["fn", "client_user_agent"], true),
+            (&["db", "ge"], true),
+            (&["ct", "em"], true),
+            (&["client_ip_address", "client_user_agent"], true),
+        ] {
+            let mut written = Written {
+                fields: 0,
+                too_broad: EVERY_BROAD,
+            };
+            for key in keys {
+                let index = field::index_of(key).unwrap();
+                written.add(index, field::at(index).unwrap());
+            }
+            assert_eq!(written.can_match(), can, "{keys:?}");
+        }
+    }
+}

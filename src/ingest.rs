@@ -1,0 +1,75 @@
+//! The front door: accepts, checks, hashes, makes durable, answers.
+//!
+//! **Promises.** An answer of success means that every event it counts is on disk. A bad event
+//! costs its good neighbours nothing (unless its source is `strict`), and every refusal names the
+//! field, the rule and a valid example, never the value. The caller's key is compared as a digest
+//! in constant time and then forgotten.
+//! **Refuses.** Callers without a key, pixels the key has no right to, bodies over the bounds.
+//! **Limits.** Each has one name, which is its config key, the `limit` of the answer and the
+//! label of `capigate_refused_total`: see [`answer::Limit`].
+
+pub mod admission;
+pub mod answer;
+pub mod auth;
+mod body;
+pub mod events;
+pub mod listener;
+pub mod request;
+pub mod router;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::journal::Journal;
+use crate::telemetry::metrics::Metrics;
+use crate::time::Clock;
+
+pub use auth::{Source, Sources};
+
+/// The bounds of the front door.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Time for the whole body to arrive.
+    pub body_timeout: Duration,
+    /// Bytes of a body, also after decompression.
+    pub max_body: usize,
+    /// Bytes of all bodies held at once.
+    pub max_in_flight: usize,
+    /// Events in a request.
+    pub max_events: usize,
+}
+
+/// What the handlers share.
+#[derive(Clone)]
+pub struct Ingest(pub(in crate::ingest) Arc<Shared>);
+
+pub(in crate::ingest) struct Shared {
+    pub(in crate::ingest) settings: Settings,
+    pub(in crate::ingest) sources: Sources,
+    pub(in crate::ingest) admission: admission::Admission,
+    pub(in crate::ingest) journal: Journal,
+    pub(in crate::ingest) clock: Clock,
+    pub(in crate::ingest) metrics: Metrics,
+}
+
+impl Ingest {
+    /// The front door of `journal` for `sources`.
+    pub fn new(
+        settings: Settings,
+        sources: Sources,
+        journal: Journal,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> Self {
+        let admission =
+            admission::Admission::new(settings.max_in_flight, metrics.in_flight_bytes.clone());
+        Self(Arc::new(Shared {
+            settings,
+            sources,
+            admission,
+            journal,
+            clock,
+            metrics,
+        }))
+    }
+}

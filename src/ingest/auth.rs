@@ -1,0 +1,181 @@
+//! Who may post for which pixel.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::sync::Arc;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use sha2::{Digest, Sha256};
+
+use crate::event::Rules;
+use crate::pixel::PixelId;
+
+/// One source of events: a shop, a back-end, a team that tests.
+pub struct Source {
+    /// Its name in the config.
+    pub name: String,
+    /// The SHA-256 of each key it may show.
+    pub keys: Vec<[u8; 32]>,
+    /// The pixels it may post for.
+    pub pixels: BTreeSet<PixelId>,
+    /// Whether one bad event refuses the whole request, as Meta does.
+    pub strict: bool,
+    /// How its events are checked and hashed.
+    pub rules: Rules,
+    limiter: DefaultDirectRateLimiter,
+    burst: u32,
+}
+
+/// A caller's key, as far as we keep it: its digest, for as long as the request lasts.
+#[derive(Clone, Copy)]
+pub struct KeyDigest([u8; 32]);
+
+impl KeyDigest {
+    /// The digest of what the caller showed.
+    pub fn of(key: &str) -> Self {
+        Self(Sha256::digest(key.as_bytes()).into())
+    }
+}
+
+impl fmt::Debug for KeyDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyDigest")
+    }
+}
+
+impl Source {
+    /// A source whose events may come at `rate` (events in a period, and the burst).
+    pub fn new(
+        name: String,
+        keys: Vec<[u8; 32]>,
+        pixels: BTreeSet<PixelId>,
+        strict: bool,
+        rules: Rules,
+        rate: Quota,
+    ) -> Self {
+        Self {
+            name,
+            keys,
+            pixels,
+            strict,
+            rules,
+            limiter: RateLimiter::direct(rate),
+            burst: rate.burst_size().get(),
+        }
+    }
+
+    /// Lets `events` events pass, or gives the seconds after which they would.
+    pub fn admit(&self, events: usize) -> Result<(), u64> {
+        use governor::clock::{Clock, DefaultClock};
+        // a request larger than the burst would never pass: it pays the whole burst
+        let count = u32::try_from(events).unwrap_or(u32::MAX).min(self.burst);
+        let Some(count) = std::num::NonZeroU32::new(count) else {
+            return Ok(());
+        };
+        match self.limiter.check_n(count) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(not_until)) => {
+                let wait = not_until.wait_time_from(DefaultClock::default().now());
+                Err(wait.as_secs() + 1)
+            }
+            // cannot be, since the count is at most the burst; refusing is the safe answer
+            Err(_) => Err(1),
+        }
+    }
+}
+
+/// All sources, and the pixels that are configured at all.
+#[derive(Clone)]
+pub struct Sources {
+    sources: Arc<Vec<Source>>,
+    known: Arc<HashMap<PixelId, Option<String>>>,
+}
+
+impl Sources {
+    /// `pixels` gives each configured pixel its default `test_event_code`, if it has one.
+    pub fn new(sources: Vec<Source>, pixels: HashMap<PixelId, Option<String>>) -> Self {
+        Self {
+            sources: Arc::new(sources),
+            known: Arc::new(pixels),
+        }
+    }
+
+    /// The source that owns a key. Every digest is compared, each in constant time, so that the
+    /// time taken says nothing about how near a guess came.
+    pub fn find(&self, key: KeyDigest) -> Option<&Source> {
+        let mut found = None;
+        for source in self.sources.iter() {
+            for digest in &source.keys {
+                if verify_slices_are_equal(digest, &key.0).is_ok() {
+                    found = Some(source);
+                }
+            }
+        }
+        found
+    }
+
+    /// Whether events for `pixel` are taken from anyone.
+    pub fn knows(&self, pixel: PixelId) -> bool {
+        self.known.contains_key(&pixel)
+    }
+
+    /// The `test_event_code` that the pixel's events get when the request has none.
+    pub fn test_event_code(&self, pixel: PixelId) -> Option<&str> {
+        self.known.get(&pixel)?.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::num::NonZeroU32;
+
+    fn source(name: &str, keys: &[&str], per_second: u32) -> Source {
+        let keys = keys.iter().map(|key| KeyDigest::of(key).0).collect();
+        let quota = Quota::per_second(NonZeroU32::new(per_second).unwrap());
+        Source::new(
+            name.to_owned(),
+            keys,
+            BTreeSet::new(),
+            false,
+            Rules::default(),
+            quota,
+        )
+    }
+
+    #[test]
+    fn a_key_belongs_to_its_source() {
+        let sources = Sources::new(
+            vec![source("a", &["one", "two"], 1), source("b", &["three"], 1)],
+            HashMap::new(),
+        );
+        let owner = |key| {
+            sources
+                .find(KeyDigest::of(key))
+                .map(|source| source.name.as_str())
+        };
+        assert_eq!(owner("two"), Some("a"));
+        assert_eq!(owner("three"), Some("b"));
+        assert_eq!(owner("four"), None);
+        assert_eq!(owner(""), None);
+    }
+
+    #[test]
+    fn the_rate_counts_events_and_says_when_to_come_back() {
+        let source = source("a", &[], 10);
+        assert_eq!(source.admit(10), Ok(()));
+        assert!(
+            source
+                .admit(10)
+                .is_err_and(|seconds| (1..=2).contains(&seconds))
+        );
+        let larger = super::tests::source("b", &[], 10);
+        assert_eq!(
+            larger.admit(1000),
+            Ok(()),
+            "a request over the burst pays the whole burst"
+        );
+        assert!(larger.admit(1).is_err());
+    }
+}

@@ -1,0 +1,242 @@
+//! The sandbox: a simulator of Meta's `POST /{version}/{pixel_id}/events` that is not Meta.
+//!
+//! It stands in for Graph in our tests, in the demo, and for people who try their set-up before
+//! they go live. It is an independent reading of Meta's published contract: it shares no rule with
+//! the rooms that make and send events, or both sides would share a mistake.
+//!
+//! # What it promises
+//!
+//! - Every request to the events edge stands in the ledger once, accepted whole or refused whole,
+//!   and the ledger says how often each event was accepted.
+//! - It is strict. What a correct sender never does is a [`Violation`], whatever was answered; a
+//!   test asserts that there is none. A violation names the place, never the value.
+//! - It keeps no token and, of an event that broke a rule of privacy, no copy.
+//! - Every answer says in the header `x-capigate-sandbox` that this is not Meta.
+//!
+//! # What it refuses to do
+//!
+//! It forwards nothing, writes nothing to disk and opens no connection. It does not read multipart
+//! or compressed bodies, does not deduplicate, does not check `attribution_data`, and knows no
+//! other edge of Graph. It has no access control: let it listen on loopback.
+//!
+//! # What is known of Meta's answers
+//!
+//! [`Basis`] marks each row of [`REFUSALS`]. Recorded from real answers: 100/2804003
+//! (age over 7 days), 100/2804050 (match keys), 100/2804009 (Purchase without value), 100/2804043
+//! (`extinfo[4]`), 100/2804066 (messaging name), 401 with 190 (a token that cannot be parsed),
+//! 100/33 (a pixel the token cannot reach). These are the sandbox's choice, and Meta's real answer
+//! is unconfirmed:
+//!
+//! | Case | The sandbox |
+//! |---|---|
+//! | more than 1,000 events | 400, 100 |
+//! | missing or unknown currency | 400, 100 |
+//! | unknown `action_source`, website without URL | 400, 100 |
+//! | bad `lead_id`, `opt_out`, `data_processing_options` | 400, 100 |
+//! | raw personal data under a match key | 400, 100, and a violation |
+//! | `event_time` more than 60 s ahead | 400, 100 |
+//! | `physical_store` event over 62 days | 400, 100/2804003 |
+//! | app event without tracking flag or 16 values | 400, 100 |
+//! | WhatsApp account 2804131, click id 2804087, messaging currency 2804081 | as one reporter saw |
+//! | expired or revoked token | 400, 190/463 or 190/467 |
+//! | no token | 401, 190 |
+//! | missing or wrong `appsecret_proof` | 400, 100 |
+//! | body over 16 MiB | 413, 1 |
+//! | HTTP status of throttling | 400, unless the fault says otherwise |
+//! | which of two faults is named, and whether the event is | the first of the first; not named |
+//! | an unknown `test_event_code` | accepted |
+//!
+//! # Violations
+//!
+//! | Kind | What was seen |
+//! |---|---|
+//! | `token_in_url` | an access token in the query of the URL |
+//! | `unknown_route`, `bad_version`, `bad_pixel_id`, `wrong_method` | not `POST /vN.N/{digits}/events` |
+//! | `unhashed_match_key` | a match key that is not SHA-256 in lower-case hex |
+//! | `hash_of_nothing` | the SHA-256 of the empty string under a match key |
+//! | `email_in_body` | an e-mail address anywhere else in the body |
+//! | `unknown_user_data_key` | a key Meta does not list: it may hold raw personal data |
+//! | `client_ip_address` | not an IP address |
+//! | `wire_type` | text where an integer belongs (`event_time`, `lead_id`, `fb_login_id`) |
+//! | `event_member_on_request` | a member of events beside `data` |
+//! | `event_id_in_custom_data` | `event_id` where Meta does not look |
+//! | `partner_agent` | 23 characters or more, or fewer than two letters |
+//! | `proof_without_secret` | an `appsecret_proof` for a token that has no app secret |
+//!
+//! # Limits
+//!
+//! Each has a name: [`MAX_BODY`], [`MAX_BATCH`], [`MAX_EVENTS`], [`MAX_BATCHES`], [`MAX_BODIES`],
+//! [`MAX_BODY_BYTES`], [`MAX_TEST_CODES`], [`MAX_TEST_EVENTS`], [`MAX_VIOLATIONS`],
+//! [`MAX_FAULTS`], [`MAX_CONNECTIONS`]. Sums are kept for ever; details beyond a limit are dropped,
+//! the oldest first, and [`Totals`] says how many.
+
+mod answer;
+mod control;
+mod core;
+mod currencies;
+mod edge;
+mod faults;
+mod graph_error;
+mod ledger;
+mod privacy;
+mod refusal;
+mod request;
+mod rules;
+#[cfg(test)]
+mod samples;
+mod scan;
+mod script;
+mod server;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod violations;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use answer::NOT_META;
+pub use edge::MAX_BODY;
+pub use faults::{Action, Fault, FaultError, Headers, MAX_FAULTS, Times};
+pub use ledger::{
+    BatchRecord, LedgerEvent, LedgerSnapshot, MAX_BATCHES, MAX_BATCHES_OF_EVENT, MAX_BODIES,
+    MAX_BODY_BYTES, MAX_EVENTS, MAX_TEST_CODES, MAX_TEST_EVENTS, MAX_TEXT, Outcome, TestEvent,
+    Totals,
+};
+pub use refusal::{Basis, REFUSALS, Refusal};
+pub use rules::{MAX_AGE_SECS, MAX_AHEAD_SECS, MAX_BATCH, MAX_STORE_AGE_SECS};
+pub use server::MAX_CONNECTIONS;
+pub use settings::{SandboxSettings, SandboxToken, TokenState, parse_duration};
+pub use violations::{MAX_VIOLATIONS, Violation};
+
+use crate::pixel::PixelId;
+use crate::time::Clock;
+
+/// A running sandbox. Dropping it closes its listener and all its connections.
+#[derive(Debug)]
+pub struct Sandbox {
+    addr: SocketAddr,
+    core: Arc<core::Core>,
+    tracker: TaskTracker,
+    // cancels when dropped
+    stop: tokio_util::sync::DropGuard,
+}
+
+impl Sandbox {
+    /// Binds, and serves from then on.
+    ///
+    /// # Errors
+    ///
+    /// The address cannot be bound, or a fault cannot be used (`InvalidInput`).
+    pub async fn start(mut settings: SandboxSettings, clock: Clock) -> io::Result<Self> {
+        let faults = std::mem::take(&mut settings.faults);
+        let listener = TcpListener::bind(settings.listen).await?;
+        let addr = listener.local_addr()?;
+        let core = Arc::new(core::Core::new(settings, clock));
+        core.script
+            .add_checked(faults)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        let tasks = server::Tasks {
+            tracker: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        };
+        let tracker = tasks.tracker.clone();
+        let stop = tasks.stop.clone().drop_guard();
+        tasks.spawn(server::accept(listener, Arc::clone(&core), tasks.clone()));
+        Ok(Self {
+            addr,
+            core,
+            tracker,
+            stop,
+        })
+    }
+
+    /// Where it listens, with the port it was given.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The base URL of this sandbox, without a slash at the end.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// What a person who starts or finds it should read.
+    pub fn banner() -> &'static str {
+        control::BANNER
+    }
+
+    /// A copy of everything in the ledger; for the sums alone, [`Sandbox::totals`] is cheaper.
+    pub fn ledger(&self) -> LedgerSnapshot {
+        self.core.ledger().snapshot()
+    }
+
+    /// The sums of the ledger.
+    pub fn totals(&self) -> Totals {
+        self.core.ledger().totals()
+    }
+
+    /// How often an event with this id was accepted for the pixel, under any name.
+    pub fn times_accepted(&self, pixel: PixelId, event_id: &str) -> u64 {
+        let filter = ledger::Filter {
+            pixel: Some(pixel),
+            event_name: None,
+            event_id: Some(event_id.to_owned()),
+        };
+        let ledger = self.core.ledger();
+        ledger.events(&filter).map(|event| event.times).sum()
+    }
+
+    /// Events sent with this test event code, oldest first.
+    pub fn test_events(&self, code: &str) -> Vec<TestEvent> {
+        let ledger = self.core.ledger();
+        let events = ledger.test_events().get(code);
+        events.into_iter().flatten().cloned().collect()
+    }
+
+    /// Waits until at least this many events were accepted since the ledger was last cleared,
+    /// each counted as often as it was. There is no time limit: put one around it.
+    pub async fn accepted_at_least(&self, events: u64) {
+        let mut seen = self.core.watch_accepted();
+        // the sender lives as long as `self`, so this ends only by the count
+        let _ = seen.wait_for(|accepted| *accepted >= events).await;
+    }
+
+    /// What a correct sender never does, oldest first; the last [`MAX_VIOLATIONS`].
+    pub fn violations(&self) -> Vec<Violation> {
+        self.core.violations().kept().iter().cloned().collect()
+    }
+
+    /// Appends to the script. A status or header HTTP does not have is left out of the answer;
+    /// see [`Fault::check`].
+    pub fn add_fault(&self, fault: Fault) {
+        self.core.script.add(fault);
+    }
+
+    /// The script, as far as it is not used up.
+    pub fn faults(&self) -> Vec<Fault> {
+        self.core.script.list()
+    }
+
+    /// Clears the script.
+    pub fn clear_faults(&self) {
+        self.core.script.clear();
+    }
+
+    /// Forgets events, batches and test events; violations and faults stay.
+    pub fn clear_ledger(&self) {
+        self.core.clear_ledger();
+    }
+
+    /// Stops at once, requests under way included, and waits for the last task.
+    pub async fn stop(self) {
+        drop(self.stop);
+        self.tracker.close();
+        self.tracker.wait().await;
+    }
+}

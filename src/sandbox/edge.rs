@@ -1,0 +1,351 @@
+//! The events edge: one request from its first byte to its answer.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming as Body;
+use hyper::http::request::Parts;
+use hyper::{Request, Version};
+use serde_json::json;
+
+use super::answer::{self, Reply};
+use super::core::Core;
+use super::faults::{Action, Headers, refused_index};
+use super::graph_error::GraphError;
+use super::ledger::{BatchRecord, Outcome};
+use super::refusal::{self as no, Refusal};
+use super::request::Incoming;
+use super::violations::MAX_PER_REQUEST;
+use super::{rules, scan};
+use crate::pixel::PixelId;
+use crate::time::UnixMs;
+
+/// Largest body read, in bytes; larger ones are answered with 413.
+pub const MAX_BODY: usize = 16 << 20;
+
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Longest wait of a `slow` fault.
+const MAX_WAIT: Duration = Duration::from_mins(10);
+
+/// One request, as the ledger will hold it, and its answer in the making.
+struct Exchange<'a> {
+    core: &'a Core,
+    incoming: Incoming,
+    record: BatchRecord,
+    clean: bool,
+}
+
+/// Answers a post to the events edge of `pixel`.
+pub(super) async fn post(
+    core: &Core,
+    request: Request<Body>,
+    pixel: PixelId,
+    version: &str,
+) -> Reply {
+    let (head, body) = request.into_parts();
+    let body = match read_body(body).await {
+        Ok(body) => body,
+        Err(refusal) => {
+            let exchange = Exchange::new(core, &head, b"", pixel, version);
+            return exchange.refused(GraphError::of(refusal, None), &Headers::new());
+        }
+    };
+    let exchange = Exchange::new(core, &head, &body, pixel, version);
+    drop(body);
+    // even a sleep of nothing waits for the next millisecond
+    if !core.latency.is_zero() {
+        tokio::time::sleep(core.latency).await;
+    }
+    exchange.answer().await
+}
+
+/// Reads a whole body within [`MAX_BODY`].
+pub(super) async fn read_body(body: Body) -> Result<Bytes, &'static Refusal> {
+    let read = Limited::new(body, MAX_BODY).collect();
+    match tokio::time::timeout(BODY_TIMEOUT, read).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(&no::TOO_LARGE),
+        Ok(Err(_)) | Err(_) => Err(&no::BODY_LATE),
+    }
+}
+
+/// A plain refusal that is not about a batch.
+pub(super) fn refuse(
+    core: &Core,
+    refusal: &'static Refusal,
+) -> hyper::Response<http_body_util::Full<Bytes>> {
+    let error = GraphError::of(refusal, None);
+    answer::json(error.status, &error.body(&core.trace()))
+}
+
+impl<'a> Exchange<'a> {
+    fn new(core: &'a Core, head: &Parts, body: &[u8], pixel: PixelId, version: &str) -> Self {
+        let at_ms = core.clock.now().0;
+        let incoming = Incoming::read(head, body, core.light);
+        let mut findings = scan::options(&incoming.members, MAX_PER_REQUEST);
+        if !core.light {
+            let raw_ids = core.raw_external_id;
+            findings.extend(scan::events(&incoming.events, raw_ids, MAX_PER_REQUEST));
+        }
+        let clean = findings.is_empty() && !core.light;
+        if incoming.token_in_url {
+            core.violate("token_in_url", Some(pixel), "access_token".to_owned());
+        }
+        for finding in findings {
+            core.violate(finding.kind, Some(pixel), finding.path);
+        }
+        let token = core.token(incoming.token.as_ref());
+        if incoming.proof.is_some() && token.is_some_and(|token| token.app_secret.is_none()) {
+            let path = "appsecret_proof".to_owned();
+            core.violate("proof_without_secret", Some(pixel), path);
+        }
+        let record = BatchRecord {
+            number: 0,
+            at_ms,
+            pixel,
+            version: version.to_owned(),
+            size: incoming.events.len(),
+            bytes: body.len(),
+            options: incoming.options(),
+            token: token.map(|token| token.name.clone()),
+            token_place: incoming.token.as_ref().map(|token| token.place),
+            http: if head.version == Version::HTTP_2 {
+                "2"
+            } else {
+                "1.1"
+            },
+            outcome: Outcome::Dropped,
+            fault: None,
+            fbtrace_id: core.trace(),
+        };
+        Self {
+            core,
+            incoming,
+            record,
+            clean,
+        }
+    }
+
+    async fn answer(mut self) -> Reply {
+        let fault = self
+            .core
+            .script
+            .take(self.record.pixel, &self.incoming.events);
+        self.record.fault = fault.as_ref().map(Action::name);
+        match fault {
+            None => self.usual(&Headers::new()),
+            Some(Action::Headers { headers }) => self.usual(&headers),
+            Some(Action::Slow { ms, accept_first }) => {
+                let wait = Duration::from_millis(ms).min(MAX_WAIT);
+                if accept_first {
+                    let reply = self.usual(&Headers::new());
+                    tokio::time::sleep(wait).await;
+                    reply
+                } else {
+                    tokio::time::sleep(wait).await;
+                    self.usual(&Headers::new())
+                }
+            }
+            Some(Action::Throttle {
+                code,
+                subcode,
+                status,
+                retry_after,
+                mut headers,
+            }) => {
+                if let Some(seconds) = retry_after {
+                    headers.insert("retry-after".to_owned(), seconds.to_string());
+                }
+                let message = format!("(#{code}) Request limit reached");
+                self.scripted(status, code, subcode, None, message, &headers)
+            }
+            Some(Action::Status {
+                status,
+                code,
+                subcode,
+                is_transient,
+                message,
+                headers,
+            }) => {
+                let message = message.unwrap_or_else(|| "An error by script".to_owned());
+                self.scripted(status, code, subcode, is_transient, message, &headers)
+            }
+            Some(Action::BadToken { subcode }) => {
+                let row = match subcode {
+                    None => &no::TOKEN_UNKNOWN,
+                    Some(467) => &no::TOKEN_REVOKED,
+                    Some(_) => &no::TOKEN_EXPIRED,
+                };
+                let mut error = GraphError::of(row, None);
+                error.subcode = subcode;
+                self.refused(error, &Headers::new())
+            }
+            Some(Action::RefuseEvent {
+                event_id,
+                index,
+                code,
+                subcode,
+                blame,
+            }) => self.refuse_event(event_id.as_deref(), index, code, subcode, blame),
+            Some(Action::Html { status }) => {
+                self.record.outcome = Outcome::Refused {
+                    status,
+                    code: None,
+                    subcode: None,
+                    reason: "html",
+                    event_index: None,
+                };
+                self.close();
+                let page = "<!DOCTYPE html><html><body><h1>Sorry, something went wrong.</h1></body></html>";
+                Reply::Answer(answer::raw(status, "text/html; charset=utf-8", page))
+            }
+            Some(Action::Cut {}) => {
+                self.close();
+                Reply::HangUp
+            }
+            Some(Action::CutAfterAccept {}) => {
+                // whatever the verdict was, nobody hears it
+                let _unheard = self.usual(&Headers::new());
+                Reply::HangUp
+            }
+            Some(Action::Short { missing }) => self.verdict(missing, &Headers::new()),
+            Some(Action::WrongJson { accept }) => {
+                if accept {
+                    let _unheard = self.usual(&Headers::new());
+                } else {
+                    self.record.outcome = Outcome::Refused {
+                        status: 200,
+                        code: None,
+                        subcode: None,
+                        reason: "wrong_json",
+                        event_index: None,
+                    };
+                    self.close();
+                }
+                let torn = "{\"events_received\":";
+                Reply::Answer(answer::raw(200, "application/json; charset=UTF-8", torn))
+            }
+        }
+    }
+
+    /// The answer a faultless sandbox gives.
+    fn usual(self, headers: &Headers) -> Reply {
+        self.verdict(0, headers)
+    }
+
+    fn verdict(mut self, missing: usize, headers: &Headers) -> Reply {
+        if let Err((event_index, row)) = self.judge() {
+            return self.refused(GraphError::of(row, event_index), headers);
+        }
+        let events_received = self.record.size.saturating_sub(missing);
+        let body = json!({
+            "events_received": events_received,
+            "messages": [],
+            "fbtrace_id": self.record.fbtrace_id,
+        });
+        self.record.outcome = Outcome::Accepted { events_received };
+        self.close();
+        Reply::Answer(answer::with_headers(answer::json(200, &body), headers))
+    }
+
+    /// Who asks comes first, then the request, then its events: the index is that of an event.
+    fn judge(&self) -> Result<(), (Option<usize>, &'static Refusal)> {
+        let whole = |row| (None, row);
+        self.core
+            .admit(&self.incoming, self.record.pixel)
+            .map_err(whole)?;
+        if let Some(fault) = self.incoming.fault {
+            return Err(whole(fault));
+        }
+        if self.core.light {
+            return Ok(());
+        }
+        // ages are counted from the arrival of the request
+        let arrival = UnixMs(self.record.at_ms);
+        rules::judge(&self.incoming.events, arrival, self.core.raw_external_id)
+            .map_err(|(index, row)| (Some(index), row))
+    }
+
+    fn refuse_event(
+        self,
+        event_id: Option<&str>,
+        index: Option<usize>,
+        code: i64,
+        subcode: Option<i64>,
+        blame: bool,
+    ) -> Reply {
+        // a bad token or a plain fault would have been named first
+        if let Err((event_index, row)) = self.judge() {
+            return self.refused(GraphError::of(row, event_index), &Headers::new());
+        }
+        let at = refused_index(event_id, index, &self.incoming.events);
+        let error = GraphError {
+            status: 400,
+            reason: "refuse_event",
+            kind: "OAuthException",
+            message: "Invalid parameter".to_owned(),
+            code,
+            subcode,
+            is_transient: Some(false),
+            title: Some("Refused by script"),
+            detail: None,
+            event_index: at,
+        };
+        self.refused_saying(error, &Headers::new(), blame)
+    }
+
+    fn scripted(
+        self,
+        status: u16,
+        code: i64,
+        subcode: Option<i64>,
+        is_transient: Option<bool>,
+        message: String,
+        headers: &Headers,
+    ) -> Reply {
+        let error = GraphError {
+            status,
+            reason: self.record.fault.unwrap_or("fault"),
+            kind: "OAuthException",
+            message,
+            code,
+            subcode,
+            is_transient,
+            ..GraphError::default()
+        };
+        self.refused(error, headers)
+    }
+
+    fn refused(self, error: GraphError, headers: &Headers) -> Reply {
+        self.refused_saying(error, headers, false)
+    }
+
+    /// Refuses; the answer names the event only if `blame`, the ledger always does.
+    fn refused_saying(mut self, mut error: GraphError, headers: &Headers, blame: bool) -> Reply {
+        self.record.outcome = Outcome::Refused {
+            status: error.status,
+            code: Some(error.code),
+            subcode: error.subcode,
+            reason: error.reason,
+            event_index: error.event_index,
+        };
+        if !blame {
+            error.event_index = None;
+        }
+        let body = error.body(&self.record.fbtrace_id);
+        self.close();
+        Reply::Answer(answer::with_headers(
+            answer::json(error.status, &body),
+            headers,
+        ))
+    }
+
+    /// Hands the exchange to the ledger.
+    fn close(self) {
+        self.core
+            .record(self.record, self.incoming.events, self.clean);
+    }
+}

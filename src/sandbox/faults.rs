@@ -1,0 +1,441 @@
+//! Faults by script: what goes wrong, for whom, and how often.
+//!
+//! The script is a list. A request takes the first fault that fits it and no other; a fault whose
+//! count is used up leaves the list. As JSON (or the same keys in TOML):
+//!
+//! ```json
+//! {"do": "throttle", "code": 4, "retry_after": 30, "pixel": "1234567890123456", "times": 3}
+//! ```
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+
+use crate::pixel::PixelId;
+
+/// Most faults the control API takes into the script.
+pub const MAX_FAULTS: usize = 1000;
+
+/// Headers a fault adds to its answer, such as `x-business-use-case-usage`.
+pub type Headers = BTreeMap<String, String>;
+
+/// One fault of the script.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fault {
+    /// Only for this pixel; for every pixel when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pixel: Option<PixelId>,
+    /// How many requests it spoils. When absent: one; for ever for `refuse_event`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<Times>,
+    /// What happens.
+    #[serde(flatten)]
+    pub action: Action,
+}
+
+/// How often a fault strikes: a number, or `"forever"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Times {
+    /// This many requests.
+    Count(u64),
+    /// Every request, until the script is cleared.
+    Forever,
+}
+
+/// What a fault does to a request. The word in `do` is the name here in snake case.
+// `Cut {}` rather than `Cut`: serde checks for unknown members only where there are braces
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Action {
+    /// Refuse with a throttling error; nothing is accepted.
+    Throttle {
+        /// Graph's code: 4, 17, 32, 613, 80000 and up.
+        code: i64,
+        /// Graph's subcode.
+        #[serde(default)]
+        subcode: Option<i64>,
+        /// The HTTP status. What Meta sends here is not known; 400 when absent.
+        #[serde(default = "bad_request")]
+        status: u16,
+        /// `Retry-After`, in seconds. Not documented for Graph.
+        #[serde(default)]
+        retry_after: Option<u64>,
+        /// Usage headers.
+        #[serde(default)]
+        headers: Headers,
+    },
+    /// Refuse with any Graph error; nothing is accepted.
+    Status {
+        /// The HTTP status, 200 to 599.
+        status: u16,
+        /// Graph's code; 2 (service down) when absent.
+        #[serde(default = "service_down")]
+        code: i64,
+        /// Graph's subcode.
+        #[serde(default)]
+        subcode: Option<i64>,
+        /// Graph's `is_transient`.
+        #[serde(default)]
+        is_transient: Option<bool>,
+        /// Graph's message; a plain one when absent.
+        #[serde(default)]
+        message: Option<String>,
+        /// Further headers.
+        #[serde(default)]
+        headers: Headers,
+    },
+    /// Answer with an HTML page instead of JSON; nothing is accepted.
+    Html {
+        /// The HTTP status; 502 when absent.
+        #[serde(default = "bad_gateway")]
+        status: u16,
+    },
+    /// Read the request, then close the connection without an answer; nothing is accepted.
+    Cut {},
+    /// Do everything, then close the connection without an answer: the sender cannot know.
+    CutAfterAccept {},
+    /// Wait, then do everything as usual.
+    Slow {
+        /// How long, in milliseconds; at most ten minutes.
+        ms: u64,
+        /// Accept first and wait then: a sender that gives up has been heard all the same.
+        #[serde(default)]
+        accept_first: bool,
+    },
+    /// Refuse the token.
+    BadToken {
+        /// 463 expired, 467 revoked; none for a token that cannot be parsed.
+        #[serde(default)]
+        subcode: Option<i64>,
+    },
+    /// Refuse every batch that holds this event.
+    RefuseEvent {
+        /// The event's id.
+        #[serde(default)]
+        event_id: Option<String>,
+        /// Its place in the batch, from 0, for a test that does not care which event it is.
+        #[serde(default)]
+        index: Option<usize>,
+        /// Graph's code; 100 when absent.
+        #[serde(default = "invalid_parameter")]
+        code: i64,
+        /// Graph's subcode.
+        #[serde(default)]
+        subcode: Option<i64>,
+        /// Say in `error_data` which event it was. Meta is not known to.
+        #[serde(default)]
+        blame: bool,
+    },
+    /// Accept everything, but say that fewer were received. The ledger counts all of them.
+    Short {
+        /// How many fewer; one when absent.
+        #[serde(default = "one")]
+        missing: usize,
+    },
+    /// Answer 200 with a body that is not JSON.
+    WrongJson {
+        /// Accept the events all the same.
+        #[serde(default)]
+        accept: bool,
+    },
+    /// Work as usual, with these headers on the answer.
+    Headers {
+        /// The headers.
+        headers: Headers,
+    },
+}
+
+/// Why a fault cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FaultError {
+    /// A status HTTP does not have, or that ends no request.
+    #[error("the status of a fault is from 200 to 599")]
+    Status,
+    /// A header HTTP does not allow.
+    #[error("a fault has a header that HTTP does not allow")]
+    Header,
+    /// `refuse_event` without one of its two ways to name an event.
+    #[error("refuse_event needs event_id or index, not both")]
+    WhichEvent,
+    /// It would never strike.
+    #[error("times must be at least 1")]
+    Never,
+    /// The script is full.
+    #[error("the script holds {MAX_FAULTS} faults already")]
+    Full,
+}
+
+impl FaultError {
+    /// A stable word.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Header => "header",
+            Self::WhichEvent => "which_event",
+            Self::Never => "never",
+            Self::Full => "full",
+        }
+    }
+}
+
+fn bad_request() -> u16 {
+    400
+}
+
+fn bad_gateway() -> u16 {
+    502
+}
+
+fn service_down() -> i64 {
+    2
+}
+
+fn invalid_parameter() -> i64 {
+    100
+}
+
+fn one() -> usize {
+    1
+}
+
+impl From<Action> for Fault {
+    fn from(action: Action) -> Self {
+        Self {
+            pixel: None,
+            times: None,
+            action,
+        }
+    }
+}
+
+impl Fault {
+    /// A plain throttling error of this code.
+    pub fn throttle(code: i64) -> Self {
+        Self::from(Action::Throttle {
+            code,
+            subcode: None,
+            status: bad_request(),
+            retry_after: None,
+            headers: Headers::new(),
+        })
+    }
+
+    /// Graph's "service temporarily down" with this HTTP status.
+    pub fn status(status: u16) -> Self {
+        Self::from(Action::Status {
+            status,
+            code: service_down(),
+            subcode: None,
+            is_transient: Some(true),
+            message: None,
+            headers: Headers::new(),
+        })
+    }
+
+    /// Closes the connection without an answer; nothing is accepted.
+    pub fn cut() -> Self {
+        Self::from(Action::Cut {})
+    }
+
+    /// Accepts, then closes the connection without an answer.
+    pub fn cut_after_accept() -> Self {
+        Self::from(Action::CutAfterAccept {})
+    }
+
+    /// Refuses every batch that holds the event with this id, with 100 and this subcode.
+    pub fn refuse_event(event_id: &str, subcode: Option<i64>) -> Self {
+        Self::from(Action::RefuseEvent {
+            event_id: Some(event_id.to_owned()),
+            index: None,
+            code: invalid_parameter(),
+            subcode,
+            blame: false,
+        })
+    }
+
+    /// The same fault, for one pixel only.
+    #[must_use]
+    pub fn on(mut self, pixel: PixelId) -> Self {
+        self.pixel = Some(pixel);
+        self
+    }
+
+    /// The same fault, for this many requests.
+    #[must_use]
+    pub fn times(mut self, count: u64) -> Self {
+        self.times = Some(Times::Count(count));
+        self
+    }
+
+    /// The same fault, until the script is cleared.
+    #[must_use]
+    pub fn forever(mut self) -> Self {
+        self.times = Some(Times::Forever);
+        self
+    }
+
+    /// Whether this can be answered with.
+    pub fn check(&self) -> Result<(), FaultError> {
+        if self.times == Some(Times::Count(0)) {
+            return Err(FaultError::Never);
+        }
+        let (status, headers) = match &self.action {
+            Action::Throttle {
+                status, headers, ..
+            }
+            | Action::Status {
+                status, headers, ..
+            } => (*status, Some(headers)),
+            Action::Html { status } => (*status, None),
+            Action::Headers { headers } => (200, Some(headers)),
+            Action::RefuseEvent {
+                event_id, index, ..
+            } if event_id.is_some() == index.is_some() => return Err(FaultError::WhichEvent),
+            _ => (200, None),
+        };
+        if !(200..=599).contains(&status) {
+            return Err(FaultError::Status);
+        }
+        let allowed = |(name, value): (&String, &String)| {
+            name.parse::<hyper::header::HeaderName>().is_ok()
+                && value.parse::<hyper::header::HeaderValue>().is_ok()
+        };
+        if headers.is_some_and(|headers| !headers.iter().all(allowed)) {
+            return Err(FaultError::Header);
+        }
+        Ok(())
+    }
+
+    pub(super) fn fits(&self, pixel: PixelId, events: &[Value]) -> bool {
+        if self.pixel.is_some_and(|only| only != pixel) {
+            return false;
+        }
+        match &self.action {
+            Action::RefuseEvent {
+                event_id, index, ..
+            } => refused_index(event_id.as_deref(), *index, events).is_some(),
+            _ => true,
+        }
+    }
+}
+
+/// Which event of the batch a `refuse_event` means, if it is there.
+pub(super) fn refused_index(
+    event_id: Option<&str>,
+    index: Option<usize>,
+    events: &[Value],
+) -> Option<usize> {
+    match (event_id, index) {
+        (Some(id), _) => events
+            .iter()
+            .position(|event| event.get("event_id").and_then(Value::as_str) == Some(id)),
+        (None, Some(index)) => (index < events.len()).then_some(index),
+        (None, None) => None,
+    }
+}
+
+impl Action {
+    /// The word this action has in the script and in the ledger.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Throttle { .. } => "throttle",
+            Self::Status { .. } => "status",
+            Self::Html { .. } => "html",
+            Self::Cut {} => "cut",
+            Self::CutAfterAccept {} => "cut_after_accept",
+            Self::Slow { .. } => "slow",
+            Self::BadToken { .. } => "bad_token",
+            Self::RefuseEvent { .. } => "refuse_event",
+            Self::Short { .. } => "short",
+            Self::WrongJson { .. } => "wrong_json",
+            Self::Headers { .. } => "headers",
+        }
+    }
+
+    pub(super) fn default_times(&self) -> Times {
+        match self {
+            Self::RefuseEvent { .. } => Times::Forever,
+            _ => Times::Count(1),
+        }
+    }
+}
+
+impl Serialize for Times {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Count(count) => serializer.serialize_u64(*count),
+            Self::Forever => serializer.serialize_str("forever"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Times {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let wrong = || serde::de::Error::custom("times is a number or \"forever\"");
+        match Value::deserialize(deserializer)? {
+            Value::String(word) if word == "forever" => Ok(Self::Forever),
+            Value::Number(count) => count.as_u64().map(Self::Count).ok_or_else(wrong),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_text_form_is_flat_and_strict() {
+        let fault: Fault = serde_json::from_value(json!({
+            "do": "throttle", "code": 80004, "subcode": 2_446_079, "retry_after": 30,
+            "pixel": "7", "times": "forever", "headers": {"x-app-usage": "{}"},
+        }))
+        .unwrap();
+        assert_eq!(fault.pixel, PixelId::from_u64(7));
+        assert_eq!(fault.times, Some(Times::Forever));
+        let again = serde_json::to_value(&fault).unwrap();
+        assert_eq!(serde_json::from_value::<Fault>(again).unwrap(), fault);
+        let toml = "do = \"slow\"\nms = 20\ntimes = 3\npixel = \"7\"";
+        let slow: Fault = toml::from_str(toml).unwrap();
+        assert_eq!(slow.times, Some(Times::Count(3)));
+        for bad in [
+            json!({"do": "explode"}),
+            json!({"do": "cut", "sometimes": 3}),
+            json!({"do": "slow"}),
+            json!({"do": "slow", "ms": 1, "sec": 1}),
+            json!({"do": "cut", "times": "often"}),
+            json!({"do": "cut", "pixel": "abc"}),
+        ] {
+            assert!(
+                serde_json::from_value::<Fault>(bad.clone()).is_err(),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_http_cannot_say_is_no_fault() {
+        let check = |value| serde_json::from_value::<Fault>(value).unwrap().check();
+        let cases = [
+            (json!({"do": "html", "status": 101}), FaultError::Status),
+            (json!({"do": "status", "status": 600}), FaultError::Status),
+            (
+                json!({"do": "headers", "headers": {"a b": ""}}),
+                FaultError::Header,
+            ),
+            (
+                json!({"do": "headers", "headers": {"a": "\n"}}),
+                FaultError::Header,
+            ),
+            (json!({"do": "refuse_event"}), FaultError::WhichEvent),
+            (json!({"do": "cut", "times": 0}), FaultError::Never),
+        ];
+        for (value, error) in cases {
+            assert_eq!(check(value.clone()), Err(error), "{value}");
+        }
+        assert_eq!(check(json!({"do": "html"})), Ok(()));
+    }
+}

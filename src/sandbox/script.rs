@@ -1,0 +1,108 @@
+//! The script in play: which fault strikes which request.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde_json::Value;
+
+use super::faults::{Action, Fault, FaultError, MAX_FAULTS, Times};
+use crate::pixel::PixelId;
+
+/// The script in play.
+#[derive(Debug, Default)]
+pub(super) struct Script(Mutex<VecDeque<Fault>>);
+
+impl Script {
+    /// Appends; its count is made plain, so that what is listed is what is left.
+    pub(super) fn add(&self, mut fault: Fault) {
+        fault.times = Some(fault.times.unwrap_or(fault.action.default_times()));
+        self.lock().push_back(fault);
+    }
+
+    /// Appends all of them or, when one cannot be used or they are too many, none.
+    pub(super) fn add_checked(&self, faults: Vec<Fault>) -> Result<(), FaultError> {
+        faults.iter().try_for_each(Fault::check)?;
+        if self.lock().len() + faults.len() > MAX_FAULTS {
+            return Err(FaultError::Full);
+        }
+        for fault in faults {
+            self.add(fault);
+        }
+        Ok(())
+    }
+
+    pub(super) fn clear(&self) {
+        self.lock().clear();
+    }
+
+    pub(super) fn list(&self) -> Vec<Fault> {
+        self.lock().iter().cloned().collect()
+    }
+
+    /// Takes the first fault that fits the request, and counts it.
+    pub(super) fn take(&self, pixel: PixelId, events: &[Value]) -> Option<Action> {
+        let mut script = self.lock();
+        let at = script.iter().position(|fault| fault.fits(pixel, events))?;
+        let fault = script.get_mut(at)?;
+        let action = fault.action.clone();
+        match &mut fault.times {
+            Some(Times::Count(left)) if *left > 1 => *left -= 1,
+            Some(Times::Forever) => {}
+            _ => {
+                script.remove(at);
+            }
+        }
+        Some(action)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Fault>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::faults::refused_index;
+    use super::super::samples::with_id;
+    use super::*;
+
+    fn pixel(id: u64) -> PixelId {
+        PixelId::from_u64(id).unwrap()
+    }
+
+    #[test]
+    fn faults_are_taken_in_order_and_by_pixel() {
+        let script = Script::default();
+        script.add(Fault::throttle(4).on(pixel(7)).times(2));
+        script.add(Fault::status(503));
+        script.add(Fault::cut().forever());
+        let names: Vec<_> = [1, 7, 7, 7, 1]
+            .map(|id| script.take(pixel(id), &[]).map(|action| action.name()))
+            .into();
+        let expected = ["status", "throttle", "throttle", "cut", "cut"].map(Some);
+        assert_eq!(names, expected);
+        script.clear();
+        assert_eq!(script.take(pixel(1), &[]), None);
+    }
+
+    #[test]
+    fn a_refused_event_is_found_by_id_or_place_and_stays() {
+        let script = Script::default();
+        script.add(Fault::refuse_event("b", None));
+        let batch = [with_id("a"), with_id("b")];
+        for _ in 0..3 {
+            assert!(script.take(pixel(1), &batch).is_some());
+            assert!(script.take(pixel(1), &batch[..1]).is_none());
+        }
+        assert_eq!(refused_index(None, Some(1), &batch), Some(1));
+        assert_eq!(refused_index(None, Some(2), &batch), None);
+    }
+
+    #[test]
+    fn a_full_script_takes_all_or_none() {
+        let script = Script::default();
+        let many = vec![Fault::status(500); MAX_FAULTS + 1];
+        assert_eq!(script.add_checked(many), Err(FaultError::Full));
+        assert_eq!(script.list(), []);
+    }
+}

@@ -1,0 +1,273 @@
+//! `kill -9` on the real binary under load: whatever was answered with success is delivered after
+//! a restart, and nothing is delivered that was never sent.
+//!
+//! A killed process loses no page cache, so this shows the order of writing and answering; losing
+//! power is what the lying disk of the journal's own tests is for. The points that are named in
+//! the code need the feature: `cargo test --test crash --features failpoints`.
+
+#[expect(dead_code, reason = "shared with the other test binaries")]
+mod support;
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use capigate::sandbox::{Action, Fault, Sandbox, SandboxSettings, SandboxToken};
+use capigate::time::Clock;
+use support::{PIXEL, Process, Site};
+
+const RANDOM_KILLS: u64 = 36;
+const WRITERS: usize = 8;
+
+/// What the load has sent and what was answered with success.
+#[derive(Default)]
+struct Books {
+    next: AtomicU64,
+    acknowledged: Mutex<HashSet<String>>,
+}
+
+struct Rig {
+    site: Site,
+    sandbox: Sandbox,
+    books: Arc<Books>,
+    http: reqwest::Client,
+}
+
+impl Rig {
+    async fn new() -> Self {
+        let settings = SandboxSettings {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            tokens: vec![SandboxToken::new("test", "sandbox-token")],
+            latency: Duration::from_millis(3),
+            ..SandboxSettings::default()
+        };
+        let sandbox = Sandbox::start(settings, Clock::Real).await.unwrap();
+        let site = Site::new(sandbox.url());
+        Self {
+            site,
+            sandbox,
+            books: Arc::default(),
+            http: reqwest::Client::new(),
+        }
+    }
+
+    /// Posts from several writers until `stop`, in requests of 1 to 20 events.
+    fn load(&self, process: &Process, stop: &Arc<AtomicBool>) -> tokio::task::JoinSet<()> {
+        let mut writers = tokio::task::JoinSet::new();
+        for writer in 0..WRITERS {
+            let (books, stop, http) =
+                (Arc::clone(&self.books), Arc::clone(stop), self.http.clone());
+            let (url, key) = (process.events_url(), self.site.key.clone());
+            writers.spawn(async move {
+                while !stop.load(Ordering::Relaxed) {
+                    let count = 1 + (writer * 7) % 20;
+                    let ids: Vec<String> = (0..count)
+                        .map(|_| format!("e-{}", books.next.fetch_add(1, Ordering::Relaxed)))
+                        .collect();
+                    let answer = http
+                        .post(&url)
+                        .bearer_auth(&key)
+                        .json(&body(&ids))
+                        .send()
+                        .await;
+                    match answer {
+                        Ok(answer) if answer.status() == 200 => {
+                            books.acknowledged.lock().unwrap().extend(ids);
+                        }
+                        // killed or stopping: not acknowledged, so it may be there or not
+                        _ => tokio::time::sleep(Duration::from_millis(2)).await,
+                    }
+                }
+            });
+        }
+        writers
+    }
+
+    /// One life of the gateway: under load until `kill_after`, or until a failpoint strikes.
+    async fn one_life(&self, failpoints: Option<&str>, kill_after: Duration) -> Life {
+        let Some(mut process) = self.site.start(failpoints, "warn") else {
+            return Life::DiedByItself;
+        };
+        let stop = Arc::new(AtomicBool::new(false));
+        let writers = self.load(&process, &stop);
+        let ends = tokio::time::Instant::now() + kill_after;
+        while tokio::time::Instant::now() < ends && !process.is_gone() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        let gone = process.is_gone();
+        process.kill();
+        stop.store(true, Ordering::Relaxed);
+        writers.join_all().await;
+        let log = process.whole_log();
+        assert!(
+            !log.contains("\"ERROR\""),
+            "a killed process leaves no damage: {log}"
+        );
+        if gone {
+            Life::DiedByItself
+        } else {
+            Life::Killed
+        }
+    }
+
+    /// A life without a kill; then the books must balance.
+    async fn settle(self) {
+        let acknowledged = self.books.acknowledged.lock().unwrap().clone();
+        assert!(
+            !acknowledged.is_empty(),
+            "no request was answered with success"
+        );
+        let mut process = self.site.start(None, "warn").unwrap();
+        let pixel = PIXEL.parse().unwrap();
+        let missing = |sandbox: &Sandbox| -> Vec<String> {
+            acknowledged
+                .iter()
+                .filter(|id| sandbox.times_accepted(pixel, id) == 0)
+                .cloned()
+                .collect()
+        };
+        for _ in 0..1200 {
+            if missing(&self.sandbox).is_empty() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let left = missing(&self.sandbox);
+        assert!(
+            left.is_empty(),
+            "{} of {} acknowledged events are lost, such as {:?}",
+            left.len(),
+            acknowledged.len(),
+            left.first()
+        );
+        assert_eq!(process.terminate(), 0, "{}", process.log());
+
+        let sent = self.books.next.load(Ordering::Relaxed);
+        let ledger = self.sandbox.ledger();
+        for event in &ledger.events {
+            let id = event.event_id.as_deref().unwrap();
+            let number: u64 = id.strip_prefix("e-").unwrap().parse().unwrap();
+            assert!(number < sent, "{id} was never sent");
+            if let Some(body) = &event.body {
+                assert_eq!(
+                    body["custom_data"]["order_id"], id,
+                    "an event carries another's data"
+                );
+            }
+        }
+        assert_eq!(
+            self.sandbox.violations(),
+            [],
+            "the sandbox saw something it must not"
+        );
+        println!(
+            "{} events acknowledged, {} distinct delivered, {} deliveries",
+            acknowledged.len(),
+            ledger.totals.events_distinct,
+            ledger.totals.events_accepted
+        );
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Life {
+    Killed,
+    DiedByItself,
+}
+
+fn body(ids: &[String]) -> serde_json::Value {
+    let now = Clock::Real.now().secs();
+    let events: Vec<_> = ids
+        .iter()
+        .map(|id| {
+            serde_json::json!({
+                "event_name": "Purchase", "event_time": now, "event_id": id, "action_source": "website",
+                "event_source_url": "https://shop.example/thanks",
+                "user_data": {"em": format!("{id}@example.com"), "client_user_agent": "crash"},
+                "custom_data": {"value": 12.5, "currency": "EUR", "order_id": id}
+            })
+        })
+        .collect();
+    serde_json::json!({ "data": events })
+}
+
+/// A small generator, so that a failing run can be repeated with its seed.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_at_random_under_load() {
+    let seed = std::env::var("CRASH_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+        .unwrap_or(0x5eed_2026);
+    println!("CRASH_SEED={seed}");
+    let mut dice = Dice(seed);
+    let rig = Rig::new().await;
+    for round in 0..RANDOM_KILLS {
+        // every third life meets an outage, so that a backlog builds up and is recovered
+        if round % 3 == 1 {
+            rig.sandbox.add_fault(Fault::status(503).forever());
+        }
+        let life = rig
+            .one_life(None, Duration::from_millis(20 + dice.below(250)))
+            .await;
+        assert_eq!(
+            life,
+            Life::Killed,
+            "round {round}: the gateway ended by itself"
+        );
+        rig.sandbox.clear_faults();
+    }
+    rig.settle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_after_an_ambiguous_answer() {
+    let rig = Rig::new().await;
+    for _ in 0..4 {
+        rig.sandbox.add_fault(
+            Fault {
+                pixel: None,
+                times: None,
+                action: Action::CutAfterAccept {},
+            }
+            .times(3),
+        );
+        rig.one_life(None, Duration::from_millis(150)).await;
+    }
+    rig.settle().await;
+}
+
+#[cfg(feature = "failpoints")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_at_every_named_point() {
+    let rig = Rig::new().await;
+    let mut struck = 0;
+    for (point, passes) in [
+        ("journal.before_write", [1, 7, 60]),
+        ("journal.after_write", [1, 7, 60]),
+        ("journal.after_sync", [1, 7, 60]),
+        ("journal.settle_sync", [1, 2, 3]),
+        ("journal.before_recycle", [1, 1, 2]),
+        ("journal.after_rename", [1, 1, 2]),
+    ] {
+        for pass in passes {
+            let script = format!("{point}={pass}*off->return");
+            let life = rig.one_life(Some(&script), Duration::from_secs(20)).await;
+            assert_eq!(life, Life::DiedByItself, "{script} was never reached");
+            struck += 1;
+        }
+    }
+    assert_eq!(struck, 18);
+    rig.settle().await;
+}

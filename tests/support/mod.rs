@@ -1,0 +1,234 @@
+//! The real binary as a child process, for tests that kill it.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// The pixel of all tests with the real binary.
+pub(crate) const PIXEL: &str = "1234567890123456";
+
+/// Where the gateway of a test finds things; they outlive its process.
+pub(crate) struct Site {
+    /// Holds the journal and the configuration.
+    pub(crate) dir: tempfile::TempDir,
+    /// Where the simulated Graph listens.
+    pub(crate) graph: String,
+    /// The ingest key.
+    pub(crate) key: String,
+    /// The access token.
+    pub(crate) token: String,
+    /// More lines of configuration.
+    pub(crate) extra: String,
+}
+
+/// A running gateway process. Killed when dropped.
+pub(crate) struct Process {
+    child: Child,
+    /// `http://…` of the ingest listener.
+    pub(crate) ingest: String,
+    /// `http://…` of the admin listener.
+    pub(crate) admin: String,
+    log: Arc<Mutex<String>>,
+    reader: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Site {
+    pub(crate) fn new(graph: String) -> Self {
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            graph,
+            key: "the-ingest-key".to_owned(),
+            token: "sandbox-token".to_owned(),
+            extra: String::new(),
+        }
+    }
+
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.dir.path().join("journal")
+    }
+
+    /// The configuration the process runs with: small segments, so that they roll and recycle.
+    fn write_config(&self) -> PathBuf {
+        let path = self.dir.path().join("capigate.toml");
+        let text = format!(
+            r#"
+[listen]
+ingest = "127.0.0.1:0"
+admin = "127.0.0.1:0"
+[journal]
+dir = "{journal}"
+segment_bytes = "1MiB"
+max_bytes = "512MiB"
+[lanes]
+linger = "20ms"
+max_events = 50
+rate = "10000/s"
+rate_per_pixel = "10000/s"
+backoff_min = "20ms"
+backoff_max = "200ms"
+probe_interval = "1s"
+[graph]
+url = "{graph}"
+[telemetry]
+log_format = "json"
+[shutdown]
+grace = "0s"
+[pixels.{PIXEL}]
+token = {{ env = "TEST_TOKEN" }}
+[sources.test]
+keys = [{{ env = "TEST_KEY" }}]
+pixels = ["{PIXEL}"]
+rate = "1000000/s"
+{extra}
+"#,
+            journal = self.journal().display(),
+            graph = self.graph,
+            extra = self.extra,
+        );
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// Starts the gateway. `failpoints` as for the `fail` crate; None when it died before it was
+    /// ready, which a failpoint in recovery may cause.
+    pub(crate) fn start(&self, failpoints: Option<&str>, log_level: &str) -> Option<Process> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_capigate"));
+        command
+            .arg("serve")
+            .arg("--config")
+            .arg(self.write_config())
+            .env_remove("CAPIGATE_CONFIG")
+            .env("TEST_TOKEN", &self.token)
+            .env("TEST_KEY", &self.key)
+            .env("CAPIGATE__TELEMETRY__LOG_LEVEL", log_level)
+            .env_remove("FAILPOINTS")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        if let Some(failpoints) = failpoints {
+            command.env("FAILPOINTS", failpoints);
+        }
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap());
+        let log = Arc::new(Mutex::new(String::new()));
+        let mut ready = None;
+        let mut line = String::new();
+        while lines.read_line(&mut line).unwrap() > 0 {
+            log.lock().unwrap().push_str(&line);
+            if let Ok(entry) = serde_json::from_str::<Value>(&line)
+                && entry["message"] == "gateway is ready"
+            {
+                let addr = |key: &str| format!("http://{}", entry[key].as_str().unwrap());
+                ready = Some((addr("listen.ingest"), addr("listen.admin")));
+                break;
+            }
+            line.clear();
+        }
+        let Some((ingest, admin)) = ready else {
+            let status = child.wait().unwrap();
+            assert!(
+                failpoints.is_some(),
+                "the gateway did not start ({status}): {}",
+                log.lock().unwrap()
+            );
+            return None;
+        };
+        let copy = Arc::clone(&log);
+        let reader = std::thread::spawn(move || {
+            let mut line = String::new();
+            while lines.read_line(&mut line).is_ok_and(|read| read > 0) {
+                copy.lock().unwrap().push_str(&line);
+                line.clear();
+            }
+        });
+        Some(Process {
+            child,
+            ingest,
+            admin,
+            log,
+            reader: Some(reader),
+        })
+    }
+}
+
+impl Process {
+    /// The address events are posted to.
+    pub(crate) fn events_url(&self) -> String {
+        format!("{}/v26.0/{PIXEL}/events", self.ingest)
+    }
+
+    /// `kill -9`, unless a failpoint was quicker.
+    pub(crate) fn kill(&mut self) {
+        let _ = self.child.kill();
+        self.child.wait().unwrap();
+    }
+
+    /// Whether the process is gone, by a failpoint for example.
+    pub(crate) fn is_gone(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// SIGTERM, then the exit code.
+    pub(crate) fn terminate(&mut self) -> i32 {
+        let pid = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let deadline = std::time::Instant::now() + Duration::from_secs(60);
+        while std::time::Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code().unwrap_or(-1);
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("the gateway did not stop: {}", self.log());
+    }
+
+    /// Everything logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Everything logged by a process that has ended.
+    pub(crate) fn whole_log(mut self) -> String {
+        self.kill();
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+        self.log()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Every byte of every file below `dir`.
+pub(crate) fn all_bytes(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(all_bytes(&path));
+        } else {
+            let mut bytes = Vec::new();
+            std::fs::File::open(&path)
+                .unwrap()
+                .read_to_end(&mut bytes)
+                .unwrap();
+            found.push((path, bytes));
+        }
+    }
+    found
+}
