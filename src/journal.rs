@@ -64,7 +64,8 @@ pub struct Settings {
     pub segment_bytes: u64,
     /// Record bytes that may wait for a commit.
     pub max_pending: u64,
-    /// Bytes of all segment files, the spare included.
+    /// Bytes of all segment files, the spare included. The segment that a restart begins may
+    /// come on top.
     pub max_bytes: u64,
     /// Lanes that may have records at the same time.
     pub max_lanes: usize,
@@ -459,6 +460,7 @@ pub(crate) fn open_parts(
         // what is there can be delivered all the same
         Err(limit) => shared.set_full(Some(limit)),
     }
+    shared.check_room();
     if locked(&shared.index).counts().0 > 0 {
         shared.ring();
     }

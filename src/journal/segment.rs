@@ -17,6 +17,8 @@ pub(crate) mod keeper;
 mod lying;
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod pressure;
 pub(crate) mod queue;
 pub(crate) mod read;
 pub(crate) mod recover;
@@ -151,13 +153,11 @@ impl Shared {
     /// Puts copies in line: they pass when the journal is full, for they make it less so.
     pub(crate) fn enqueue_copies(&self, job: Job) -> Result<(), AppendError> {
         let door = locked(&self.door);
-        match door.shut {
-            Some(error) => Err(error),
-            None => {
-                self.line_up(door, job);
-                Ok(())
-            }
+        if let Some(error) = door.shut {
+            return Err(error);
         }
+        self.line_up(door, job);
+        Ok(())
     }
 
     fn line_up(&self, mut door: MutexGuard<'_, Door>, job: Job) {
@@ -234,9 +234,10 @@ impl Shared {
         if before == limit {
             return;
         }
-        match limit {
-            Some(limit) => tracing::error!(limit = limit.name(), "the journal is full"),
-            None => tracing::warn!("the journal has room again"),
+        if let Some(limit) = limit {
+            tracing::error!(limit = limit.name(), "the journal is full");
+        } else {
+            tracing::warn!("the journal has room again");
         }
         self.health.send_if_modified(|health| {
             if *health == Health::Poisoned {

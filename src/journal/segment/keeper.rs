@@ -80,7 +80,6 @@ impl Keeper {
                 self.flush_settled();
                 flushed = Instant::now();
             }
-            self.tidy();
             self.evacuate(&mut |shared, items| copy_through_writer(shared, items));
             patience = self.patience();
         }
@@ -280,8 +279,8 @@ impl Keeper {
             let waited = s
                 .sealed_at
                 .is_some_and(|at| full || now.since(at) >= PATIENCE);
-            // twice: the copies' commits, and a margin
-            let fits = spare || s.live_bytes + s.live_bytes / 8 + 4096 <= room;
+            // with a margin for the commits around the copies
+            let fits = spare || s.live_bytes + s.live_bytes / 8 + 256 <= room;
             let worth = s.damaged || ((excess || full) && s.live_bytes * 2 <= s.file.size);
             waited && s.live > 0 && !s.stuck && fits && worth
         };
@@ -295,8 +294,10 @@ impl Keeper {
         })
     }
 
-    /// Moves survivors to the head while the files are too large for what lives in them.
+    /// Tidies, and moves survivors to the head while the files are too large for what lives in
+    /// them.
     pub(crate) fn evacuate(&mut self, copy: &mut CopyFn<'_>) {
+        self.tidy();
         while !self.shared.is_poisoned()
             && let Some(victim) = self.victim()
         {

@@ -163,7 +163,7 @@ impl Gathered {
         if newest && whole && found.next_seq == first_seq {
             return Ok(false);
         }
-        if newest && whole && !found.sealed {
+        if newest && whole {
             finish(&*file, bytes, &mut found).map_err(OpenError::io("seal"))?;
         }
         for offset in &found.damage {
@@ -177,15 +177,9 @@ impl Gathered {
         let mut settled = Bits::default();
         let mut done_end = 0;
         if known_done && let Some(salt) = found.salt {
-            let notes = Name::Done(first_seq).path(&shared.settings.dir);
-            let mut text = Vec::new();
-            let read = shared.disk.open(&notes);
-            read.and_then(|file| read_whole(&*file, &mut text))
-                .map_err(OpenError::io("read settled"))?;
             let records = (found.next_seq - first_seq) as u32;
-            done_end = read_done(&text, first_seq, salt, records, &mut |ordinal| {
-                settled.set(ordinal);
-            }) as u64;
+            done_end = read_notes(shared, first_seq, salt, records, &mut settled)
+                .map_err(OpenError::io("read settled"))?;
         }
         let file = Arc::new(SegmentFile {
             file,
@@ -316,6 +310,29 @@ impl Gathered {
     }
 }
 
+/// Reads which records are settled, and makes that durable: they will not be delivered again,
+/// whatever became of the last sync. Returns the bytes of the file that count.
+fn read_notes(
+    shared: &Shared,
+    first_seq: u64,
+    salt: u64,
+    records: u32,
+    settled: &mut Bits,
+) -> io::Result<u64> {
+    let path = Name::Done(first_seq).path(&shared.settings.dir);
+    let file = shared.disk.open(&path)?;
+    let mut text = Vec::new();
+    read_whole(&*file, &mut text)?;
+    let end = read_done(&text, first_seq, salt, records, &mut |ordinal| {
+        settled.set(ordinal);
+    });
+    if end > 0 {
+        file.write_at(text.get(..end).unwrap_or_default(), 0)?;
+        file.sync()?;
+    }
+    Ok(end as u64)
+}
+
 fn check(bytes: &[u8], first_seq: u64, newest: bool) -> Result<Scan, OpenError> {
     scan(bytes, first_seq, newest, &mut |_| {}).map_err(|error| header_error(error, first_seq))
 }
@@ -329,14 +346,18 @@ fn header_error(error: HeaderError, first_seq: u64) -> OpenError {
     }
 }
 
-/// Makes the last commit durable, whatever became of its sync, and seals the segment behind it.
+/// Makes the last commit durable, whatever became of its sync, and the seal behind it.
 fn finish(file: &dyn super::disk::DiskFile, bytes: &[u8], found: &mut Scan) -> io::Result<()> {
     let (start, end) = (found.last_commit as usize, found.end as usize);
-    let mut tail = bytes.get(start..end).unwrap_or_default().to_vec();
-    tail.extend(seal(found.salt.unwrap_or(0), found.next_seq));
-    file.write_at(&tail, found.last_commit)?;
+    file.write_at(bytes.get(start..end).unwrap_or_default(), found.last_commit)?;
     file.sync()?;
-    found.end = found.last_commit + tail.len() as u64;
-    found.sealed = true;
+    if !found.sealed {
+        // only now: a seal behind a commit that did not survive would read as damage
+        let bytes = seal(found.salt.unwrap_or(0), found.next_seq);
+        file.write_at(&bytes, found.end)?;
+        file.sync()?;
+        found.end += bytes.len() as u64;
+        found.sealed = true;
+    }
     Ok(())
 }

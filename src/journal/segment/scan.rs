@@ -19,7 +19,7 @@ pub(crate) struct Scan {
     pub(crate) next_seq: u64,
     /// Bytes of the file that are used, the seal included.
     pub(crate) end: u64,
-    /// Where the last commit starts; nothing before it can be unsynced.
+    /// Where the last commit with records starts; nothing before it can be unsynced.
     pub(crate) last_commit: u64,
     /// It ends with a seal.
     pub(crate) sealed: bool,
@@ -68,13 +68,14 @@ pub(crate) fn scan(
         let rest = bytes.get(at..).unwrap_or_default();
         match Commit::decode(rest, salt).filter(|c| c.first_seq == found.next_seq) {
             Some(commit) => {
-                found.last_commit = found.end;
+                let start = found.end;
                 found.end += commit.len as u64;
                 found.next_seq += u64::from(commit.records);
                 if commit.records == 0 {
                     found.sealed = true;
                     return Ok(found);
                 }
+                found.last_commit = start;
                 let start = at + COMMIT_BYTES;
                 walk(commit.body, salt, start as u64, each);
             }

@@ -135,6 +135,15 @@ impl Shared {
         }
     }
 
+    /// Says so when there is no room for a spare, before the keeper has looked.
+    pub(crate) fn check_room(&self) {
+        if !self.has_spare()
+            && let Err(limit) = self.room_for_spare()
+        {
+            self.set_full(Some(limit));
+        }
+    }
+
     fn room_for_spare(&self) -> Result<(), Limit> {
         let used = locked(&self.index).disk_bytes();
         if used + self.settings.segment_bytes > self.settings.max_bytes {

@@ -234,6 +234,11 @@ impl Writer {
         // the head is durable before the file gets its name, and the old segment is sealed
         // before the new one exists: recovery never meets a named segment without a head, nor
         // an open one that is not the newest
+        let sealed_at = self.next_seq;
+        if self.active.as_ref().is_some_and(|a| a.end == HEADER_BYTES) {
+            // two segments must not share a name: an empty one takes a number with it
+            self.next_seq += 1;
+        }
         let header = SegmentHeader {
             first_seq: self.next_seq,
             salt: uuid::Uuid::new_v4().as_u64_pair().0,
@@ -245,7 +250,7 @@ impl Writer {
             return Err(self.fail("segment header", &error));
         }
         if let Some(old) = self.active.take() {
-            let bytes = seal(old.file.salt, self.next_seq);
+            let bytes = seal(old.file.salt, sealed_at);
             let sealed = old.file.file.write_at(&bytes, old.end);
             if let Err(error) = sealed.and_then(|()| old.file.file.sync()) {
                 return Err(self.fail("seal", &error));
