@@ -39,6 +39,8 @@ enum Command {
     Sandbox(sandbox::SandboxArgs),
     /// Check, print or explain the configuration.
     Config(config::ConfigArgs),
+    /// Look into the journal's files.
+    Journal(journal::JournalArgs),
 }
 
 /// Runs one command and gives the exit code.
@@ -49,6 +51,7 @@ pub fn run(cli: Cli) -> u8 {
         Command::Demo(args) => on_runtime(demo::run(args)),
         Command::Sandbox(args) => on_runtime(sandbox::run(args, &mut out)),
         Command::Config(args) => config::run(&args, std::env::vars(), &Clock::Real, &mut out),
+        Command::Journal(args) => journal::run(&args, &mut out),
     };
     result.unwrap_or_else(|error| {
         // nothing is left to tell when standard error is closed

@@ -5,6 +5,15 @@
 //! power is what the lying disk of the journal's own tests is for. The points that are named in
 //! the code need the feature: `cargo test --test crash --features failpoints`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    clippy::print_stdout,
+    reason = "tests may panic, print, and use the file system as they like"
+)]
+
 #[expect(dead_code, reason = "shared with the other test binaries")]
 mod support;
 

@@ -1,5 +1,14 @@
 //! Who may use whom: reads every `crate::…` path in `src/` and compares it with the table.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    clippy::print_stdout,
+    reason = "tests may panic, print, and use the file system as they like"
+)]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

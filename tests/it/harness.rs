@@ -312,18 +312,14 @@ impl Gateway {
         self.finished = true;
         assert_eq!(self.down().await, Ended::Clean);
     }
-
-    /// Ends a test whose gateway cannot end in order.
-    pub(crate) fn abandon(mut self) {
-        self.finished = true;
-    }
 }
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        if !self.finished && !std::thread::panicking() {
-            panic!("a test must end with finish(), finish_with_backlog() or abandon()");
-        }
+        assert!(
+            self.finished || std::thread::panicking(),
+            "a test must end with finish() or finish_with_backlog()"
+        );
     }
 }
 

@@ -1,5 +1,14 @@
 //! The whole gateway in this process, against the simulated Graph, through its real sockets.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    clippy::print_stdout,
+    reason = "tests may panic, print, and use the file system as they like"
+)]
+
 mod delivery;
 mod durability;
 mod harness;
