@@ -97,7 +97,7 @@ impl Admin {
                 code,
                 limit,
                 advice,
-            })
+            });
         };
         match self.0.stage.load(Ordering::Acquire) {
             READY => {}

@@ -58,7 +58,7 @@ pub(super) fn lanes(lanes: &config::Lanes) -> lanes::Settings {
         backoff_min: lanes.backoff_min.get(),
         backoff_max: lanes.backoff_max.get(),
         probe_interval: lanes.probe_interval.get(),
-        idle: std::time::Duration::from_secs(60),
+        idle: std::time::Duration::from_mins(1),
     }
 }
 

@@ -16,7 +16,7 @@ pub const EXIT_BAD_CONFIG: u8 = 64;
 #[derive(Args, Clone, Debug, Default)]
 pub struct ConfigFiles {
     /// Configuration file; may be repeated, later ones win
-    #[arg(long = "config", value_name = "FILE")]
+    #[arg(long = "config", short = 'c', value_name = "FILE")]
     pub files: Vec<PathBuf>,
 }
 
@@ -78,22 +78,30 @@ fn check(
     clock: &Clock,
     out: &mut dyn Write,
 ) -> anyhow::Result<u8> {
-    let lookup = |name: &str| env.get(name).cloned();
-    let loaded = match Config::load_with_origins(files, env.clone().into_iter()) {
+    let loaded = match load(files, env) {
         Ok(loaded) => loaded,
         Err(errors) => return refuse(&errors, out),
     };
-    if let Err(mut errors) = loaded.config.secrets(&lookup) {
-        for fault in &mut errors.faults {
-            loaded.locate(fault);
-        }
-        return refuse(&errors, out);
-    }
     for warning in loaded.config.warnings(clock.now()) {
         writeln!(out, "warning: {warning}")?;
     }
     writeln!(out, "ok")?;
     Ok(0)
+}
+
+/// Loads a configuration and reads every secret it points to; each fault says where it was set.
+pub(super) fn load(
+    files: &[PathBuf],
+    env: &BTreeMap<String, String>,
+) -> Result<Loaded, ConfigErrors> {
+    let loaded = Config::load_with_origins(files, env.clone().into_iter())?;
+    if let Err(mut errors) = loaded.config.secrets(&|name| env.get(name).cloned()) {
+        for fault in &mut errors.faults {
+            loaded.locate(fault);
+        }
+        return Err(errors);
+    }
+    Ok(loaded)
 }
 
 fn refuse(errors: &ConfigErrors, out: &mut dyn Write) -> anyhow::Result<u8> {

@@ -3,24 +3,22 @@
 use std::io::Write;
 
 use crate::app::{App, Ended, logging, signals::Signals};
-use crate::config::Config;
 use crate::time::Clock;
 
-use super::config::ConfigFiles;
+use super::config::{ConfigFiles, load};
 use super::{FAILED, OK, USAGE};
 
 pub(super) async fn run(files: ConfigFiles) -> anyhow::Result<u8> {
-    let config = match Config::load(&files.files, std::env::vars()) {
-        Ok(config) => config,
+    let env = std::env::vars().collect();
+    let config = match load(&files.files, &env) {
+        Ok(loaded) => loaded.config,
         Err(faults) => {
-            writeln!(std::io::stderr(), "{faults}")?;
+            let mut err = std::io::stderr();
+            writeln!(err, "{faults}")?;
+            writeln!(err, "the gateway does not start with this configuration")?;
             return Ok(USAGE);
         }
     };
-    if let Err(faults) = config.secrets(&|name| std::env::var(name).ok()) {
-        writeln!(std::io::stderr(), "{faults}")?;
-        return Ok(USAGE);
-    }
     logging::start(&config.telemetry)?;
     let signals = Signals::new()?;
     let clock = Clock::Real;

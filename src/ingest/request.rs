@@ -82,7 +82,7 @@ pub fn parse(body: &[u8], max_events: usize) -> Result<Parsed<'_>, Rejection> {
             "data" => data = Some(value),
             "access_token" => parsed.key = option(value, "access_token", usize::MAX)?,
             "test_event_code" => {
-                parsed.options.test_event_code = text_option(value, "test_event_code")?
+                parsed.options.test_event_code = text_option(value, "test_event_code")?;
             }
             "partner_agent" => parsed.options.partner_agent = text_option(value, "partner_agent")?,
             "upload_tag" => parsed.options.upload_tag = text_option(value, "upload_tag")?,
@@ -138,7 +138,7 @@ fn bad_json(error: &serde_json::Error) -> Rejection {
     )
 }
 
-fn events<'a>(data: &'a RawValue, max_events: usize) -> Result<Vec<Cow<'a, str>>, Rejection> {
+fn events(data: &RawValue, max_events: usize) -> Result<Vec<Cow<'_, str>>, Rejection> {
     let wrong = || {
         fault(
             "malformed",

@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     const MIN: Duration = Duration::from_secs(1);
-    const MAX: Duration = Duration::from_secs(300);
+    const MAX: Duration = Duration::from_mins(5);
 
     #[test]
     fn the_bound_doubles_up_to_the_maximum() {
@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn the_server_may_ask_for_longer_never_for_less() {
-        let hour = Duration::from_secs(3600);
+        let hour = Duration::from_hours(1);
         assert_eq!(delay(1, MIN, MAX, Some(hour), || 0.5), hour);
         assert_eq!(
             delay(9, MIN, MAX, Some(MIN), || 1.0),

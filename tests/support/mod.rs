@@ -101,7 +101,6 @@ rate = "1000000/s"
             .arg("serve")
             .arg("--config")
             .arg(self.write_config())
-            .env_remove("CAPIGATE_CONFIG")
             .env("TEST_TOKEN", &self.token)
             .env("TEST_KEY", &self.key)
             .env("CAPIGATE__TELEMETRY__LOG_LEVEL", log_level)
@@ -182,7 +181,7 @@ impl Process {
                 .unwrap()
                 .success()
         );
-        let deadline = std::time::Instant::now() + Duration::from_secs(60);
+        let deadline = std::time::Instant::now() + Duration::from_mins(1);
         while std::time::Instant::now() < deadline {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.code().unwrap_or(-1);
