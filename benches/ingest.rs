@@ -195,7 +195,7 @@ async fn main() {
                 .await
                 .unwrap();
             count += sent;
-            cpu += gateway.cpu() - cpu_before;
+            cpu += gateway.cpu().saturating_sub(cpu_before);
             wall += took;
             let started = Instant::now();
             let direct = load(

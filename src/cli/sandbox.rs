@@ -35,7 +35,7 @@ pub struct SandboxArgs {
     #[arg(long, default_value = "0ms", value_name = "DURATION", value_parser = latency)]
     latency: Duration,
 
-    /// A script of faults: TOML with [[faults]], or JSON if the name ends in .json.
+    /// A script of faults: TOML with `[[faults]]`, or JSON if the name ends in .json.
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
 

@@ -198,7 +198,11 @@ impl SimDisk {
     pub(crate) fn make_spares(&self) {
         let mut state = locked(&self.0);
         let old = std::mem::take(&mut state.names);
-        let segments = old.iter().filter(|(name, _)| name.ends_with(".seg"));
+        let segments = old.iter().filter(|(name, _)| {
+            std::path::Path::new(name)
+                .extension()
+                .is_some_and(|extension| extension == "seg")
+        });
         let spares = segments
             .zip(1..)
             .map(|((_, file), n)| (format!("spare-{n}.seg"), *file))
