@@ -41,7 +41,7 @@ step() {
 }
 
 step "unit, integration and crash tests" cargo test --locked --features failpoints --no-fail-fast
-step "benches run once" cargo test --locked --features failpoints --benches -- --test
+step "benches run once" cargo test --locked --features failpoints --bench event --bench ingest --bench journal -- --test
 step "the demo of the README" cargo run --locked --features failpoints -- demo --once
 
 printf '\n'

@@ -32,7 +32,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ingest", &["event", "journal"]),
     ("sandbox", &[]),
     ("app", &["*"]),
-    ("cli", &["app", "config", "journal", "sandbox"]),
+    (
+        "cli",
+        &["app", "config", "event::EncodedEvent", "journal", "sandbox"],
+    ),
     ("main", &["cli"]),
     ("lib", &[]),
 ];
