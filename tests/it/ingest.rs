@@ -572,3 +572,70 @@ async fn bytes_in_flight_are_bounded_and_given_back() {
     gateway.delivered(5).await;
     gateway.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn https_from_files_with_http1_and_http2() {
+    let file = |name: &str| {
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/tls")
+            .join(name)
+    };
+    let gateway = Gateway::with(|config| {
+        config.listen.tls = Some(capigate::config::Tls {
+            cert: file("cert.pem"),
+            key: file("key.pem"),
+        });
+        config.ingest.header_timeout = "500ms".parse().unwrap();
+    })
+    .await;
+    let addr = gateway.running().ingest_addr();
+    let url = format!("https://{addr}/v26.0/{PIXEL}/events");
+    // the certificate is one of the tests' own, which nobody vouches for
+    let client = || reqwest::Client::builder().danger_accept_invalid_certs(true);
+    for (client, version) in [
+        (
+            client().http1_only().build().unwrap(),
+            reqwest::Version::HTTP_11,
+        ),
+        (client().build().unwrap(), reqwest::Version::HTTP_2),
+    ] {
+        let body = json!({"data": [purchase(&format!("{version:?}"))]});
+        let response = client
+            .post(&url)
+            .bearer_auth(KEY)
+            .json(&body)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(response.version(), version);
+        assert_eq!(response.status(), 200);
+    }
+    // who never shakes hands is cut off; who speaks plainly is not answered
+    for start in ["", "POST / HTTP/1.1\r\nhost: a\r\n\r\n"] {
+        let mut stream = tokio::net::TcpStream::connect(addr).await.unwrap();
+        stream.write_all(start.as_bytes()).await.unwrap();
+        assert!(!read_to_close(&mut stream).await.contains("HTTP/1.1"));
+    }
+    gateway.delivered(2).await;
+    gateway.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_certificate_names_its_key_and_file() {
+    let mut config = capigate::config::Config::default();
+    let dir = tempfile::tempdir().unwrap();
+    config.journal.dir = dir.path().join("journal");
+    config.listen.tls = Some(capigate::config::Tls {
+        cert: "/nowhere/tls.crt".into(),
+        key: "/nowhere/tls.key".into(),
+    });
+    let error = capigate::app::App::build(config, capigate::time::Clock::Real)
+        .await
+        .err()
+        .unwrap();
+    let error = format!("{error:#}");
+    assert!(
+        error.contains("listen.tls.cert") && error.contains("/nowhere/tls.crt"),
+        "{error}"
+    );
+}
