@@ -34,6 +34,7 @@ pub struct App {
     journal: Journal,
     tools: Tools,
     admin: Admin,
+    ingest: Ingest,
     ingest_listener: Listener,
     admin_listener: Listener,
 }
@@ -45,6 +46,7 @@ pub struct Running {
     journal: Journal,
     lanes: Lanes,
     admin: Admin,
+    ingest: Ingest,
     ingest_serving: Serving,
     admin_serving: Serving,
 }
@@ -142,6 +144,7 @@ impl App {
             journal,
             tools,
             admin,
+            ingest,
             ingest_listener,
             admin_listener,
         })
@@ -168,6 +171,7 @@ impl App {
             journal: self.journal,
             lanes,
             admin: self.admin,
+            ingest: self.ingest,
             ingest_serving,
             admin_serving,
         })
@@ -228,6 +232,7 @@ impl Running {
         if !self.ingest_serving.stop(budget.requests.get()).await {
             tracing::warn!("requests were cut short, since shutdown.requests is over");
         }
+        self.ingest.finish().await;
         // 3. no lease is taken any more, sends in flight are settled
         if !self.lanes.stop(budget.sends.get()).await {
             tracing::warn!(

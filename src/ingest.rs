@@ -16,9 +16,12 @@ pub mod events;
 pub mod listener;
 pub mod request;
 pub mod router;
+mod take;
 
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio_util::task::TaskTracker;
 
 use crate::journal::Journal;
 use crate::telemetry::metrics::Metrics;
@@ -50,6 +53,8 @@ pub(in crate::ingest) struct Shared {
     pub(in crate::ingest) journal: Journal,
     pub(in crate::ingest) clock: Clock,
     pub(in crate::ingest) metrics: Metrics,
+    /// Appends under way; they outlive a caller that hangs up.
+    pub(in crate::ingest) appends: TaskTracker,
 }
 
 impl Ingest {
@@ -70,6 +75,13 @@ impl Ingest {
             journal,
             clock,
             metrics,
+            appends: TaskTracker::new(),
         }))
+    }
+
+    /// Waits until nothing is being stored any more; for after the listener has stopped.
+    pub async fn finish(&self) {
+        self.0.appends.close();
+        self.0.appends.wait().await;
     }
 }

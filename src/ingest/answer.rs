@@ -11,6 +11,8 @@ use crate::journal::{self, AppendError};
 /// The most `messages` in one answer; the last one then says how many were left out.
 pub const MAX_MESSAGES: usize = 100;
 
+const UNKNOWN_MEMBERS: &str = "members beside data that Graph does not know were left out";
+
 /// The bounds of the front door, by their one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
@@ -262,6 +264,8 @@ pub struct Accepted {
     pub warnings: Vec<(usize, Warning)>,
     /// The events that were left out.
     pub faults: Vec<EventFault>,
+    /// Whether the body had members that Graph does not know.
+    pub unknown_members: bool,
 }
 
 impl Accepted {
@@ -275,11 +279,12 @@ impl Accepted {
             .warnings
             .iter()
             .map(|(index, warning)| format!("data[{index}].{warning}"));
-        let mut messages: Vec<String> = faults.chain(warnings).take(MAX_MESSAGES).collect();
-        let left_out = (self.faults.len() + self.warnings.len()).saturating_sub(MAX_MESSAGES);
-        if left_out > 0 {
-            messages.pop();
-            messages.push(format!("{} more messages are left out", left_out + 1));
+        let unknown = self.unknown_members.then(|| UNKNOWN_MEMBERS.to_owned());
+        let mut messages: Vec<String> = faults.chain(unknown).chain(warnings).collect();
+        if messages.len() > MAX_MESSAGES {
+            let left_out = messages.len() - MAX_MESSAGES + 1;
+            messages.truncate(MAX_MESSAGES - 1);
+            messages.push(format!("{left_out} more messages are left out"));
         }
         let body = SuccessBody {
             events_received: self.events,

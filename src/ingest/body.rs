@@ -19,7 +19,13 @@ const DRAIN_TIME: Duration = Duration::from_secs(1);
 /// A whole body in memory, and its share of `ingest.max_in_flight`.
 pub(super) struct Held {
     pub(super) bytes: Vec<u8>,
-    reservation: Reservation,
+    pub(super) reservation: Reservation,
+}
+
+/// A body as it came, perhaps compressed.
+pub(super) struct Packed {
+    held: Held,
+    encoding: Encoding,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,20 +40,32 @@ pub(super) async fn read(
     shared: &Shared,
     headers: &HeaderMap,
     body: &mut Body,
-) -> Result<Held, Rejection> {
+) -> Result<Packed, Rejection> {
     let encoding = encoding(headers)?;
     let max_body = shared.settings.max_body;
     if declared(headers).is_some_and(|length| length > max_body as u64) {
         return Err(Rejection::Limited(Limit::MaxBody, None));
     }
     let reading = collect(shared, body);
-    let packed = tokio::time::timeout(shared.settings.body_timeout, reading)
+    let held = tokio::time::timeout(shared.settings.body_timeout, reading)
         .await
         .map_err(|_| Rejection::Limited(Limit::BodyTimeout, None))??;
-    if encoding == Encoding::Plain {
-        return Ok(packed);
+    Ok(Packed { held, encoding })
+}
+
+impl Packed {
+    /// Whether working on it would take long.
+    pub(super) fn is_large(&self, plain: usize) -> bool {
+        self.encoding != Encoding::Plain || self.held.bytes.len() >= plain
     }
-    unpack(shared, packed, encoding)
+
+    /// The body as it was meant, at most `max_body` bytes of it.
+    pub(super) fn unpack(self, shared: &Shared) -> Result<Held, Rejection> {
+        match self.encoding {
+            Encoding::Plain => Ok(self.held),
+            packed => unpack(shared, self.held, packed),
+        }
+    }
 }
 
 /// Reads what is left of a refused body and forgets it, for a while and up to `max_body`: a client

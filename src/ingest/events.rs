@@ -18,6 +18,8 @@ pub struct Checked {
     pub warnings: Vec<(usize, Warning)>,
     /// The bad ones.
     pub faults: Vec<EventFault>,
+    /// Whether the body had members that Graph does not know.
+    pub unknown_members: bool,
 }
 
 /// Checks and hashes every event; a bad one hides none of its neighbours.

@@ -6,21 +6,13 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::header::AUTHORIZATION;
-use axum::http::request::Parts;
 use axum::http::{Request, Response};
 use axum::routing::post;
 use tokio::time::Instant;
 
 use super::answer::{Accepted, Limit, Rejection};
-use super::auth::{KeyDigest, Source};
-use super::events::{Checked, check};
-use super::{Ingest, Shared, body, request};
+use super::{Ingest, body, take};
 use crate::pixel::PixelId;
-
-/// Bodies from this size on are hashed on the blocking pool: at some 10 µs an event, a large
-/// request would otherwise keep other requests of its worker waiting.
-const HASH_APART: usize = 128 * 1024;
 
 type Versioned = Result<Path<(String, String)>, PathRejection>;
 type Unversioned = Result<Path<String>, PathRejection>;
@@ -98,7 +90,7 @@ impl Ingest {
         let trace = uuid::Uuid::new_v4().simple().to_string();
         let (head, mut body) = request.into_parts();
         let result = match pixel {
-            Ok(pixel) => take(&self.0, pixel, &head, &mut body).await,
+            Ok(pixel) => take::take(&self.0, pixel, &head, &mut body).await,
             Err(rejection) => Err(rejection),
         };
         if result.is_err() {
@@ -132,14 +124,28 @@ impl Ingest {
                 if let Some(limit) = rejection.limit() {
                     metrics.refused.with_label_values(&[limit.name()]).inc();
                 }
-                tracing::info!(
-                    request.trace_id = trace,
-                    status = rejection.status(),
-                    code = rejection.code(),
-                    limit = rejection.limit().map(Limit::name),
-                    duration_ms,
-                    "request refused"
-                );
+                let (status, code) = (rejection.status(), rejection.code());
+                let limit = rejection.limit().map(Limit::name);
+                if status >= 500 {
+                    tracing::warn!(
+                        request.trace_id = trace,
+                        status,
+                        code,
+                        limit,
+                        duration_ms,
+                        "request refused"
+                    );
+                } else {
+                    // a caller's fault, which anyone on the network can repeat at will
+                    tracing::debug!(
+                        request.trace_id = trace,
+                        status,
+                        code,
+                        limit,
+                        duration_ms,
+                        "request refused"
+                    );
+                }
                 match rejection {
                     Rejection::Events(faults) => (rejection.code(), faults.as_slice()),
                     _ => (rejection.code(), &[][..]),
@@ -153,117 +159,6 @@ impl Ingest {
                 .with_label_values(&[fault.error.code()])
                 .inc();
         }
-    }
-}
-
-/// One request, from its head to the group commit that holds its events.
-async fn take(
-    shared: &Shared,
-    pixel: PixelId,
-    head: &Parts,
-    body: &mut Body,
-) -> Result<Accepted, Rejection> {
-    let early = early_key(head);
-    if let Some(key) = early {
-        // a wrong key is answered before its body is read
-        authorise(shared, Some(key), pixel)?;
-    }
-    let held = body::read(shared, &head.headers, body).await?;
-    let parsed = request::parse(&held.bytes, shared.settings.max_events)?;
-    let key = early.or_else(|| parsed.key.as_deref().map(KeyDigest::of));
-    let source = authorise(shared, key, pixel)?;
-    source
-        .admit(parsed.events.len())
-        .map_err(|seconds| Rejection::Limited(Limit::Rate, Some(seconds)))?;
-
-    let mut options = parsed.options.clone();
-    if options.test_event_code.is_none() {
-        options.test_event_code = shared.sources.test_event_code(pixel).map(str::to_owned);
-    }
-    let now = shared.clock.now();
-    let hash = || check(&parsed.events, pixel, options, &source.rules, now);
-    let checked = if held.bytes.len() >= HASH_APART {
-        apart(hash)
-    } else {
-        hash()
-    };
-    keep(shared, source, pixel, checked).await
-}
-
-/// Makes the good events durable, or refuses the request.
-async fn keep(
-    shared: &Shared,
-    source: &Source,
-    pixel: PixelId,
-    checked: Checked,
-) -> Result<Accepted, Rejection> {
-    let Checked {
-        envelopes,
-        warnings,
-        faults,
-    } = checked;
-    let refuse_all = envelopes.is_empty() || (source.strict && !faults.is_empty());
-    if refuse_all {
-        return Err(Rejection::Events(faults));
-    }
-    let events = envelopes.len();
-    shared.journal.append(envelopes).await?;
-    let pixel = pixel.to_string();
-    shared
-        .metrics
-        .accepted
-        .with_label_values(&[pixel.as_str()])
-        .inc_by(events as u64);
-    Ok(Accepted {
-        events,
-        warnings,
-        faults,
-    })
-}
-
-fn authorise(
-    shared: &Shared,
-    key: Option<KeyDigest>,
-    pixel: PixelId,
-) -> Result<&Source, Rejection> {
-    let key = key.ok_or(Rejection::Unauthorized { shown: false })?;
-    let source = shared
-        .sources
-        .find(key)
-        .ok_or(Rejection::Unauthorized { shown: true })?;
-    if !shared.sources.knows(pixel) {
-        return Err(Rejection::UnknownPixel);
-    }
-    if !source.pixels.contains(&pixel) {
-        return Err(Rejection::Forbidden);
-    }
-    Ok(source)
-}
-
-/// The key from the header or the query, where it can be seen before the body is read.
-fn early_key(head: &Parts) -> Option<KeyDigest> {
-    let header = head
-        .headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    if let Some((scheme, key)) = header.and_then(|value| value.split_once(' '))
-        && scheme.eq_ignore_ascii_case("bearer")
-    {
-        return Some(KeyDigest::of(key.trim()));
-    }
-    let query = head.uri.query()?;
-    url::form_urlencoded::parse(query.as_bytes())
-        .find(|(name, _)| name == "access_token")
-        .map(|(_, key)| KeyDigest::of(&key))
-}
-
-/// Runs long work so that the other tasks of this worker move on.
-fn apart<T>(work: impl FnOnce() -> T) -> T {
-    let flavor = tokio::runtime::Handle::current().runtime_flavor();
-    if flavor == tokio::runtime::RuntimeFlavor::MultiThread {
-        tokio::task::block_in_place(work)
-    } else {
-        work()
     }
 }
 

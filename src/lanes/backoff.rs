@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+/// The longest wait a server may ask for. What it wants beyond that, it can ask for again.
+pub const MAX_SERVER_WAIT: Duration = Duration::from_hours(1);
+
 /// Full jitter: a time drawn evenly from nothing to `min · 2^(failures − 1)`, at most `max`, so
 /// that lanes that failed together do not come back together. `draw` gives a number from 0 to 1.
-/// What the server asked for is a lower bound.
+/// What the server asked for, up to [`MAX_SERVER_WAIT`], is a lower bound.
 pub fn delay(
     failures: u32,
     min: Duration,
@@ -18,7 +21,7 @@ pub fn delay(
             .unwrap_or(u32::MAX),
     );
     let jittered = doubled.min(max).mul_f64(draw().clamp(0.0, 1.0));
-    jittered.max(server.unwrap_or_default())
+    jittered.max(server.unwrap_or_default().min(MAX_SERVER_WAIT))
 }
 
 #[cfg(test)]
@@ -47,6 +50,7 @@ mod tests {
     fn the_server_may_ask_for_longer_never_for_less() {
         let hour = Duration::from_hours(1);
         assert_eq!(delay(1, MIN, MAX, Some(hour), || 0.5), hour);
+        assert_eq!(delay(1, MIN, MAX, Some(Duration::MAX), || 0.5), hour);
         assert_eq!(
             delay(9, MIN, MAX, Some(MIN), || 1.0),
             Duration::from_secs(256)

@@ -298,3 +298,30 @@ async fn requests_in_flight_at_a_stop_are_answered() {
     assert!(gateway.sandbox.totals().events_distinct >= acknowledged);
     gateway.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_that_hang_up_leave_the_books_balanced() {
+    let gateway = Gateway::start().await;
+    let mut posts = tokio::task::JoinSet::new();
+    for n in 0..300 {
+        let request = gateway
+            .http
+            .post(gateway.url(&format!("/v26.0/{}/events", crate::harness::PIXEL)))
+            .bearer_auth(crate::harness::KEY)
+            .json(&json!({"data": purchases(&format!("h{n}"), 5)}));
+        posts.spawn(async move {
+            let patience = std::time::Duration::from_millis(n % 12);
+            tokio::time::timeout(patience, request.send()).await.is_ok()
+        });
+    }
+    let answered = posts
+        .join_all()
+        .await
+        .into_iter()
+        .filter(|answered| *answered)
+        .count();
+    assert!(answered < 300, "nobody hung up");
+    // one more request behind all others, so that those are through the journal
+    assert_eq!(gateway.post(vec![purchase("last")]).await.status, 200);
+    gateway.finish().await;
+}

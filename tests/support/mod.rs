@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -114,44 +115,51 @@ rate = "1000000/s"
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap());
         let log = Arc::new(Mutex::new(String::new()));
-        let mut ready = None;
-        let mut line = String::new();
-        while lines.read_line(&mut line).unwrap() > 0 {
-            log.lock().unwrap().push_str(&line);
-            if let Ok(entry) = serde_json::from_str::<Value>(&line)
-                && entry["message"] == "gateway is ready"
-            {
-                let addr = |key: &str| format!("http://{}", entry[key].as_str().unwrap());
-                ready = Some((addr("listen.ingest"), addr("listen.admin")));
-                break;
-            }
-            line.clear();
-        }
-        let Some((ingest, admin)) = ready else {
-            let status = child.wait().unwrap();
-            assert!(
-                failpoints.is_some(),
-                "the gateway did not start ({status}): {}",
-                log.lock().unwrap()
-            );
-            return None;
-        };
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
         let copy = Arc::clone(&log);
         let reader = std::thread::spawn(move || {
             let mut line = String::new();
             while lines.read_line(&mut line).is_ok_and(|read| read > 0) {
                 copy.lock().unwrap().push_str(&line);
+                if let Some(addresses) = ready(&line) {
+                    let _ = tell.try_send(addresses);
+                }
                 line.clear();
             }
         });
-        Some(Process {
-            child,
-            ingest,
-            admin,
-            log,
-            reader: Some(reader),
-        })
+        match told.recv_timeout(Duration::from_mins(1)) {
+            Ok((ingest, admin)) => Some(Process {
+                child,
+                ingest,
+                admin,
+                log,
+                reader: Some(reader),
+            }),
+            Err(RecvTimeoutError::Disconnected) => {
+                let status = child.wait().unwrap();
+                let log = log.lock().unwrap();
+                assert!(
+                    failpoints.is_some(),
+                    "the gateway did not start ({status}): {log}"
+                );
+                None
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                child.kill().unwrap();
+                panic!("the gateway is not ready: {}", log.lock().unwrap());
+            }
+        }
     }
+}
+
+/// The addresses in the line that says that the gateway is ready.
+fn ready(line: &str) -> Option<(String, String)> {
+    let entry: Value = serde_json::from_str(line).ok()?;
+    if entry["message"] != "gateway is ready" {
+        return None;
+    }
+    let addr = |key: &str| entry[key].as_str().map(|addr| format!("http://{addr}"));
+    Some((addr("listen.ingest")?, addr("listen.admin")?))
 }
 
 impl Process {

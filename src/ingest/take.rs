@@ -1,0 +1,146 @@
+//! One request, from its head to the group commit that holds its events.
+
+use axum::body::Body;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+
+use super::admission::Reservation;
+use super::answer::{Accepted, Limit, Rejection};
+use super::auth::{KeyDigest, Source};
+use super::events::{Checked, check};
+use super::{Shared, body, request};
+use crate::pixel::PixelId;
+
+/// Bodies from this size on are hashed on the blocking pool: at some 10 µs an event, a large
+/// request would otherwise keep other requests of its worker waiting.
+const HASH_APART: usize = 128 * 1024;
+
+/// Takes one request: reads it, checks the caller, hashes the events, and makes them durable.
+pub(super) async fn take(
+    shared: &Shared,
+    pixel: PixelId,
+    head: &Parts,
+    body: &mut Body,
+) -> Result<Accepted, Rejection> {
+    let early = early_key(head);
+    if let Some(key) = early {
+        // a wrong key is answered before its body is read
+        authorise(shared, Some(key), pixel)?;
+    }
+    let packed = body::read(shared, &head.headers, body).await?;
+    let is_large = packed.is_large(HASH_APART);
+    let work = || -> Result<_, Rejection> {
+        let held = packed.unpack(shared)?;
+        let checked = read_and_check(shared, pixel, early, &held.bytes)?;
+        Ok((checked, held.reservation))
+    };
+    let (checked, reservation) = if is_large { apart(work)? } else { work()? };
+    keep(shared, pixel, checked, reservation).await
+}
+
+/// What is left to do with a body in memory, short of storing its events.
+fn read_and_check(
+    shared: &Shared,
+    pixel: PixelId,
+    early: Option<KeyDigest>,
+    bytes: &[u8],
+) -> Result<Checked, Rejection> {
+    let parsed = request::parse(bytes, shared.settings.max_events)?;
+    let key = early.or_else(|| parsed.key.as_deref().map(KeyDigest::of));
+    let source = authorise(shared, key, pixel)?;
+    source
+        .admit(parsed.events.len())
+        .map_err(|seconds| Rejection::Limited(Limit::Rate, Some(seconds)))?;
+    let mut options = parsed.options;
+    if options.test_event_code.is_none() {
+        options.test_event_code = shared.sources.test_event_code(pixel).map(str::to_owned);
+    }
+    let now = shared.clock.now();
+    let mut checked = check(&parsed.events, pixel, options, &source.rules, now);
+    checked.unknown_members = parsed.unknown_members;
+    if checked.envelopes.is_empty() || (source.strict && !checked.faults.is_empty()) {
+        return Err(Rejection::Events(checked.faults));
+    }
+    Ok(checked)
+}
+
+/// Makes the good events durable. A caller that hangs up meanwhile changes nothing: what is
+/// durable is counted as accepted, or the books would not balance.
+async fn keep(
+    shared: &Shared,
+    pixel: PixelId,
+    checked: Checked,
+    reservation: Reservation,
+) -> Result<Accepted, Rejection> {
+    let Checked {
+        envelopes,
+        warnings,
+        faults,
+        unknown_members,
+    } = checked;
+    let events = envelopes.len();
+    let journal = shared.journal.clone();
+    let pixel = pixel.to_string();
+    let accepted = shared.metrics.accepted.with_label_values(&[pixel.as_str()]);
+    let append = shared.appends.spawn(async move {
+        let appended = journal.append(envelopes).await;
+        if appended.is_ok() {
+            accepted.inc_by(events as u64);
+        }
+        drop(reservation);
+        appended
+    });
+    append.await.map_err(|_| Rejection::Unavailable)??;
+    Ok(Accepted {
+        events,
+        warnings,
+        faults,
+        unknown_members,
+    })
+}
+
+fn authorise(
+    shared: &Shared,
+    key: Option<KeyDigest>,
+    pixel: PixelId,
+) -> Result<&Source, Rejection> {
+    let key = key.ok_or(Rejection::Unauthorized { shown: false })?;
+    let source = shared
+        .sources
+        .find(key)
+        .ok_or(Rejection::Unauthorized { shown: true })?;
+    if !shared.sources.knows(pixel) {
+        return Err(Rejection::UnknownPixel);
+    }
+    if !source.pixels.contains(&pixel) {
+        return Err(Rejection::Forbidden);
+    }
+    Ok(source)
+}
+
+/// The key from the header or the query, where it can be seen before the body is read.
+fn early_key(head: &Parts) -> Option<KeyDigest> {
+    let header = head
+        .headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    if let Some((scheme, key)) = header.and_then(|value| value.split_once(' '))
+        && scheme.eq_ignore_ascii_case("bearer")
+    {
+        return Some(KeyDigest::of(key.trim()));
+    }
+    let query = head.uri.query()?;
+    url::form_urlencoded::parse(query.as_bytes())
+        .find(|(name, _)| name == "access_token")
+        .map(|(_, key)| KeyDigest::of(&key))
+}
+
+/// Runs long work so that the other tasks of this worker move on.
+fn apart<T>(work: impl FnOnce() -> T) -> T {
+    let flavor = tokio::runtime::Handle::current().runtime_flavor();
+    if flavor == tokio::runtime::RuntimeFlavor::MultiThread {
+        tokio::task::block_in_place(work)
+    } else {
+        work()
+    }
+}
