@@ -3,10 +3,18 @@
 
 use std::process::ExitCode;
 
+use capigate::cli::{Cli, OK, USAGE, run};
 use clap::Parser;
 
 fn main() -> ExitCode {
     #[cfg(feature = "failpoints")]
     let _points = fail::FailScenario::setup();
-    ExitCode::from(capigate::cli::run(capigate::cli::Cli::parse()))
+    ExitCode::from(match Cli::try_parse() {
+        Ok(cli) => run(cli),
+        Err(message) => {
+            // nothing is left to tell when the terminal is gone
+            let _ = message.print();
+            if message.use_stderr() { USAGE } else { OK }
+        }
+    })
 }
