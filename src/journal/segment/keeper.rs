@@ -19,12 +19,13 @@ use tokio::sync::oneshot;
 
 use super::disk::{DiskFile, is_full};
 use super::file::{Name, SegmentFile};
-use super::index::{Index, Segment, Source};
+use super::index::{Index, Source};
 use super::queue::Place;
 use super::read::read_whole;
 use super::scan::scan;
 use super::settled::{DONE_HEADER_BYTES, done_header, push_done_frame};
 use super::spares::Spare;
+use super::table::Segment;
 use super::writer::Item;
 use super::{Call, Job, Shared, locked};
 use crate::failpoint;

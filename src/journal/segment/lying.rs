@@ -61,7 +61,7 @@ fn case(seed: u64, metrics: &Metrics) {
         former_life(&disk, &mut rng, size, metrics);
     }
     let mut world = World::new(disk.clone(), tiny(4 + rng.below(30)), 0, metrics.clone());
-    for _ in 0..1 + rng.below(4) {
+    for _ in 0..=rng.below(4) {
         if rng.once_in(4) {
             disk.set_capacity(disk.used() + 4096 * rng.below(4));
         }
