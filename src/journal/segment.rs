@@ -1,13 +1,15 @@
 //! The embedded log: segments on disk, an index in memory, one thread that writes.
 //!
 //! The parts: [`frame`] is the bytes, [`file`] the names, [`disk`] the calls; [`writer`] makes
-//! commits durable; [`keeper`] does what may wait (the settle log, recycling, evacuation), with
-//! [`spares`]; [`index`] knows where everything is; [`recover`] rebuilds it from the files.
+//! commits durable; [`keeper`] does what may wait (the settle log, recycling), with [`spares`]
+//! and [`evacuate`]; [`index`] and [`table`] know where everything is; [`recover`] rebuilds them
+//! from the files; [`inspect`] only looks.
 //!
 //! `Writer` and `Keeper` are plain structs driven by calls, so that a test can run them in any
 //! order on a disk that lies; the threads are thin shells around them.
 
 pub mod disk;
+pub(crate) mod evacuate;
 pub(crate) mod file;
 pub(crate) mod frame;
 pub(crate) mod index;
