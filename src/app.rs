@@ -95,7 +95,7 @@ impl App {
                 .await??
         };
         let dead = DeadLetters::open(
-            config.journal.dir.join("dead"),
+            &config.journal.dir,
             config.journal.dead_max_bytes.get(),
             disk,
         )

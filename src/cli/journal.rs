@@ -126,13 +126,9 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::event::EncodedEvent;
-    use crate::journal::{
-        Disk, Envelope, Journal, LaneKey, LeaseLimits, Settings, Settlement, settle_all,
-    };
-    use crate::pixel::PixelId;
+    use crate::journal::{Disk, Envelope, Journal, LeaseLimits, Settings, Settlement, settle_all};
     use crate::telemetry::metrics::Metrics;
-    use crate::time::{Clock, UnixMs};
+    use crate::time::Clock;
 
     #[derive(Parser)]
     struct Line {
@@ -149,15 +145,6 @@ mod tests {
         (code, String::from_utf8(out).unwrap())
     }
 
-    fn envelope(pixel: u64) -> Envelope {
-        Envelope {
-            lane: LaneKey::plain(PixelId::from_u64(pixel).unwrap()),
-            event: EncodedEvent::from_record("{\"secret\":\"canary\"}".into()),
-            received_at: UnixMs(1),
-            expires_at: UnixMs(2),
-        }
-    }
-
     #[tokio::test]
     async fn counts_beside_a_running_journal_and_finds_damage_in_a_stopped_one() {
         let base = tempfile::tempdir().unwrap();
@@ -171,7 +158,9 @@ mod tests {
             Journal::open(settings, Arc::new(RealDisk), Clock::Real, &metrics).unwrap()
         };
         let journal = open();
-        let envelopes = [7, 7, 7, 8].map(envelope).to_vec();
+        let envelopes =
+            [7, 7, 7, 8].map(|pixel| Envelope::sample(pixel, "{\"secret\":\"canary\"}"));
+        let envelopes = envelopes.to_vec();
         let lane = envelopes[0].lane.clone();
         journal.append(envelopes).await.unwrap();
         let (code, text) = call("check", &dir, &[]);

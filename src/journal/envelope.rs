@@ -93,6 +93,19 @@ pub struct Envelope {
 }
 
 #[cfg(test)]
+impl Envelope {
+    /// For the tests of rooms that may not make events.
+    pub(crate) fn sample(pixel: u64, json: &'static str) -> Self {
+        Self {
+            lane: LaneKey::plain(PixelId::from_u64(pixel).unwrap()),
+            event: EncodedEvent::from_record(json.into()),
+            received_at: UnixMs(1),
+            expires_at: UnixMs(2),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

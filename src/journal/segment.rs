@@ -1,13 +1,15 @@
 //! The embedded log: segments on disk, an index in memory, one thread that writes.
 //!
 //! The parts: `frame` is the bytes, `file` the names, `disk` the calls; `writer` makes
-//! commits durable; `keeper` does what may wait (the settle log, recycling, evacuation), with
-//! `spares`; `index` knows where everything is; `recover` rebuilds it from the files.
+//! commits durable; `keeper` does what may wait (the settle log, recycling), with `spares`
+//! and `evacuate`; `index` and `table` know where everything is; `recover` rebuilds them
+//! from the files; `inspect` only looks.
 //!
 //! `Writer` and `Keeper` are plain structs driven by calls, so that a test can run them in any
 //! order on a disk that lies; the threads are thin shells around them.
 
 pub mod disk;
+pub(crate) mod evacuate;
 pub(crate) mod file;
 pub(crate) mod frame;
 pub(crate) mod index;
@@ -27,6 +29,7 @@ pub(crate) mod settled;
 #[cfg(test)]
 pub(crate) mod sim;
 pub(crate) mod spares;
+pub(crate) mod table;
 pub(crate) mod writer;
 
 use std::collections::VecDeque;
@@ -73,6 +76,9 @@ struct Door {
     pending: u64,
     full: Option<Limit>,
     shut: Option<AppendError>,
+    /// The writer may go home once the line is empty. Poison alone does not send it home: what is
+    /// settled is still noted, and the directory stays locked.
+    closing: bool,
 }
 
 /// What the keeper was called for.
@@ -170,11 +176,12 @@ impl Shared {
         }
     }
 
-    /// Waits for appends and takes all that are there; false when the door is shut and all is out.
+    /// Waits for appends and takes all that are there; false when the journal closes and all is
+    /// out.
     pub(crate) fn next_jobs(&self, jobs: &mut VecDeque<Job>) -> bool {
         let mut door = locked(&self.door);
         while door.jobs.is_empty() {
-            if door.shut.is_some() {
+            if door.closing {
                 return false;
             }
             door = self
@@ -196,6 +203,7 @@ impl Shared {
     pub(crate) fn shut(&self) {
         let mut door = locked(&self.door);
         door.shut.get_or_insert(AppendError::Stopping);
+        door.closing = true;
         drop(door);
         self.arrived.notify_all();
     }
@@ -207,7 +215,6 @@ impl Shared {
         let jobs = std::mem::take(&mut door.jobs);
         door.pending = 0;
         drop(door);
-        self.arrived.notify_all();
         self.metrics.journal_poisoned.set(1);
         tracing::error!(error = %error, step = what, "the journal takes nothing more until a restart");
         self.health.send_replace(Health::Poisoned);

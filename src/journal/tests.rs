@@ -281,3 +281,52 @@ async fn a_call_of_many_megabytes_takes_several_commits() {
     settle_all(leases, Settlement::Delivered);
     journal.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_held_lane_is_moved_out_of_the_way_while_others_flow() {
+    let base = tempfile::tempdir().unwrap();
+    let metrics = Metrics::new().unwrap();
+    let clock = Clock::manual(UnixMs(0));
+    let open = || {
+        let settings = settings(base.path());
+        Journal::open(settings, Arc::new(RealDisk), clock.clone(), &metrics).unwrap()
+    };
+    let journal = open();
+    let (held, busy) = (lane(1), lane(2));
+    let mut kept = Vec::new();
+    let mut leased = Vec::new();
+    let filler = "z".repeat(500);
+    for n in 0.. {
+        if n % 50 == 0 {
+            kept.push(format!("held {n}"));
+            let text = kept.last().unwrap();
+            journal.append(vec![envelope(&held, text)]).await.unwrap();
+            if n == 100 {
+                leased = journal.lease(&held, ALL);
+            }
+        }
+        let envelopes = (0..10).map(|_| envelope(&busy, &filler)).collect();
+        journal.append(envelopes).await.unwrap();
+        settle_all(journal.lease(&busy, ALL), Settlement::Delivered);
+        clock.set(clock.now().plus(Duration::from_secs(1)));
+        assert!(n < 20_000, "nothing is ever moved");
+        if n > 300 && metrics.journal_evacuated.get() > 20 {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(payloads(&leased), kept[..leased.len()]);
+    assert_eq!(leased.len(), 3);
+    settle_all(leased, Settlement::Delivered);
+    let leases = journal.lease(&held, ALL);
+    assert_eq!(payloads(&leases), kept[3..]);
+    settle_all(leases, Settlement::Returned);
+    journal.close().await;
+    let journal = open();
+    let leases = journal.lease(&held, ALL);
+    assert_eq!(payloads(&leases), kept[3..]);
+    settle_all(leases, Settlement::Delivered);
+    assert_eq!(journal.depth().records, 0);
+    journal.close().await;
+    assert_eq!(metrics.journal_corrupt.get(), 0);
+}

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::keeper::{Keeper, copy_job};
+use super::evacuate::copy_job;
+use super::keeper::Keeper;
 use super::sim::SimDisk;
 use super::writer::{Item, Writer};
 use super::{Shared, locked};

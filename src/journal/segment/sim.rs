@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use super::disk::{DirLock, Disk, DiskFile};
+use super::file::Name;
 use super::locked;
 
 const SECTOR: usize = 512;
@@ -198,11 +199,9 @@ impl SimDisk {
     pub(crate) fn make_spares(&self) {
         let mut state = locked(&self.0);
         let old = std::mem::take(&mut state.names);
-        let segments = old.iter().filter(|(name, _)| {
-            std::path::Path::new(name)
-                .extension()
-                .is_some_and(|extension| extension == "seg")
-        });
+        let segments = old
+            .iter()
+            .filter(|(name, _)| matches!(Name::parse(name), Some(Name::Segment(_))));
         let spares = segments
             .zip(1..)
             .map(|((_, file), n)| (format!("spare-{n}.seg"), *file))

@@ -12,8 +12,9 @@ use std::sync::Arc;
 use super::file::{Name, SegmentFile};
 use super::frame::{COMMIT_BYTES, CommitWriter, HEADER_BYTES, Record, SegmentHeader};
 use super::frame::{commit_len, record_len, seal};
-use super::index::{Segment, Source, Written};
+use super::index::{Source, Written};
 use super::queue::Place;
+use super::table::Segment;
 use super::{Job, Shared, locked};
 use crate::failpoint;
 use crate::journal::{AppendError, Limit};
@@ -56,6 +57,19 @@ struct Active {
     end: u64,
 }
 
+/// A writer that panics must not leave its callers waiting.
+#[derive(Debug)]
+struct PoisonOnPanic(Arc<Shared>);
+
+impl Drop for PoisonOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0
+                .poison("writer", &io::Error::other("the writer panicked"));
+        }
+    }
+}
+
 /// The one that writes records.
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -83,6 +97,7 @@ impl Writer {
 
     /// The writer thread.
     pub(crate) fn run(mut self) {
+        let _guard = PoisonOnPanic(self.shared.clone());
         let mut jobs = VecDeque::new();
         while self.shared.next_jobs(&mut jobs) {
             self.commit_all(&mut jobs);

@@ -1,0 +1,210 @@
+//! Moves survivors out of segments that are nearly empty.
+//!
+//! A lane that is held keeps a few records in every segment and would pin them
+//! all. When the files take more than twice what lives in them, and two segments, the survivors
+//! of the emptiest are written again at the head: a normal durable commit. They keep their
+//! `origin`, so their turn in the lane, and their times. If the machine stops between the copy
+//! and the end of the original, recovery takes the copy.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::file::SegmentFile;
+use super::index::{Index, Source};
+use super::keeper::Keeper;
+use super::queue::Place;
+use super::read::read_whole;
+use super::scan::scan;
+use super::table::Segment;
+use super::writer::Item;
+use super::{Job, Shared, locked};
+use crate::failpoint;
+use crate::journal::envelope::{LaneKey, RequestOptions};
+use crate::journal::{AppendError, Limit};
+use crate::pixel::PixelId;
+
+/// A segment is given this long after its seal to empty by itself.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Bytes of records copied by one append.
+const COPY_TARGET: usize = 512 << 10;
+
+/// Makes copies durable and tells the index.
+pub(crate) type CopyFn<'a> = dyn FnMut(&Shared, Vec<Item>) -> Result<(), AppendError> + 'a;
+
+/// A segment to be evacuated.
+#[derive(Debug)]
+struct Victim {
+    slot: u16,
+    file: Arc<SegmentFile>,
+}
+
+impl Keeper {
+    /// Bytes by which the files exceed twice what lives in them and two segments.
+    pub(super) fn excess(&self, index: &Index) -> u64 {
+        let used = index.disk_bytes() + self.shared.spares.bytes();
+        let allowed = 2 * index.live_bytes() + 2 * self.shared.settings.segment_bytes;
+        used.saturating_sub(allowed)
+    }
+
+    /// The segment to evacuate now, if there is one.
+    fn victim(&self) -> Option<Victim> {
+        let now = self.shared.clock.now();
+        let full = self.shared.full().is_some();
+        let spare = self.shared.has_spare();
+        let index = locked(&self.shared.index);
+        let excess = self.excess(&index) > 0;
+        let room: u64 = index
+            .segments()
+            .filter(|(_, s)| s.sealed_at.is_none())
+            .map(|(_, s)| s.file.size.saturating_sub(s.end))
+            .sum();
+        let ripe = |s: &Segment| {
+            let waited = s
+                .sealed_at
+                .is_some_and(|at| full || now.since(at) >= PATIENCE);
+            // with a margin for the commits around the copies
+            let fits = spare || s.live_bytes + s.live_bytes / 8 + 256 <= room;
+            let worth = s.damaged || ((excess || full) && s.live_bytes * 2 <= s.file.size);
+            waited && s.live > 0 && !s.stuck && fits && worth
+        };
+        let (slot, segment) = index
+            .segments()
+            .filter(|(_, s)| ripe(s))
+            .min_by_key(|(_, s)| (!s.damaged, s.live_bytes * 1000 / s.file.size.max(1)))?;
+        Some(Victim {
+            slot,
+            file: segment.file.clone(),
+        })
+    }
+
+    /// Tidies, and moves survivors to the head while the files are too large for what lives in
+    /// them.
+    pub(crate) fn evacuate(&mut self, copy: &mut CopyFn<'_>) {
+        self.tidy();
+        while !self.shared.is_poisoned()
+            && let Some(victim) = self.victim()
+        {
+            failpoint::hit("journal.evacuate");
+            let moved = self.move_out(&victim, copy);
+            let slot = victim.slot;
+            drop(victim);
+            match moved {
+                Ok(0) => {
+                    // what the index believes to live there cannot be read
+                    self.give_up(slot);
+                }
+                Ok(count) => self.shared.metrics.journal_evacuated.inc_by(count),
+                Err(_) => return,
+            }
+            self.tidy();
+        }
+    }
+
+    fn give_up(&self, slot: u16) {
+        let index = locked(&self.shared.index);
+        if index.segment(slot).is_none_or(|s| s.live == 0) {
+            // they were settled in the meantime
+            return;
+        }
+        drop(index);
+        tracing::error!("records of a journal segment cannot be read; it is left for a restart");
+        self.shared.metrics.journal_corrupt.inc();
+        if let Some(segment) = locked(&self.shared.index).segment_mut(slot) {
+            segment.damaged = true;
+            segment.stuck = true;
+        }
+    }
+
+    fn move_out(&self, victim: &Victim, copy: &mut CopyFn<'_>) -> Result<u64, AppendError> {
+        let mut bytes = Vec::new();
+        if let Err(error) = read_whole(&*victim.file.file, &mut bytes) {
+            tracing::error!(error = %error, "a journal segment cannot be read");
+            return Ok(0);
+        }
+        let settled = locked(&self.shared.index)
+            .segment(victim.slot)
+            .map(|s| s.settled.clone())
+            .unwrap_or_default();
+        let mut items = Vec::new();
+        let first_seq = victim.file.first_seq;
+        let scanned = scan(&bytes, first_seq, false, &mut |found| {
+            let ordinal = (found.record.seq - first_seq) as u32;
+            let key = PixelId::from_u64(found.record.pixel)
+                .zip(RequestOptions::from_stored(found.record.options));
+            let Some((pixel, options)) = key.filter(|_| !settled.has(ordinal)) else {
+                return;
+            };
+            let key = LaneKey {
+                pixel,
+                options: Arc::new(options),
+            };
+            let place = Place {
+                slot: victim.slot,
+                offset: found.offset as u32,
+                len: found.len as u32,
+            };
+            let index = locked(&self.shared.index);
+            // no lane: it was settled since
+            let Some(lane) = index.find_lane(&key) else {
+                return;
+            };
+            items.push(Item {
+                lane,
+                pixel,
+                options: index.options(lane),
+                payload: bytes::Bytes::copy_from_slice(found.record.payload),
+                received_at: found.record.received_at,
+                expires_at: found.record.expires_at,
+                copy_of: Some((found.record.origin, Source { place, ordinal })),
+            });
+        });
+        drop(bytes);
+        if scanned.is_err() {
+            return Ok(0);
+        }
+        let total = items.len() as u64;
+        let mut rest = VecDeque::from(items);
+        while !rest.is_empty() {
+            let mut size = 0;
+            let mut part = Vec::new();
+            while size < COPY_TARGET
+                && let Some(item) = rest.pop_front()
+            {
+                size += item.len();
+                part.push(item);
+            }
+            copy(&self.shared, part)?;
+        }
+        Ok(total)
+    }
+}
+
+/// Announces copies to their lanes, which must not close while the copies are on their way.
+pub(crate) fn copy_job(
+    shared: &Shared,
+    items: Vec<Item>,
+) -> (Job, oneshot::Receiver<Result<(), AppendError>>) {
+    let (reply, answer) = oneshot::channel();
+    let mut index = locked(&shared.index);
+    for item in &items {
+        index.announce(item.lane, 1);
+    }
+    drop(index);
+    let job = Job {
+        items,
+        bytes: 0,
+        reply,
+    };
+    (job, answer)
+}
+
+pub(super) fn copy_through_writer(shared: &Shared, items: Vec<Item>) -> Result<(), AppendError> {
+    let (job, answer) = copy_job(shared, items);
+    shared.enqueue_copies(job)?;
+    answer
+        .blocking_recv()
+        .unwrap_or(Err(AppendError::Full(Limit::Disk)))
+}
