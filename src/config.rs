@@ -110,13 +110,11 @@ impl Config {
         self.lanes.validate(&mut faults);
         self.graph.validate(&mut faults);
         self.shutdown.validate(&mut faults);
-        if self.journal.max_pending < self.ingest.max_event_bytes {
+        // a request that never fits would be told for ever to come back
+        if self.journal.max_pending.get() / 2 < self.ingest.max_body.get() {
             faults.push(Fault::cross(
                 "journal.max_pending",
-                format!(
-                    "at least ingest.max_event_bytes ({})",
-                    self.ingest.max_event_bytes
-                ),
+                format!("at least twice ingest.max_body ({})", self.ingest.max_body),
             ));
         }
         for (id, pixel) in &self.pixels {

@@ -40,6 +40,7 @@ use tokio::sync::{oneshot, watch};
 pub use self::envelope::{Envelope, LaneKey, RequestOptions};
 pub use self::lease::{Lease, LeaseLimits, Settlement, settle_all};
 pub use self::segment::disk::{Disk, RealDisk};
+use self::segment::index::LaneBounds;
 use self::segment::keeper::Keeper;
 use self::segment::recover::recover;
 use self::segment::writer::{Item, Writer, max_record};
@@ -69,6 +70,9 @@ pub struct Settings {
     pub max_bytes: u64,
     /// Lanes that may have records at the same time.
     pub max_lanes: usize,
+    /// Lanes of one pixel that may have records at the same time; it keeps one caller's request
+    /// options from taking the lanes of all others.
+    pub max_lanes_per_pixel: usize,
     /// How often settled records are noted on disk.
     pub settle_sync: Duration,
 }
@@ -83,6 +87,7 @@ impl Settings {
             max_pending: 32 << 20,
             max_bytes: 16 << 30,
             max_lanes: 10_000,
+            max_lanes_per_pixel: 100,
             settle_sync: Duration::from_millis(200),
         }
     }
@@ -97,6 +102,8 @@ pub enum Limit {
     MaxPending,
     /// Too many lanes have records.
     MaxLanes,
+    /// Too many lanes of one pixel have records.
+    MaxLanesPerPixel,
     /// The disk has no room for another segment.
     Disk,
 }
@@ -108,6 +115,7 @@ impl Limit {
             Self::MaxBytes => "journal.max_bytes",
             Self::MaxPending => "journal.max_pending",
             Self::MaxLanes => "journal.max_lanes",
+            Self::MaxLanesPerPixel => "journal.max_lanes_per_pixel",
             Self::Disk => "journal.disk",
         }
     }
@@ -125,17 +133,6 @@ pub enum AppendError {
     /// A write or sync has failed; nothing more is taken until a restart.
     #[error("a write to the journal's disk has failed")]
     Poisoned,
-}
-
-impl AppendError {
-    /// The stable word for this error.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Full(_) => "journal_full",
-            Self::Stopping => "stopping",
-            Self::Poisoned => "journal_poisoned",
-        }
-    }
 }
 
 /// Why the journal cannot be opened.
@@ -389,6 +386,10 @@ impl Shared {
         let mut last: Option<LaneKey> = None;
         let largest = max_record(self.settings.segment_bytes);
         let mut bytes = 0;
+        let bounds = LaneBounds {
+            all: self.settings.max_lanes,
+            of_pixel: self.settings.max_lanes_per_pixel,
+        };
         let mut index = locked(&self.index);
         for envelope in envelopes {
             let same = items
@@ -397,7 +398,7 @@ impl Shared {
             let known = match same {
                 Some(item) => Ok((item.lane, item.options.clone())),
                 None => index
-                    .open_lane(&envelope.lane, self.settings.max_lanes)
+                    .open_lane(&envelope.lane, bounds)
                     .map(|lane| (lane, index.options(lane))),
             };
             let item = known.map(|(lane, options)| Item {

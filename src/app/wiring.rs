@@ -39,6 +39,7 @@ pub(super) fn journal(config: &Config) -> journal::Settings {
         max_pending: journal.max_pending.get(),
         max_bytes: journal.max_bytes.get(),
         max_lanes: journal.max_lanes as usize,
+        max_lanes_per_pixel: journal.max_lanes_per_pixel as usize,
         settle_sync: journal.settle_sync.get(),
     }
 }

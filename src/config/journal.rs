@@ -19,10 +19,14 @@ pub struct Journal {
     /// Bytes that may wait for the next sync; beyond it requests are answered 503.
     pub max_pending: Bytes,
     /// Disk space of all segments; beyond it requests are answered 503 until a tenth is free. At
-    /// least three segments.
+    /// least four segments.
     pub max_bytes: Bytes,
-    /// Pixels that may have events waiting at once. 1 to 1000000.
+    /// Lanes that may have events waiting at once: one for each pixel and set of request options.
+    /// 1 to 1000000.
     pub max_lanes: u32,
+    /// The same for one pixel, so that one caller's options cannot take the lanes of all others.
+    /// At most `journal.max_lanes`.
+    pub max_lanes_per_pixel: u32,
     /// Longest time before the record of a delivery is synced. After a crash the deliveries of
     /// this time are sent again, and Meta drops them by their event id.
     pub settle_sync: Span,
@@ -39,6 +43,7 @@ impl Default for Journal {
             max_pending: Bytes::mib(32),
             max_bytes: Bytes::gib(16),
             max_lanes: 10_000,
+            max_lanes_per_pixel: 100,
             settle_sync: Span::from_millis(200),
             dead_max_bytes: Bytes::gib(1),
         }
@@ -58,14 +63,20 @@ impl Journal {
         at_least(faults, "journal.max_pending", self.max_pending, one);
         at_least(faults, "journal.dead_max_bytes", self.dead_max_bytes, one);
         within(faults, "journal.max_lanes", self.max_lanes, 1..=1_000_000);
+        if self.max_lanes_per_pixel == 0 || self.max_lanes_per_pixel > self.max_lanes {
+            faults.push(Fault::cross(
+                "journal.max_lanes_per_pixel",
+                format!("from 1 to journal.max_lanes ({})", self.max_lanes),
+            ));
+        }
         if self.settle_sync > Span::from_secs(60) {
             faults.push(Fault::cross("journal.settle_sync", "at most 1m"));
         }
-        if self.max_bytes.get() / 3 < self.segment_bytes.get() {
+        if self.max_bytes.get() / 4 < self.segment_bytes.get() {
             faults.push(Fault::cross(
                 "journal.max_bytes",
                 format!(
-                    "at least 3 times journal.segment_bytes ({})",
+                    "at least 4 times journal.segment_bytes ({})",
                     self.segment_bytes
                 ),
             ));

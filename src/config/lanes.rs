@@ -21,13 +21,13 @@ pub struct Lanes {
     pub max_in_flight_batches_per_pixel: u32,
     /// Batches sent, all pixels together.
     pub rate: Rate,
-    /// Batches sent for one pixel. Usage headers and throttling lower it for a while.
+    /// Batches sent for one pixel.
     pub rate_per_pixel: Rate,
     /// First wait after a failure that passes; it doubles each time.
     pub backoff_min: Span,
     /// Longest such wait, unless Meta asks for more.
     pub backoff_max: Span,
-    /// Time between two tries of a lane that is held because of its token or its pixel.
+    /// Time between two tries, of one event each, of a lane that is held.
     pub probe_interval: Span,
 }
 

@@ -98,27 +98,21 @@ pub fn settle_all(mut leases: Vec<Lease>, settlement: Settlement) {
     let Some(shared) = leases.first().map(|lease| lease.shared.clone()) else {
         return;
     };
-    let (mut ended, mut payload, mut call) = (0, 0, false);
+    let mut call = false;
     let mut index = locked(&shared.index);
     for lease in &mut leases {
         debug_assert!(Arc::ptr_eq(&shared, &lease.shared), "one journal");
         lease.settled = true;
-        let done = index.settle(
+        call |= index.settle(
             lease.lane,
             lease.seq,
             lease.ordinal,
             lease.received_at,
             settlement,
         );
-        ended += i64::from(done.ended);
-        payload += done.payload as i64;
-        call |= done.call_keeper;
     }
+    shared.show_counts(&index);
     drop(index);
-    if ended > 0 {
-        shared.metrics.journal_records.sub(ended);
-        shared.metrics.journal_bytes.sub(payload);
-    }
     if call {
         shared.kick();
     }

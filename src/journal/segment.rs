@@ -112,6 +112,14 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
+    /// Shows the index's counts in the metrics; under its lock, so that the last one to change it
+    /// has the last word.
+    pub(crate) fn show_counts(&self, index: &Index) {
+        let (records, payload) = index.counts();
+        self.metrics.journal_records.set(records as i64);
+        self.metrics.journal_bytes.set(payload as i64);
+    }
+
     pub(crate) fn new(
         settings: Settings,
         disk: Arc<dyn Disk>,

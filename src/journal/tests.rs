@@ -226,6 +226,38 @@ async fn bounds_say_their_names() {
     journal.close().await;
 }
 
+#[tokio::test]
+async fn one_pixels_options_cannot_take_all_lanes() {
+    let base = tempfile::tempdir().unwrap();
+    let (journal, _) = open(Settings {
+        max_lanes: 10,
+        max_lanes_per_pixel: 2,
+        ..settings(base.path())
+    });
+    let coded = |code: &str| LaneKey {
+        options: Arc::new(RequestOptions {
+            test_event_code: Some(code.to_owned()),
+            ..RequestOptions::default()
+        }),
+        ..lane(1)
+    };
+    for code in ["A", "B"] {
+        let event = envelope(&coded(code), "a");
+        journal.append(vec![event]).await.unwrap();
+    }
+    assert_eq!(
+        journal.append(vec![envelope(&coded("C"), "a")]).await,
+        Err(AppendError::Full(Limit::MaxLanesPerPixel))
+    );
+    journal.append(vec![envelope(&lane(2), "a")]).await.unwrap();
+    settle_all(journal.lease(&coded("A"), ALL), Settlement::Delivered);
+    journal
+        .append(vec![envelope(&coded("C"), "a")])
+        .await
+        .unwrap();
+    journal.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_callers_share_commits_and_none_is_lost() {
     let base = tempfile::tempdir().unwrap();

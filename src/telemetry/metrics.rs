@@ -28,8 +28,8 @@ pub struct Metrics {
     /// Bytes of request bodies held in memory now.
     pub in_flight_bytes: IntGauge,
     /// Requests turned away because a bound was reached, by `limit` (its config key).
-    pub refused: IntCounterVec,
-    /// Events made durable and answered with success, by `pixel`.
+    pub limited: IntCounterVec,
+    /// Events made durable, by `pixel`.
     pub accepted: IntCounterVec,
     /// Events refused at the door, by the stable `code` of the fault.
     pub rejected: IntCounterVec,
@@ -103,18 +103,13 @@ impl Metrics {
                 "in_flight_bytes",
                 "bytes of request bodies held in memory now",
             )?,
-            refused: counters(
+            limited: counters(
                 r,
-                "refused_total",
+                "limited_total",
                 "requests turned away because a bound was reached, by limit",
                 &["limit"],
             )?,
-            accepted: counters(
-                r,
-                "accepted_total",
-                "events made durable and answered with success",
-                &["pixel"],
-            )?,
+            accepted: counters(r, "accepted_total", "events made durable", &["pixel"])?,
             rejected: counters(
                 r,
                 "rejected_total",

@@ -2,6 +2,7 @@
 //!
 //! Nothing in here touches a disk, so the lock is held for moments only.
 
+use std::collections::hash_map::Entry as Slot;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -11,9 +12,27 @@ use super::table::Segment;
 use crate::journal::envelope::LaneKey;
 use crate::journal::lease::Settlement;
 use crate::journal::{Depth, LaneDepth, LeaseLimits, Limit};
+use crate::pixel::PixelId;
 use crate::time::UnixMs;
 
 use super::frame::record_len;
+
+/// How many lanes there may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LaneBounds {
+    /// In all.
+    pub(crate) all: usize,
+    /// Of one pixel.
+    pub(crate) of_pixel: usize,
+}
+
+impl LaneBounds {
+    /// For recovery: what is on disk has its lanes.
+    pub(crate) const NONE: Self = Self {
+        all: usize::MAX,
+        of_pixel: usize::MAX,
+    };
+}
 
 /// A record that a commit has made durable.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +92,7 @@ pub(crate) struct Index {
     lanes: Vec<Option<Lane>>,
     free_lanes: Vec<u32>,
     by_key: HashMap<LaneKey, u32>,
+    lanes_of_pixel: HashMap<PixelId, usize>,
     pub(super) segments: Vec<Option<Segment>>,
     woken: Vec<u32>,
     waiting: u64,
@@ -130,14 +150,20 @@ impl Index {
         self.lanes.get_mut(id as usize)?.as_mut()
     }
 
-    /// The number of the lane `key`, made if need be, and the bytes of its options.
-    pub(crate) fn open_lane(&mut self, key: &LaneKey, max: usize) -> Result<u32, Limit> {
+    /// The number of the lane `key`, made if need be and if neither all pixels together nor its
+    /// own have too many.
+    pub(crate) fn open_lane(&mut self, key: &LaneKey, bounds: LaneBounds) -> Result<u32, Limit> {
         if let Some(id) = self.by_key.get(key) {
             return Ok(*id);
         }
-        if self.by_key.len() >= max {
+        if self.by_key.len() >= bounds.all {
             return Err(Limit::MaxLanes);
         }
+        let of_pixel = self.lanes_of_pixel.entry(key.pixel).or_default();
+        if *of_pixel >= bounds.of_pixel {
+            return Err(Limit::MaxLanesPerPixel);
+        }
+        *of_pixel += 1;
         let lane = Lane {
             key: key.clone(),
             options: key.options.to_stored().into(),
@@ -159,6 +185,11 @@ impl Index {
         }
         self.by_key.insert(key.clone(), id);
         Ok(id)
+    }
+
+    /// The pixel of a lane.
+    pub(crate) fn pixel(&self, id: u32) -> Option<PixelId> {
+        self.lane(id).map(|lane| lane.key.pixel)
     }
 
     /// The number of a lane that is here.
@@ -198,6 +229,12 @@ impl Index {
             && let Some(lane) = place.take()
         {
             self.by_key.remove(&lane.key);
+            if let Slot::Occupied(mut count) = self.lanes_of_pixel.entry(lane.key.pixel) {
+                *count.get_mut() -= 1;
+                if *count.get() == 0 {
+                    count.remove();
+                }
+            }
             self.woken.retain(|woken| *woken != id);
             self.free_lanes.push(id);
         }
@@ -364,7 +401,8 @@ impl Index {
         (taken, files)
     }
 
-    /// Ends a lease. `ordinal` is where the record was when it was read.
+    /// Ends a lease. `ordinal` is where the record was when it was read. True when the keeper has
+    /// something to do: a segment to use again, or a first note to write down.
     pub(crate) fn settle(
         &mut self,
         id: u32,
@@ -372,12 +410,12 @@ impl Index {
         ordinal: u32,
         received_at: UnixMs,
         settlement: Settlement,
-    ) -> Settled {
+    ) -> bool {
         let Some(lane) = self.lanes.get_mut(id as usize).and_then(Option::as_mut) else {
-            return Settled::default();
+            return false;
         };
         let Some(Leased { place, moved }) = lane.leased.remove(&origin) else {
-            return Settled::default();
+            return false;
         };
         let payload = lane.payload_len(place);
         self.leased -= 1;
@@ -386,7 +424,7 @@ impl Index {
             lane.returned
                 .insert(origin, Returned { place, received_at });
             self.waiting += 1;
-            return Settled::default();
+            return false;
         }
         self.bytes = self.bytes.saturating_sub(payload);
         let mut call_keeper = false;
@@ -396,11 +434,7 @@ impl Index {
             call_keeper = emptied || segment.unsaved.len() == 1;
         }
         self.close_if_empty(id);
-        Settled {
-            ended: true,
-            payload,
-            call_keeper,
-        }
+        call_keeper
     }
 
     /// Wakes the lane of a lease that was dropped; true when it is the first to wake.
@@ -408,13 +442,13 @@ impl Index {
         self.wake(id)
     }
 
-    /// A leased record turned out to be unreadable. Returns its payload bytes.
-    pub(crate) fn lose(&mut self, id: u32, origin: u64) -> u64 {
+    /// A leased record turned out to be unreadable.
+    pub(crate) fn lose(&mut self, id: u32, origin: u64) {
         let Some(lane) = self.lanes.get_mut(id as usize).and_then(Option::as_mut) else {
-            return 0;
+            return;
         };
         let Some(Leased { place, .. }) = lane.leased.remove(&origin) else {
-            return 0;
+            return;
         };
         let payload = lane.payload_len(place);
         self.leased -= 1;
@@ -427,7 +461,6 @@ impl Index {
             segment.live_bytes = segment.live_bytes.saturating_sub(u64::from(place.len));
         }
         self.close_if_empty(id);
-        payload
     }
 
     /// Puts back what recovery found out of order: fills a lane's emptied queue with `entries`.
@@ -459,15 +492,4 @@ impl Index {
         lane.bytes = 0;
         all
     }
-}
-
-/// What [`Index::settle`] did.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Settled {
-    /// The record has left the journal.
-    pub(crate) ended: bool,
-    /// Its payload bytes.
-    pub(crate) payload: u64,
-    /// A segment can be used again, or has its first note to be written down.
-    pub(crate) call_keeper: bool,
 }

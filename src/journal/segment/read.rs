@@ -73,10 +73,11 @@ impl Shared {
     /// Records that cannot be read stay on disk, to be looked at, and out of the lane.
     fn lose(&self, lane: u32, records: &[Taken]) {
         for one in records {
-            let payload = locked(&self.index).lose(lane, one.origin);
+            let mut index = locked(&self.index);
+            index.lose(lane, one.origin);
+            self.show_counts(&index);
+            drop(index);
             self.metrics.journal_corrupt.inc();
-            self.metrics.journal_records.dec();
-            self.metrics.journal_bytes.sub(payload as i64);
             tracing::error!(
                 record.seq = one.origin,
                 record.offset = one.place.offset,

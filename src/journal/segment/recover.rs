@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::disk::Disk;
 use super::file::{LOCK, Name, SegmentFile};
 use super::frame::{HeaderError, seal};
-use super::index::{Index, Written};
+use super::index::{Index, LaneBounds, Written};
 use super::queue::{Entry, Place};
 use super::read::read_whole;
 use super::scan::{Found, Scan, scan};
@@ -230,7 +230,7 @@ impl Gathered {
         };
         let lane = if live {
             // those that were here before a limit was lowered stay
-            self.index.open_lane(&key, usize::MAX).ok()
+            self.index.open_lane(&key, LaneBounds::NONE).ok()
         } else {
             self.index.find_lane(&key)
         };

@@ -5,14 +5,14 @@
 //! poisons the journal, and nothing is retried, because after a failed sync the kernel may have
 //! forgotten what it did not write.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 
 use super::file::{Name, SegmentFile};
 use super::frame::{COMMIT_BYTES, CommitWriter, HEADER_BYTES, Record, SegmentHeader};
 use super::frame::{commit_len, record_len, seal};
-use super::index::{Source, Written};
+use super::index::{Index, Source, Written};
 use super::queue::Place;
 use super::table::Segment;
 use super::{Job, Shared, locked};
@@ -55,6 +55,22 @@ struct Active {
     file: Arc<SegmentFile>,
     /// Where the next commit goes.
     end: u64,
+}
+
+/// Counts what has become durable for the first time. It is counted here and not where the caller
+/// is answered, since a caller may be gone by then.
+fn count_accepted(shared: &Shared, index: &Index, written: &[Written]) {
+    let mut fresh: BTreeMap<PixelId, u64> = BTreeMap::new();
+    for one in written.iter().filter(|one| one.from.is_none()) {
+        if let Some(pixel) = index.pixel(one.lane) {
+            *fresh.entry(pixel).or_default() += 1;
+        }
+    }
+    for (pixel, count) in fresh {
+        let pixel = pixel.to_string();
+        let accepted = &shared.metrics.accepted;
+        accepted.with_label_values(&[pixel.as_str()]).inc_by(count);
+    }
 }
 
 /// A writer that panics must not leave its callers waiting.
@@ -204,12 +220,11 @@ impl Writer {
             active.end += bytes.len() as u64;
             self.next_seq += u64::from(records);
             let mut index = locked(&self.shared.index);
-            let rang = index.committed(active.slot, active.end, &self.written);
-            let (records, payload) = index.counts();
-            drop(index);
             self.shared.metrics.journal_commits.inc();
-            self.shared.metrics.journal_records.set(records as i64);
-            self.shared.metrics.journal_bytes.set(payload as i64);
+            count_accepted(&self.shared, &index, &self.written);
+            let rang = index.committed(active.slot, active.end, &self.written);
+            self.shared.show_counts(&index);
+            drop(index);
             if rang {
                 self.shared.ring();
             }
