@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use governor::Quota;
 use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -34,6 +35,9 @@ use crate::tokens::Tokens;
 
 use pace::Pace;
 use snapshot::{LaneSnapshot, Shown};
+
+/// How long a lane that has panicked rests.
+const AFTER_PANIC: Duration = Duration::from_secs(1);
 
 /// How lanes batch, pace and wait.
 #[derive(Clone, Debug)]
@@ -124,10 +128,15 @@ impl Lanes {
             .collect()
     }
 
+    /// Stops leasing, and waits for nothing.
+    pub fn stop_leasing(&self) {
+        self.0.stop.cancel();
+    }
+
     /// Stops leasing and waits for the sends in flight to be settled, for as long as `budget`.
     /// What is not sent by then stays in the journal. True when nothing was cut short.
     pub async fn stop(&self, budget: Duration) -> bool {
-        self.0.stop.cancel();
+        self.stop_leasing();
         self.0.tasks.close();
         tokio::time::timeout(budget, self.0.tasks.wait())
             .await
@@ -163,9 +172,24 @@ impl Shared {
                     Arc::clone(&wake),
                     shown.clone(),
                 );
+                let key = slot.key().clone();
                 slot.insert(Running { wake, shown });
-                self.tasks.spawn(lane.run());
+                let task = self.tasks.spawn(lane.run());
+                self.tasks.spawn(Arc::clone(self).watch(key, task));
             }
+        }
+    }
+
+    /// Starts a lane again that has panicked: its events must not wait for a restart.
+    async fn watch(self: Arc<Self>, key: LaneKey, task: JoinHandle<()>) {
+        if task.await.is_ok() {
+            return;
+        }
+        tracing::error!(pixel.id = %key.pixel, "a lane has panicked; it is started again");
+        lock(&self.lanes).remove(&key);
+        tokio::select! {
+            () = tokio::time::sleep(AFTER_PANIC) => self.wake(key),
+            () = self.stop.cancelled() => {}
         }
     }
 

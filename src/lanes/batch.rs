@@ -14,17 +14,21 @@ pub(super) struct DeadLettersFailed;
 
 impl Lane {
     /// Leases the oldest events, puts those that have expired among the dead letters, and gives
-    /// the rest; none when nothing is left.
+    /// at most `max_events` of the rest; none when nothing is left. A probe of one event, too,
+    /// clears away a whole batch of expired ones.
     pub(super) async fn lease(&self, max_events: usize) -> Result<Vec<Lease>, DeadLettersFailed> {
         let (shared, key) = (Arc::clone(&self.shared), self.key.clone());
         let limits = LeaseLimits {
-            max_events,
+            max_events: shared.settings.max_events,
             max_bytes: usize::try_from(shared.settings.max_bytes).unwrap_or(usize::MAX),
         };
         // reading from disk and syncing dead letters both block
         let job = move || {
             let leases = shared.tools.journal.lease(&key, limits);
-            screen(&shared, &key, leases)
+            let mut live = screen(&shared, &key, leases)?;
+            let rest = live.split_off(live.len().min(max_events));
+            settle_all(rest, Settlement::Returned);
+            Ok(live)
         };
         match tokio::task::spawn_blocking(job).await {
             Ok(result) => result,

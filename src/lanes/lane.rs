@@ -143,7 +143,11 @@ impl Lane {
     /// One batch only, to see whether the far end is well again.
     async fn probation(&mut self, max_events: usize) -> Next {
         self.show(LaneState::Probation);
-        let Ok(permits) = self.permits().await else {
+        let permits = tokio::select! {
+            permits = self.permits() => permits,
+            () = self.shared.stop.cancelled() => return Next::End,
+        };
+        let Ok(permits) = permits else {
             return Next::End;
         };
         let leases = match self.lease(max_events).await {
@@ -151,8 +155,13 @@ impl Lane {
             Err(DeadLettersFailed) => return Next::Held(HeldBy::DeadLetters),
         };
         if leases.is_empty() {
-            self.failures = 0;
-            return Next::Open;
+            // all had expired; nothing is known about the far end yet
+            let waiting = self.shared.tools.journal.waiting(&self.key).records;
+            return if waiting == 0 {
+                Next::Open
+            } else {
+                Next::Probation { max_events }
+            };
         }
         let sent = send(Arc::clone(&self.shared), self.key.clone(), leases, permits).await;
         self.after(sent)
@@ -205,11 +214,13 @@ impl Lane {
         self.permits().await.map(Work::Batch)
     }
 
-    /// The pixel's place first: who waits for it must not keep one of the whole gateway's.
+    /// The pixel's own place and pace first: who waits for those must not keep one of the whole
+    /// gateway's places, which are given in the order of asking.
     async fn permits(&self) -> Result<Permits, AcquireError> {
         let pixel = acquire(&self.pace.in_flight).await?;
-        self.shared.pace.wait(&self.pace).await;
+        self.pace.wait().await;
         let all = acquire(&self.shared.in_flight).await?;
+        self.shared.pace.wait().await;
         Ok(Permits {
             _pixel: pixel,
             _all: all,

@@ -46,9 +46,15 @@ impl Pace {
         Arc::clone(made)
     }
 
-    /// Waits until one more batch of this pixel fits both paces.
-    pub(super) async fn wait(&self, pixel: &PixelPace) {
-        pixel.limiter.until_ready().await;
+    /// Waits until one more batch fits the pace of the gateway.
+    pub(super) async fn wait(&self) {
         self.all.until_ready().await;
+    }
+}
+
+impl PixelPace {
+    /// Waits until one more batch fits the pace of the pixel.
+    pub(super) async fn wait(&self) {
+        self.limiter.until_ready().await;
     }
 }

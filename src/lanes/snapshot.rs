@@ -1,7 +1,6 @@
 //! What others may see of a lane.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use serde::Serialize;
 
@@ -144,7 +143,7 @@ impl Shown {
             state: state.code(),
             reason: held.map(HeldBy::code),
             advice: held.map(HeldBy::advice),
-            seconds: at.since(since).max(Duration::ZERO).as_secs(),
+            seconds: at.since(since).as_secs(),
         }
     }
 }
