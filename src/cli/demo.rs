@@ -61,8 +61,15 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<u8> {
         sandbox.url()
     )?;
 
-    let answer = act_one(&mut out, &sandbox, &config, &events).await?;
-    let running = act_two(&mut out, &sandbox, &config).await?;
+    let acts = async {
+        let answer = act_one(&mut out, &sandbox, &config, &events).await?;
+        let running = act_two(&mut out, &sandbox, &config).await?;
+        anyhow::Ok((answer, running))
+    };
+    let (answer, running) = tokio::select! {
+        done = acts => done?,
+        _ = signals.next() => bail!("interrupted before the end"),
+    };
     let good = report(&mut out, &sandbox, &running, &events, &answer)?;
     if !args.once {
         outlook(&mut out, &sandbox, &running, &config)?;
@@ -231,7 +238,9 @@ The gateway stays up until Ctrl-C. Send an event of your own:
 }
 
 async fn post(ingest: &str, events: &[Value]) -> anyhow::Result<Answer> {
-    let response = reqwest::Client::new()
+    let response = reqwest::Client::builder()
+        .no_proxy()
+        .build()?
         .post(format!("{ingest}/v26.0/{PIXEL}/events"))
         .bearer_auth(KEY)
         .json(&serde_json::json!({ "data": events }))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use url::Url;
+use url::{Host, Url};
 
 use super::payload::{self, Members};
 use super::reply::{self, GraphError, Reply, TraceId};
@@ -28,7 +28,8 @@ pub enum TokenIn {
 /// How to reach Graph.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Scheme, host and port, such as `https://graph.facebook.com`.
+    /// Scheme, host and port, such as `https://graph.facebook.com`; a path is kept before the
+    /// version.
     pub url: Url,
     /// The API version, such as `v26.0`.
     pub version: String,
@@ -75,7 +76,12 @@ impl GraphClient {
         if settings.url.cannot_be_a_base() {
             return Err(ClientError::Url);
         }
-        let http = reqwest::Client::builder()
+        let mut builder = reqwest::Client::builder();
+        if is_loopback(&settings.url) {
+            // a proxy of the environment would carry it off this machine
+            builder = builder.no_proxy();
+        }
+        let http = builder
             .redirect(Policy::none())
             .connect_timeout(settings.connect_timeout)
             .timeout(settings.timeout)
@@ -150,8 +156,18 @@ impl GraphClient {
 
     fn endpoint(&self, pixel: PixelId) -> Url {
         let mut url = self.settings.url.clone();
-        url.set_path(&format!("/{}/{pixel}/events", self.settings.version));
+        let base = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&format!("{base}/{}/{pixel}/events", self.settings.version));
         url
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
     }
 }
 
@@ -192,5 +208,34 @@ fn cause(error: &reqwest::Error) -> Transient {
         Transient::Timeout
     } else {
         Transient::Broken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_of_the_base_is_kept() {
+        for (base, want) in [
+            (
+                "https://graph.facebook.com",
+                "https://graph.facebook.com/v26.0/7/events",
+            ),
+            (
+                "https://relay.example/meta/",
+                "https://relay.example/meta/v26.0/7/events",
+            ),
+        ] {
+            let client = GraphClient::new(Settings {
+                url: base.parse().unwrap(),
+                version: "v26.0".to_owned(),
+                timeout: Duration::from_secs(1),
+                connect_timeout: Duration::from_secs(1),
+                token_in: TokenIn::Header,
+            });
+            let endpoint = client.unwrap().endpoint("7".parse().unwrap());
+            assert_eq!(endpoint.as_str(), want);
+        }
     }
 }

@@ -165,6 +165,8 @@ fn by_code(status: u16, error: &GraphError, retry_after: Option<Duration>) -> Ve
 fn by_status(status: u16, retry_after: Option<Duration>) -> Verdict {
     match status {
         429 => Verdict::Throttled(retry_after),
+        // a proxy's word, not Graph's
+        408 | 425 => Verdict::Transient(Transient::Server),
         401 => Verdict::Hold(Hold::Token),
         403 => Verdict::Hold(Hold::Permission),
         400..500 => Verdict::Hold(Hold::Refused),
@@ -239,6 +241,7 @@ mod tests {
         assert_eq!(at(401), Verdict::Hold(Hold::Token));
         assert_eq!(at(429), Verdict::Throttled(Some(Duration::from_secs(7))));
         assert_eq!(at(502), Verdict::Transient(Transient::Server));
+        assert_eq!(at(408), Verdict::Transient(Transient::Server));
         assert_eq!(
             judge(200, &Reply::Received(3), None),
             Verdict::Delivered { received: 3 }

@@ -20,7 +20,14 @@ impl Victim {
     /// Starts `capigate serve` with `config` and waits until it is ready.
     pub(super) async fn start(config: &Path, env: &[(&str, &str)]) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("this program cannot be found again")?;
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        for (name, _) in std::env::vars_os() {
+            // what the operator has set for a real gateway is not for this one
+            if name.to_string_lossy().starts_with("CAPIGATE__") {
+                command.env_remove(name);
+            }
+        }
+        let mut child = command
             .arg("serve")
             .arg("--config")
             .arg(config)
