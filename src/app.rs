@@ -34,7 +34,6 @@ pub struct App {
     journal: Journal,
     tools: Tools,
     admin: Admin,
-    ingest: Ingest,
     ingest_listener: Listener,
     admin_listener: Listener,
 }
@@ -46,7 +45,6 @@ pub struct Running {
     journal: Journal,
     lanes: Lanes,
     admin: Admin,
-    ingest: Ingest,
     ingest_serving: Serving,
     admin_serving: Serving,
 }
@@ -144,7 +142,6 @@ impl App {
             journal,
             tools,
             admin,
-            ingest,
             ingest_listener,
             admin_listener,
         })
@@ -171,7 +168,6 @@ impl App {
             journal: self.journal,
             lanes,
             admin: self.admin,
-            ingest: self.ingest,
             ingest_serving,
             admin_serving,
         })
@@ -206,7 +202,7 @@ impl Running {
 
     /// Runs until `signals` says stop, or the journal is poisoned.
     pub async fn run_until(self, mut signals: signals::Signals) -> Ended {
-        let journal = self.journal.clone();
+        let (journal, lanes) = (self.journal.clone(), self.lanes.clone());
         tokio::select! {
             name = signals.next() => tracing::info!(signal = name, "stopping"),
             () = journal.poisoned() => tracing::error!("stopping, since the journal takes nothing more; restart the gateway"),
@@ -216,8 +212,9 @@ impl Running {
             // everything acknowledged is on disk already; the next start sends what is left
             name = signals.next() => {
                 tracing::warn!(signal = name, "stopping at once, at the second signal");
+                lanes.stop_leasing();
                 journal.close().await;
-                Ended::Clean
+                ended(&journal)
             }
         }
     }
@@ -232,7 +229,6 @@ impl Running {
         if !self.ingest_serving.stop(budget.requests.get()).await {
             tracing::warn!("requests were cut short, since shutdown.requests is over");
         }
-        self.ingest.finish().await;
         // 3. no lease is taken any more, sends in flight are settled
         if !self.lanes.stop(budget.sends.get()).await {
             tracing::warn!(
@@ -240,7 +236,6 @@ impl Running {
             );
         }
         // 4. the last group commit and the settle log
-        let poisoned = self.journal.health() == Health::Poisoned;
         self.journal.close().await;
         let left = self.journal.depth().records;
         // 5. the admin listener goes last, so that the end can be watched
@@ -248,10 +243,14 @@ impl Running {
             .stop(std::time::Duration::from_secs(1))
             .await;
         tracing::info!(journal.records = left, "stopped");
-        if poisoned {
-            Ended::Poisoned
-        } else {
-            Ended::Clean
-        }
+        ended(&self.journal)
+    }
+}
+
+/// Asked after closing, since the last sync may be the one that fails.
+fn ended(journal: &Journal) -> Ended {
+    match journal.health() {
+        Health::Poisoned => Ended::Poisoned,
+        Health::Ok | Health::Full(_) => Ended::Clean,
     }
 }

@@ -6,7 +6,7 @@
 //! in constant time and then forgotten.
 //! **Refuses.** Callers without a key, pixels the key has no right to, bodies over the bounds.
 //! **Limits.** Each has one name, which is its config key, the `limit` of the answer and the
-//! label of `capigate_refused_total`: see [`answer::Limit`].
+//! label of `capigate_limited_total`: see [`answer::Limit`].
 
 pub mod admission;
 pub mod answer;
@@ -20,8 +20,6 @@ mod take;
 
 use std::sync::Arc;
 use std::time::Duration;
-
-use tokio_util::task::TaskTracker;
 
 use crate::journal::Journal;
 use crate::telemetry::metrics::Metrics;
@@ -53,8 +51,6 @@ pub(in crate::ingest) struct Shared {
     pub(in crate::ingest) journal: Journal,
     pub(in crate::ingest) clock: Clock,
     pub(in crate::ingest) metrics: Metrics,
-    /// Appends under way; they outlive a caller that hangs up.
-    pub(in crate::ingest) appends: TaskTracker,
 }
 
 impl Ingest {
@@ -66,8 +62,11 @@ impl Ingest {
         clock: Clock,
         metrics: Metrics,
     ) -> Self {
-        let admission =
-            admission::Admission::new(settings.max_in_flight, metrics.in_flight_bytes.clone());
+        let admission = admission::Admission::new(
+            settings.max_in_flight,
+            settings.max_body,
+            metrics.in_flight_bytes.clone(),
+        );
         Self(Arc::new(Shared {
             settings,
             sources,
@@ -75,13 +74,6 @@ impl Ingest {
             journal,
             clock,
             metrics,
-            appends: TaskTracker::new(),
         }))
-    }
-
-    /// Waits until nothing is being stored any more; for after the listener has stopped.
-    pub async fn finish(&self) {
-        self.0.appends.close();
-        self.0.appends.wait().await;
     }
 }

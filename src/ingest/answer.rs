@@ -243,7 +243,7 @@ fn advice(limit: Limit) -> &'static str {
         Limit::MaxBody => {
             "the body is too large, as sent or when unpacked; send fewer events in a request"
         }
-        Limit::MaxEvents => "too many events in data; send at most 1000 in a request",
+        Limit::MaxEvents => "too many events in data; send fewer in a request",
         Limit::BodyTimeout => "the body did not arrive in time; send the request again",
         Limit::Rate => {
             "this source sends more events than its rate allows; send the request again after Retry-After"

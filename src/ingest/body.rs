@@ -35,18 +35,20 @@ enum Encoding {
     Deflate,
 }
 
-/// Reads `body` to its end, at most `max_body` bytes of it, in `body_timeout`.
+/// Reads `body` to its end, at most `max_body` bytes of it, in `body_timeout`. `is_known` says
+/// whether its caller has shown a good key already.
 pub(super) async fn read(
     shared: &Shared,
     headers: &HeaderMap,
     body: &mut Body,
+    is_known: bool,
 ) -> Result<Packed, Rejection> {
     let encoding = encoding(headers)?;
     let max_body = shared.settings.max_body;
     if declared(headers).is_some_and(|length| length > max_body as u64) {
         return Err(Rejection::Limited(Limit::MaxBody, None));
     }
-    let reading = collect(shared, body);
+    let reading = collect(shared, body, is_known);
     let held = tokio::time::timeout(shared.settings.body_timeout, reading)
         .await
         .map_err(|_| Rejection::Limited(Limit::BodyTimeout, None))??;
@@ -84,11 +86,11 @@ pub(super) async fn drain(shared: &Shared, body: &mut Body) {
     let _ = tokio::time::timeout(DRAIN_TIME, discard).await;
 }
 
-async fn collect(shared: &Shared, body: &mut Body) -> Result<Held, Rejection> {
+async fn collect(shared: &Shared, body: &mut Body, is_known: bool) -> Result<Held, Rejection> {
     let full = |_| Rejection::Limited(Limit::MaxInFlight, Some(1));
     let mut held = Held {
         bytes: Vec::new(),
-        reservation: shared.admission.reserve(0).map_err(full)?,
+        reservation: shared.admission.open(is_known).map_err(full)?,
     };
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Rejection::Body {

@@ -21,7 +21,7 @@ use hyper_util::server::conn::auto;
 use prometheus::IntGauge;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -34,6 +34,9 @@ const MAX_STREAMS: u32 = 200;
 const MAX_HEADERS: usize = 64 * 1024;
 /// How long the loop waits when the process has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a silent connection has to close in order.
+const GOODBYE: Duration = Duration::from_millis(250);
 
 /// The bounds of a listener.
 #[derive(Clone, Debug)]
@@ -120,13 +123,11 @@ impl Listener {
                 Ok((stream, _)) => {
                     let (shared, stop, kill) = (Arc::clone(&shared), stop.clone(), kill.clone());
                     tasks.spawn(async move {
-                        shared.connections.inc();
+                        let _open = Open::new(shared.connections.clone(), permit);
                         tokio::select! {
                             () = shared.connection(stream, &stop) => {}
                             () = kill.cancelled() => {}
                         }
-                        shared.connections.dec();
-                        drop(permit);
                     });
                 }
                 Err(error) => {
@@ -145,8 +146,12 @@ impl Listener {
             Some(acceptor) => {
                 let handshake =
                     tokio::time::timeout(self.settings.header_timeout, acceptor.accept(stream));
-                if let Ok(Ok(stream)) = handshake.await {
-                    self.speak(stream, stop).await;
+                tokio::select! {
+                    shaken = handshake => if let Ok(Ok(stream)) = shaken {
+                        self.speak(stream, stop).await;
+                    },
+                    // nothing has been asked yet
+                    () = stop.cancelled() => {}
                 }
             }
         }
@@ -189,13 +194,16 @@ impl Listener {
         loop {
             tokio::select! {
                 _ = connection.as_mut() => return,
-                () = activity.silent(&self.settings) => return,
+                () = activity.silent(&self.settings) => break,
                 () = stop.cancelled(), if !draining => {
                     draining = true;
                     connection.as_mut().graceful_shutdown();
                 }
             }
         }
+        // HTTP/2 is told, so that a request on its way is sent again elsewhere
+        connection.as_mut().graceful_shutdown();
+        let _ = tokio::time::timeout(GOODBYE, connection).await;
     }
 }
 
@@ -216,6 +224,28 @@ impl Serving {
         self.kill.cancel();
         self.tasks.wait().await;
         finished
+    }
+}
+
+/// An open connection: counted, and one of `max_connections`, until it is dropped.
+struct Open {
+    connections: IntGauge,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Open {
+    fn new(connections: IntGauge, permit: OwnedSemaphorePermit) -> Self {
+        connections.inc();
+        Self {
+            connections,
+            _permit: permit,
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.connections.dec();
     }
 }
 

@@ -99,7 +99,7 @@ pub fn parse(body: &[u8], max_events: usize) -> Result<Parsed<'_>, Rejection> {
         fault(
             "missing",
             "data",
-            "an array of 1 to 1000 events is needed, such as {\"data\":[{…}]}".to_owned(),
+            "an array of events is needed, such as {\"data\":[{…}]}".to_owned(),
         )
     })?;
     parsed.events = events(data, max_events)?;
@@ -143,7 +143,7 @@ fn events(data: &RawValue, max_events: usize) -> Result<Vec<Cow<'_, str>>, Rejec
         fault(
             "malformed",
             "data",
-            "an array of 1 to 1000 event objects is expected".to_owned(),
+            "an array of event objects is expected".to_owned(),
         )
     };
     // one `data` in a string: the array as text, as a form would carry it
@@ -167,7 +167,7 @@ fn list(data: &RawValue, max_events: usize) -> Option<Result<Vec<&RawValue>, Rej
         Some(list) if list.is_empty() => Err(fault(
             "no_events",
             "data",
-            "at least one event is needed, at most 1000".to_owned(),
+            "at least one event is needed".to_owned(),
         )),
         Some(list) => Ok(list),
         None => Err(Rejection::Limited(Limit::MaxEvents, None)),
@@ -185,9 +185,24 @@ fn unquote(event: &RawValue) -> Cow<'_, str> {
     Cow::Borrowed(text)
 }
 
+/// A request option. It is kept and sent in clear, so nothing passes that could be an e-mail
+/// address, and nothing that is a phone number.
 fn text_option(value: &RawValue, path: &'static str) -> Result<Option<String>, Rejection> {
-    let text = option(value, path, MAX_OPTION)?;
-    Ok(text.filter(|text| !text.is_empty()).map(Cow::into_owned))
+    let Some(text) = option(value, path, MAX_OPTION)?.filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_.:/ -".contains(c);
+    // these two are names with letters; the others may be dates or numbers
+    let is_name = matches!(path, "test_event_code" | "partner_agent");
+    let lacks_letter = is_name && !text.contains(|c: char| c.is_ascii_alphabetic());
+    if lacks_letter || !text.chars().all(plain) {
+        let rule = format!(
+            "ASCII letters, digits, blanks and _ . : / - only, such as {}",
+            example(path)
+        );
+        return Err(fault("malformed", path, rule));
+    }
+    Ok(Some(text.into_owned()))
 }
 
 /// A string, or null for none.
@@ -323,6 +338,14 @@ mod tests {
         assert_eq!(code(br#"{"data":[1,2,3,4]}"#), "too_many_events");
         assert_eq!(code(br#"{"data":[1],"data":[1]}"#), "duplicate_key");
         assert_eq!(code(br#"{"data":[1],"test_event_code":7}"#), "malformed");
+        assert_eq!(
+            code(br#"{"data":[1],"test_event_code":"4915209876543"}"#),
+            "malformed"
+        );
+        assert_eq!(
+            code(br#"{"data":[1],"upload_tag":"jane@example.com"}"#),
+            "malformed"
+        );
         let many: Vec<String> = (0..65).map(|n| format!("\"k{n}\":1")).collect();
         assert_eq!(
             code(format!("{{{}}}", many.join(",")).as_bytes()),

@@ -122,7 +122,7 @@ impl Ingest {
             }
             Err(rejection) => {
                 if let Some(limit) = rejection.limit() {
-                    metrics.refused.with_label_values(&[limit.name()]).inc();
+                    metrics.limited.with_label_values(&[limit.name()]).inc();
                 }
                 let (status, code) = (rejection.status(), rejection.code());
                 let limit = rejection.limit().map(Limit::name);

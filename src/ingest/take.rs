@@ -4,7 +4,6 @@ use axum::body::Body;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 
-use super::admission::Reservation;
 use super::answer::{Accepted, Limit, Rejection};
 use super::auth::{KeyDigest, Source};
 use super::events::{Checked, check};
@@ -27,15 +26,23 @@ pub(super) async fn take(
         // a wrong key is answered before its body is read
         authorise(shared, Some(key), pixel)?;
     }
-    let packed = body::read(shared, &head.headers, body).await?;
+    let packed = body::read(shared, &head.headers, body, early.is_some()).await?;
     let is_large = packed.is_large(HASH_APART);
     let work = || -> Result<_, Rejection> {
         let held = packed.unpack(shared)?;
         let checked = read_and_check(shared, pixel, early, &held.bytes)?;
         Ok((checked, held.reservation))
     };
-    let (checked, reservation) = if is_large { apart(work)? } else { work()? };
-    keep(shared, pixel, checked, reservation).await
+    // the reservation is held until the events are durable
+    let (checked, _reservation) = if is_large { apart(work)? } else { work()? };
+    let events = checked.envelopes.len();
+    shared.journal.append(checked.envelopes).await?;
+    Ok(Accepted {
+        events,
+        warnings: checked.warnings,
+        faults: checked.faults,
+        unknown_members: checked.unknown_members,
+    })
 }
 
 /// What is left to do with a body in memory, short of storing its events.
@@ -62,41 +69,6 @@ fn read_and_check(
         return Err(Rejection::Events(checked.faults));
     }
     Ok(checked)
-}
-
-/// Makes the good events durable. A caller that hangs up meanwhile changes nothing: what is
-/// durable is counted as accepted, or the books would not balance.
-async fn keep(
-    shared: &Shared,
-    pixel: PixelId,
-    checked: Checked,
-    reservation: Reservation,
-) -> Result<Accepted, Rejection> {
-    let Checked {
-        envelopes,
-        warnings,
-        faults,
-        unknown_members,
-    } = checked;
-    let events = envelopes.len();
-    let journal = shared.journal.clone();
-    let pixel = pixel.to_string();
-    let accepted = shared.metrics.accepted.with_label_values(&[pixel.as_str()]);
-    let append = shared.appends.spawn(async move {
-        let appended = journal.append(envelopes).await;
-        if appended.is_ok() {
-            accepted.inc_by(events as u64);
-        }
-        drop(reservation);
-        appended
-    });
-    append.await.map_err(|_| Rejection::Unavailable)??;
-    Ok(Accepted {
-        events,
-        warnings,
-        faults,
-        unknown_members,
-    })
 }
 
 fn authorise(
