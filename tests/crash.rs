@@ -59,7 +59,7 @@ impl Rig {
             site,
             sandbox,
             books: Arc::default(),
-            http: reqwest::Client::new(),
+            http: reqwest::Client::builder().no_proxy().build().unwrap(),
         }
     }
 

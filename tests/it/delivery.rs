@@ -327,10 +327,9 @@ async fn one_sick_pixel_does_not_slow_another() {
             (well == 50).then_some(())
         })
         .await;
-    assert!(
-        gateway.running().journal().depth().records > 0,
-        "the sick pixel was not slow at all"
-    );
+    // the healthy pixel's ten batches went past nearly all of the sick one's ten slow ones
+    let left = gateway.running().journal().depth().records;
+    assert!(left >= 25, "only {left} events of the sick pixel were left");
     gateway.finish_with_backlog().await;
 }
 
@@ -341,11 +340,35 @@ async fn the_pace_is_kept() {
         config.lanes.rate_per_pixel = "5/s".parse().unwrap();
     })
     .await;
-    gateway.post(purchases("a", 12)).await;
-    gateway.delivered(12).await;
+    gateway.post(purchases("a", 20)).await;
+    gateway.delivered(20).await;
     let ledger = gateway.sandbox.ledger();
     let took = ledger.batches.last().unwrap().at_ms - ledger.batches[0].at_ms;
-    // 5 at once, then one every 200 ms
-    assert!(took >= 1200, "12 batches in {took} ms");
+    // 5 at once, then one every 200 ms: 3 s in all, of which a busy machine may hide some
+    assert!(took >= 2000, "20 batches in {took} ms");
     gateway.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_does_not_wait_for_lanes_in_probation() {
+    let mut gateway = Gateway::with(|config| {
+        config.lanes.rate_per_pixel = "1/h".parse().unwrap();
+    })
+    .await;
+    gateway.sandbox.add_fault(Fault::status(503).forever());
+    gateway.post(purchases("a", 3)).await;
+    gateway
+        .until("a lane in probation", async |gateway| {
+            let lanes = gateway.running().lanes().snapshot();
+            lanes
+                .iter()
+                .any(|lane| lane.state == "probation")
+                .then_some(())
+        })
+        .await;
+    let stopped = tokio::time::timeout(Duration::from_secs(10), gateway.finish_with_backlog());
+    assert!(
+        stopped.await.is_ok(),
+        "the stop waited for the pace of an hour"
+    );
 }

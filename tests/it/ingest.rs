@@ -375,7 +375,7 @@ async fn a_source_over_its_rate_is_told_when_to_come_back() {
     );
     assert_eq!(gateway.post(purchases("c", 1)).await.status, 200);
     gateway.delivered(1000).await;
-    assert_eq!(gateway.metric("capigate_refused_total").await, 1);
+    assert_eq!(gateway.metric("capigate_limited_total").await, 1);
     gateway.finish().await;
 }
 

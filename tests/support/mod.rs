@@ -1,6 +1,7 @@
 //! The real binary as a child process, for tests that kill it.
 
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::RecvTimeoutError;
@@ -11,6 +12,9 @@ use serde_json::Value;
 
 /// The pixel of all tests with the real binary.
 pub(crate) const PIXEL: &str = "1234567890123456";
+
+/// SIGABRT, by which a failpoint ends the process.
+const ABORTED: i32 = 6;
 
 /// Where the gateway of a test finds things; they outlive its process.
 pub(crate) struct Site {
@@ -98,6 +102,11 @@ rate = "1000000/s"
     /// ready, which a failpoint in recovery may cause.
     pub(crate) fn start(&self, failpoints: Option<&str>, log_level: &str) -> Option<Process> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_capigate"));
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("CAPIGATE_") {
+                command.env_remove(name);
+            }
+        }
         command
             .arg("serve")
             .arg("--config")
@@ -139,7 +148,7 @@ rate = "1000000/s"
                 let status = child.wait().unwrap();
                 let log = log.lock().unwrap();
                 assert!(
-                    failpoints.is_some(),
+                    failpoints.is_some() && status.signal() == Some(ABORTED),
                     "the gateway did not start ({status}): {log}"
                 );
                 None
@@ -174,21 +183,29 @@ impl Process {
         self.child.wait().unwrap();
     }
 
-    /// Whether the process is gone, by a failpoint for example.
+    /// Whether a failpoint has struck; any other end is a failure of the test.
     pub(crate) fn is_gone(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_some()
+        let ended = self.child.try_wait().unwrap();
+        if let Some(status) = ended {
+            assert_eq!(
+                status.signal(),
+                Some(ABORTED),
+                "the gateway ended by itself: {}",
+                self.log()
+            );
+        }
+        ended.is_some()
     }
 
     /// SIGTERM, then the exit code.
     pub(crate) fn terminate(&mut self) -> i32 {
         let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+        // the shell's own kill: a bare machine has no program of that name
+        let kill = Command::new("sh")
+            .arg("-c")
+            .arg(format!("kill -TERM {pid}"))
+            .status();
+        assert!(kill.unwrap().success());
         let deadline = std::time::Instant::now() + Duration::from_mins(1);
         while std::time::Instant::now() < deadline {
             if let Some(status) = self.child.try_wait().unwrap() {
