@@ -46,6 +46,7 @@ enum Command {
 /// Runs one command and gives the exit code.
 pub fn run(cli: Cli) -> u8 {
     let mut out = std::io::stdout().lock();
+    let is_serve = matches!(cli.command, Command::Serve(_));
     let result = match cli.command {
         Command::Serve(files) => on_runtime(serve::run(files)),
         Command::Demo(args) => on_runtime(demo::run(args)),
@@ -54,9 +55,20 @@ pub fn run(cli: Cli) -> u8 {
         Command::Journal(args) => journal::run(&args, &mut out),
     };
     result.unwrap_or_else(|error| {
+        if is_closed_pipe(&error) {
+            // the reader has seen enough, as with `| head`
+            return OK;
+        }
         // nothing is left to tell when standard error is closed
         let _ = writeln!(std::io::stderr(), "capigate: {error:#}");
-        FAILED
+        if is_serve { FAILED } else { WRONG }
+    })
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let io = cause.downcast_ref::<std::io::Error>();
+        io.is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
     })
 }
 

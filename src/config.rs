@@ -96,6 +96,34 @@ impl Config {
         Ok(loaded)
     }
 
+    /// As [`Config::load_with_origins`], and reads every secret the configuration points to; what
+    /// is wrong with either is reported together. Secrets, too, are looked up in `env`.
+    pub fn load_with_secrets(
+        files: &[PathBuf],
+        env: &BTreeMap<String, String>,
+    ) -> Result<(Loaded, Secrets), ConfigErrors> {
+        let mut faults = Vec::new();
+        let tree = layers::merge(files, env.clone().into_iter(), &mut faults);
+        let (loaded, mut faults) = check::check(&tree, faults);
+        let secrets = loaded.config.secrets(&|name| env.get(name).cloned());
+        let secrets = match secrets {
+            Ok(secrets) => Some(secrets),
+            Err(errors) => {
+                for mut fault in errors.faults {
+                    loaded.locate(&mut fault);
+                    if !faults.iter().any(|known| known.key == fault.key) {
+                        faults.push(fault);
+                    }
+                }
+                None
+            }
+        };
+        ConfigErrors::check(faults)?;
+        // a missing secret is a fault, so there is none missing here
+        let secrets = secrets.unwrap_or_default();
+        Ok((loaded, secrets))
+    }
+
     /// What the operator should know at the time `now` about settings that are allowed.
     pub fn warnings(&self, now: UnixMs) -> Vec<String> {
         self.graph.warnings(now)

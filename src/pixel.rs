@@ -21,7 +21,7 @@ pub struct PixelId(NonZeroU64);
 
 /// Why a text is not a [`PixelId`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a pixel id is 1 to 20 decimal digits and not zero, such as 1234567890123456")]
+#[error("a pixel id is 1 to 20 decimal digits, the first of them not 0, such as 1234567890123456")]
 pub struct PixelIdError;
 
 impl PixelId {
@@ -41,7 +41,8 @@ impl FromStr for PixelId {
 
     fn from_str(text: &str) -> Result<Self, PixelIdError> {
         // `u64::from_str` would also take a leading `+`
-        if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
+        // and one pixel must not have two spellings
+        if text.starts_with('0') || !text.bytes().all(|b| b.is_ascii_digit()) {
             return Err(PixelIdError);
         }
         let id = text.parse::<u64>().map_err(|_| PixelIdError)?;
@@ -88,6 +89,7 @@ mod tests {
         for bad in [
             "",
             "0",
+            "01",
             "+1",
             "-1",
             " 1",

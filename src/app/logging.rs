@@ -13,7 +13,10 @@ use crate::config::telemetry::LogFormat;
 
 /// Starts logging for the whole process; fails when something else already has.
 pub fn start(telemetry: &Telemetry) -> Result<(), TryInitError> {
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        // it would tell standard error that standard error cannot be written, and panic
+        .log_internal_errors(false);
     let lines = match telemetry.log_format {
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),

@@ -78,8 +78,8 @@ fn check(
     clock: &Clock,
     out: &mut dyn Write,
 ) -> anyhow::Result<u8> {
-    let loaded = match load(files, env) {
-        Ok(loaded) => loaded,
+    let loaded = match Config::load_with_secrets(files, env) {
+        Ok((loaded, _)) => loaded,
         Err(errors) => return refuse(&errors, out),
     };
     for warning in loaded.config.warnings(clock.now()) {
@@ -87,21 +87,6 @@ fn check(
     }
     writeln!(out, "ok")?;
     Ok(0)
-}
-
-/// Loads a configuration and reads every secret it points to; each fault says where it was set.
-pub(super) fn load(
-    files: &[PathBuf],
-    env: &BTreeMap<String, String>,
-) -> Result<Loaded, ConfigErrors> {
-    let loaded = Config::load_with_origins(files, env.clone().into_iter())?;
-    if let Err(mut errors) = loaded.config.secrets(&|name| env.get(name).cloned()) {
-        for fault in &mut errors.faults {
-            loaded.locate(fault);
-        }
-        return Err(errors);
-    }
-    Ok(loaded)
 }
 
 fn refuse(errors: &ConfigErrors, out: &mut dyn Write) -> anyhow::Result<u8> {
@@ -176,7 +161,7 @@ mod tests {
         let (code, out) = capigate(&["check", "--config", SANDBOX], &[]);
         assert_eq!(code, 64);
         assert_eq!(out.lines().count(), 3, "{out}");
-        assert!(out.contains("sandbox.toml:14: pixels.1234567890123456.token: the environment variable CAPIGATE_DEMO_TOKEN is not set\n"), "{out}");
+        assert!(out.contains("sandbox.toml:15: pixels.1234567890123456.token: the environment variable CAPIGATE_DEMO_TOKEN is not set\n"), "{out}");
         assert!(
             out.contains(
                 "sources.demo.keys[0]: the environment variable CAPIGATE_DEMO_KEY is not set\n"

@@ -43,6 +43,12 @@ pub fn run(args: &JournalArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
     };
     let report = inspect(&RealDisk, &place.dir)
         .with_context(|| format!("cannot read the journal in {}", place.dir.display()))?;
+    if report.files.is_empty() {
+        anyhow::bail!(
+            "there is no journal in {}: no segment file; is it the right directory?",
+            place.dir.display()
+        );
+    }
     if place.json {
         serde_json::to_writer_pretty(&mut *out, &json(&report))?;
         writeln!(out)?;

@@ -3,15 +3,16 @@
 use std::io::Write;
 
 use crate::app::{App, Ended, logging, signals::Signals};
+use crate::config::Config;
 use crate::time::Clock;
 
-use super::config::{ConfigFiles, load};
+use super::config::ConfigFiles;
 use super::{FAILED, OK, USAGE};
 
 pub(super) async fn run(files: ConfigFiles) -> anyhow::Result<u8> {
     let env = std::env::vars().collect();
-    let config = match load(&files.files, &env) {
-        Ok(loaded) => loaded.config,
+    let config = match Config::load_with_secrets(&files.files, &env) {
+        Ok((loaded, _)) => loaded.config,
         Err(faults) => {
             let mut err = std::io::stderr();
             writeln!(err, "{faults}")?;

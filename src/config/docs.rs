@@ -91,7 +91,7 @@ const WANTED: [(&str, &str, bool); 18] = [
     ("PathBuf", "a path", false),
     (
         "PixelId",
-        "a pixel id: 1 to 20 decimal digits and not zero, in quotes",
+        "a pixel id: 1 to 20 decimal digits, the first of them not 0, in quotes",
         false,
     ),
     (

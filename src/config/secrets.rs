@@ -60,7 +60,7 @@ pub enum SecretRefError {
 }
 
 /// Every secret a configuration points to, read.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Secrets {
     /// Tokens and app secrets, by pixel.
     pub pixels: BTreeMap<PixelId, PixelSecrets>,

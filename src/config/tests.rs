@@ -288,7 +288,7 @@ fn a_section_that_is_none_is_told() {
         (
             "[pixels.12a]\ntoken = { env = \"T\" }",
             "pixels.12a",
-            "expected a pixel id: a pixel id is 1 to 20 decimal digits and not zero, such as 1234567890123456",
+            "expected a pixel id: a pixel id is 1 to 20 decimal digits, the first of them not 0, such as 1234567890123456",
         ),
         (
             "[sources.Shop]\n",

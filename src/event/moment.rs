@@ -51,7 +51,7 @@ pub(super) fn read(
             EXAMPLE,
         ));
     }
-    let open = source.window().saturating_sub(LAST_MARGIN);
+    let open = source.window().saturating_sub(2 * LAST_MARGIN);
     let age = u64::try_from(now.saturating_sub(sent)).unwrap_or(0);
     if age > open.as_secs() {
         let rule = match source {
@@ -120,10 +120,10 @@ mod tests {
     fn the_window_is_inclusive_and_longer_for_stores() {
         let web = |time: i64| run(&time.to_string(), ActionSource::Website);
         let store = |time: i64| run(&time.to_string(), ActionSource::PhysicalStore);
-        let oldest = NOW - 7 * DAY + 60;
+        let oldest = NOW - 7 * DAY + 120;
         assert_eq!(web(oldest), Ok((oldest, oldest, 0)));
         assert_eq!(web(oldest - 1), Err("too_old"));
-        let oldest = NOW - 62 * DAY + 60;
+        let oldest = NOW - 62 * DAY + 120;
         assert_eq!(store(oldest), Ok((oldest, oldest, 0)));
         assert_eq!(store(oldest - 1), Err("too_old"));
     }

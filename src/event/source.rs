@@ -11,7 +11,7 @@ const DAY: Duration = Duration::from_hours(24);
 pub(super) const MARGIN: Duration = Duration::from_hours(6);
 
 /// The same for an event that arrives within [`MARGIN`]: it is tried as long as there is a chance.
-/// One that arrives later still is refused, since it could not be sent in time.
+/// One that arrives in the last two of it is refused, since it could hardly be sent in time.
 pub(super) const LAST_MARGIN: Duration = Duration::from_mins(1);
 
 /// `action_source`: where the action took place.

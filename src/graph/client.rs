@@ -135,6 +135,7 @@ impl GraphClient {
         match exchange(request).await {
             Ok(got) => {
                 let (reply, trace_id) = reply::read(&got.body);
+                let trace_id = trace_id.filter(|trace| !trace.repeats(token.expose()));
                 let verdict = verdict::judge(got.status, &reply, got.retry_after);
                 let error = match reply {
                     Reply::Error(error) => Some(error),

@@ -17,6 +17,16 @@ impl TraceId {
             .collect();
         (!id.is_empty()).then_some(Self(id))
     }
+
+    /// Whether part of `secret` stands in it; such an id is not kept.
+    pub(super) fn repeats(&self, secret: &str) -> bool {
+        let secret = secret.as_bytes();
+        let part = secret.len().clamp(1, 12);
+        self.0
+            .as_bytes()
+            .windows(part)
+            .any(|piece| secret.windows(part).any(|other| other == piece))
+    }
 }
 
 impl fmt::Display for TraceId {
@@ -124,6 +134,15 @@ mod tests {
         assert_eq!(reply, Reply::Error(error));
         assert_eq!(error.to_string(), "100/2804003");
         assert_eq!(trace.unwrap().to_string(), "Tb1");
+    }
+
+    #[test]
+    fn a_trace_id_that_repeats_a_secret_is_known() {
+        let trace = TraceId::read("xxEAAB1234567890yy").unwrap();
+        assert!(trace.repeats("EAAB1234567890"));
+        assert!(trace.repeats("EAAB12345678 and more"));
+        assert!(!trace.repeats("EAAC9999999999"));
+        assert!(!TraceId::read("AbC").unwrap().repeats("EAAC9999999999"));
     }
 
     #[test]

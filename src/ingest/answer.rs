@@ -251,6 +251,9 @@ fn advice(limit: Limit) -> &'static str {
         Limit::MaxInFlight => {
             "too many bodies are being taken in at once; send the request again after Retry-After"
         }
+        Limit::Journal(journal::Limit::MaxLanes | journal::Limit::MaxLanesPerPixel) => {
+            "too many different request options (test_event_code, upload_tag and so on) have events waiting; use fewer, or send the request again after Retry-After"
+        }
         Limit::Journal(_) => "the journal is full; send the request again after Retry-After",
     }
 }

@@ -41,6 +41,8 @@ pub fn parse(body: &[u8], max_events: usize) -> Result<Parsed<'_>, Rejection> {
             format!("it must be UTF-8; byte {} is not", error.valid_up_to()),
         )
     })?;
+    // some editors and exporters put one in front
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut json = serde_json::Deserializer::from_str(text);
     let members = json
         .deserialize_any(MembersVisitor)

@@ -237,8 +237,6 @@ pub(super) static ACTION_SOURCE: Refusal =
     unconfirmed("action_source", "action_source is missing or unknown");
 pub(super) static EVENT_ID: Refusal = unconfirmed("event_id", "event_id must be a string");
 pub(super) static OPT_OUT: Refusal = unconfirmed("opt_out", "opt_out must be true or false");
-pub(super) static SOURCE_URL: Refusal =
-    unconfirmed("event_source_url", "a website event needs event_source_url");
 pub(super) static UNHASHED: Refusal = unconfirmed(
     "unhashed_match_key",
     "customer information must be hashed with SHA-256",
@@ -250,8 +248,7 @@ pub(super) static MATCH_KEYS: Refusal = payload(
     "user_data holds nothing that could match a person",
     Basis::Recorded,
 );
-pub(super) static LEAD_ID: Refusal =
-    unconfirmed("lead_id", "lead_id must be a number of 15 to 17 digits");
+pub(super) static LEAD_ID: Refusal = unconfirmed("lead_id", "lead_id must be a whole number");
 pub(super) static PROCESSING: Refusal = unconfirmed(
     "data_processing_options",
     "data_processing_options takes LDU only, country 0 or 1, state 0 or from 1000",
@@ -279,7 +276,7 @@ pub(super) static CURRENCY: Refusal =
     unconfirmed("currency", "custom_data.currency must be an ISO 4217 code");
 pub(super) static APP_DATA: Refusal = unconfirmed(
     "app_data",
-    "an app event needs app_data.advertiser_tracking_enabled and 16 values in app_data.extinfo",
+    "an app event needs 16 values in app_data.extinfo, and 0 or 1 for advertiser_tracking_enabled",
 );
 pub(super) static EXTINFO_VERSION: Refusal =
     unconfirmed("extinfo_version", "extinfo[0] must be a2 or i2");
@@ -321,7 +318,7 @@ pub(super) static MESSAGING_PERSON: Refusal = unconfirmed(
 );
 
 /// Every refusal of the sandbox, for the table in its control API.
-pub static REFUSALS: [&Refusal; 44] = [
+pub static REFUSALS: [&Refusal; 43] = [
     &TOKEN_UNKNOWN,
     &TOKEN_MISSING,
     &TOKEN_EXPIRED,
@@ -347,7 +344,6 @@ pub static REFUSALS: [&Refusal; 44] = [
     &ACTION_SOURCE,
     &EVENT_ID,
     &OPT_OUT,
-    &SOURCE_URL,
     &UNHASHED,
     &MATCH_KEYS,
     &LEAD_ID,

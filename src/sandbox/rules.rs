@@ -69,7 +69,7 @@ struct Seen<'a> {
 type Rule = (&'static Refusal, fn(&Seen<'_>) -> bool);
 
 /// The table: a refusal, and when it is due.
-static RULES: [Rule; 28] = [
+static RULES: [Rule; 27] = [
     (&no::EVENT_NAME, |e| e.text("event_name").is_none()),
     (&no::EVENT_TIME, |e| e.time().is_none()),
     (&no::FUTURE, |e| e.age() < -MAX_AHEAD_SECS),
@@ -87,9 +87,6 @@ static RULES: [Rule; 28] = [
     }),
     (&no::OPT_OUT, |e| {
         e.is_other_than("opt_out", Value::is_boolean)
-    }),
-    (&no::SOURCE_URL, |e| {
-        e.source() == "website" && e.text("event_source_url").is_none()
     }),
     (&no::UNHASHED, |e| e.unhashed()),
     (&no::MATCH_KEYS, |e| e.matches_nobody()),
@@ -266,10 +263,11 @@ impl Seen<'_> {
 
     fn bad_lead_id(&self) -> bool {
         let lead = self.user().and_then(|user| user.get("lead_id"));
-        lead.is_some_and(|lead| {
-            !lead.is_null()
-                && !integer(lead)
-                    .is_some_and(|id| (15..=17).contains(&id.to_string().len()) && id > 0)
+        lead.is_some_and(|lead| match lead {
+            Value::Null => false,
+            Value::Number(number) => !number.is_u64(),
+            Value::String(text) => text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()),
+            _ => true,
         })
     }
 
@@ -300,7 +298,7 @@ impl Seen<'_> {
     fn bad_app_data(&self) -> bool {
         let tracking = self
             .app("advertiser_tracking_enabled")
-            .is_some_and(|v| v.is_boolean() || matches!(integer(v), Some(0 | 1)));
+            .is_none_or(|v| v.is_boolean() || matches!(integer(v), Some(0 | 1)));
         let extinfo = self
             .app("extinfo")
             .and_then(Value::as_array)

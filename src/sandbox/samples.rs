@@ -97,7 +97,7 @@ pub(super) fn good() -> Vec<Value> {
 pub(super) fn bad() -> Vec<(&'static str, Value)> {
     let purchase = || website("Purchase");
     let gone = Value::Null;
-    let cases: [(&'static str, Value, &str, Value); 35] = [
+    let cases: [(&'static str, Value, &str, Value); 34] = [
         ("event_name", purchase(), "/event_name", json!("")),
         ("event_name", purchase(), "/event_name", json!(7)),
         ("event_time", purchase(), "/event_time", gone.clone()),
@@ -126,12 +126,6 @@ pub(super) fn bad() -> Vec<(&'static str, Value)> {
         ("event_id", purchase(), "/event_id", json!(12)),
         ("opt_out", good()[4].clone(), "/opt_out", json!("yes")),
         (
-            "event_source_url",
-            purchase(),
-            "/event_source_url",
-            json!(""),
-        ),
-        (
             "unhashed_match_key",
             purchase(),
             "/user_data/em",
@@ -145,7 +139,12 @@ pub(super) fn bad() -> Vec<(&'static str, Value)> {
         ),
         ("match_keys", purchase(), "/user_data", json!({})),
         ("match_keys", purchase(), "/user_data", json!("em")),
-        ("lead_id", good()[3].clone(), "/user_data/lead_id", json!(5)),
+        (
+            "lead_id",
+            good()[3].clone(),
+            "/user_data/lead_id",
+            json!(5.5),
+        ),
         (
             "lead_id",
             good()[3].clone(),
@@ -195,7 +194,7 @@ pub(super) fn bad() -> Vec<(&'static str, Value)> {
             "app_data",
             app(),
             "/app_data/advertiser_tracking_enabled",
-            gone.clone(),
+            json!("yes"),
         ),
         (
             "extinfo_version",

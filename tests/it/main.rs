@@ -13,6 +13,7 @@ mod delivery;
 mod durability;
 mod harness;
 mod ingest;
+mod process;
 mod secrecy;
 #[expect(dead_code, reason = "shared with the other test binaries")]
 #[path = "../support/mod.rs"]

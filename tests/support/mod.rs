@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -38,6 +39,7 @@ pub(crate) struct Process {
     /// `http://…` of the admin listener.
     pub(crate) admin: String,
     log: Arc<Mutex<String>>,
+    is_deaf: Arc<AtomicBool>,
     reader: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -126,12 +128,18 @@ rate = "1000000/s"
         let log = Arc::new(Mutex::new(String::new()));
         let (tell, told) = std::sync::mpsc::sync_channel(1);
         let copy = Arc::clone(&log);
+        let is_deaf = Arc::new(AtomicBool::new(false));
+        let deaf = Arc::clone(&is_deaf);
         let reader = std::thread::spawn(move || {
             let mut line = String::new();
             while lines.read_line(&mut line).is_ok_and(|read| read > 0) {
                 copy.lock().unwrap().push_str(&line);
                 if let Some(addresses) = ready(&line) {
                     let _ = tell.try_send(addresses);
+                }
+                if deaf.load(Ordering::SeqCst) {
+                    // dropping the pipe: from now on the process writes into nothing
+                    return;
                 }
                 line.clear();
             }
@@ -142,6 +150,7 @@ rate = "1000000/s"
                 ingest,
                 admin,
                 log,
+                is_deaf,
                 reader: Some(reader),
             }),
             Err(RecvTimeoutError::Disconnected) => {
@@ -214,6 +223,11 @@ impl Process {
             std::thread::sleep(Duration::from_millis(10));
         }
         panic!("the gateway did not stop: {}", self.log());
+    }
+
+    /// Closes the far end of the process's standard error, at its next line.
+    pub(crate) fn stop_listening(&self) {
+        self.is_deaf.store(true, Ordering::SeqCst);
     }
 
     /// Everything logged so far.

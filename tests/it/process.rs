@@ -1,0 +1,36 @@
+//! The real binary where it matters that it is a process of its own.
+
+use std::time::Duration;
+
+use capigate::sandbox::{Sandbox, SandboxSettings, SandboxToken};
+use capigate::time::Clock;
+use serde_json::json;
+
+use crate::harness::purchases;
+use crate::support::Site;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_cannot_be_written_stops_nothing() {
+    let settings = SandboxSettings {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        tokens: vec![SandboxToken::new("test", "sandbox-token")],
+        ..SandboxSettings::default()
+    };
+    let sandbox = Sandbox::start(settings, Clock::Real).await.unwrap();
+    let site = Site::new(sandbox.url());
+    let mut process = site.start(None, "trace").unwrap();
+    process.stop_listening();
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    for round in 0..10 {
+        let body = json!({"data": purchases(&format!("r{round}"), 3)});
+        let request = http.post(process.events_url()).bearer_auth(&site.key);
+        let answer = request.json(&body).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let refused = http.post(process.events_url()).send().await.unwrap();
+        assert_eq!(refused.status(), 400);
+        let delivered = sandbox.accepted_at_least(3 * (round + 1));
+        let delivered = tokio::time::timeout(Duration::from_secs(20), delivered).await;
+        assert!(delivered.is_ok(), "round {round} was not delivered");
+    }
+    assert_eq!(process.terminate(), 0);
+}
