@@ -63,8 +63,10 @@ pub struct Answer {
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// TLS or the resolver could not be set up.
-    #[error("the HTTP client cannot be set up: {0}")]
-    Http(reqwest::Error),
+    #[error(
+        "the HTTPS client cannot be set up; are the system's CA certificates installed (on Debian: apt-get install ca-certificates)?"
+    )]
+    Http(#[source] reqwest::Error),
     /// The base URL cannot carry a path.
     #[error("graph.url cannot carry a path; expected something like https://graph.facebook.com")]
     Url,
@@ -80,6 +82,10 @@ impl GraphClient {
         if is_loopback(&settings.url) {
             // a proxy of the environment would carry it off this machine
             builder = builder.no_proxy();
+        }
+        if settings.url.scheme() == "http" {
+            // no certificate will be looked at, so the machine need not have any
+            builder = builder.tls_certs_only([]);
         }
         let http = builder
             .redirect(Policy::none())

@@ -427,6 +427,8 @@ async fn a_pixels_own_test_code_is_the_default() {
 async fn http2_with_prior_knowledge_works() {
     let gateway = Gateway::start().await;
     let http2 = reqwest::Client::builder()
+        .no_proxy()
+        .tls_certs_only([])
         .http2_prior_knowledge()
         .build()
         .unwrap();
@@ -591,7 +593,12 @@ async fn https_from_files_with_http1_and_http2() {
     let addr = gateway.running().ingest_addr();
     let url = format!("https://{addr}/v26.0/{PIXEL}/events");
     // the certificate is one of the tests' own, which nobody vouches for
-    let client = || reqwest::Client::builder().danger_accept_invalid_certs(true);
+    let client = || {
+        reqwest::Client::builder()
+            .no_proxy()
+            .tls_certs_only([])
+            .danger_accept_invalid_certs(true)
+    };
     for (client, version) in [
         (
             client().http1_only().build().unwrap(),

@@ -20,7 +20,11 @@ async fn a_log_that_cannot_be_written_stops_nothing() {
     let site = Site::new(sandbox.url());
     let mut process = site.start(None, "trace").unwrap();
     process.stop_listening();
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = reqwest::Client::builder()
+        .no_proxy()
+        .tls_certs_only([])
+        .build()
+        .unwrap();
     for round in 0..10 {
         let body = json!({"data": purchases(&format!("r{round}"), 3)});
         let request = http.post(process.events_url()).bearer_auth(&site.key);
@@ -33,4 +37,36 @@ async fn a_log_that_cannot_be_written_stops_nothing() {
         assert!(delivered.is_ok(), "round {round} was not delivered");
     }
     assert_eq!(process.terminate(), 0);
+}
+
+#[test]
+fn the_demo_ends_well_on_a_machine_without_certificates() {
+    let demo = std::process::Command::new(env!("CARGO_BIN_EXE_capigate"))
+        .args(["demo", "--once"])
+        // what an operator has set for a real gateway, and a proxy, are not for the demo
+        .env("CAPIGATE__GRAPH__URL", "http://127.0.0.1:1")
+        .env("HTTP_PROXY", "http://127.0.0.1:1")
+        .env("SSL_CERT_FILE", "/nowhere")
+        .env("SSL_CERT_DIR", "/nowhere")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(demo.stdout).unwrap();
+    assert!(
+        demo.status.success(),
+        "{said}{}",
+        String::from_utf8_lossy(&demo.stderr)
+    );
+    assert!(said.contains("kill -9"), "{said}");
+    assert!(said.contains("finds 3 events"), "{said}");
+    assert!(
+        said.contains("4 of 4 events ended as they should; 0 are left in the journal"),
+        "{said}"
+    );
+    assert!(
+        said.contains("REFUSED by the gateway: user_data:"),
+        "{said}"
+    );
+    for raw in ["Jane", "Doe", "example.com", "555-1212", "Menlo"] {
+        assert!(!said.contains(raw), "the demo shows {raw} unmasked: {said}");
+    }
 }
