@@ -28,7 +28,16 @@ pub(super) fn build(
         now,
         warnings: Vec::new(),
     };
-    let work = &mut work;
+    // what was dropped on the way may be why the rest does not do
+    steps(raw, pixel, &mut work).map_err(|error| error.after(std::mem::take(&mut work.warnings)))
+}
+
+fn steps(
+    raw: &RawEvent<'_>,
+    pixel: PixelId,
+    work: &mut Work<'_>,
+) -> Result<HashedEvent, EventError> {
+    let (rules, now) = (work.rules, work.now);
     let event_name = event_name(raw.event_name, work)?;
     let source = action_source(raw.action_source)?;
     let messaging = source == ActionSource::BusinessMessaging;

@@ -80,6 +80,7 @@ pub struct EventError {
     path: Cow<'static, str>,
     rule: &'static str,
     example: &'static str,
+    notes: Vec<Warning>,
 }
 
 impl EventError {
@@ -94,7 +95,19 @@ impl EventError {
             path: path.into(),
             rule,
             example,
+            notes: Vec::new(),
         }
+    }
+
+    /// The same, with what had been changed or dropped before.
+    pub(in crate::event) fn after(mut self, notes: Vec<Warning>) -> Self {
+        self.notes = notes;
+        self
+    }
+
+    /// What had been changed or dropped before the fault was found, and may be its cause.
+    pub fn notes(&self) -> &[Warning] {
+        &self.notes
     }
 
     /// The kind of fault.

@@ -204,6 +204,7 @@ impl Rejection {
                     code,
                     rule: rule.clone(),
                     example: None,
+                    notes: Vec::new(),
                 }]
             }
             _ => Vec::new(),
@@ -308,6 +309,12 @@ fn event_errors(faults: &[EventFault]) -> Vec<ErrorItem> {
             code: fault.error.code(),
             rule: fault.error.rule().to_owned(),
             example: Some(fault.error.example().to_owned()),
+            notes: fault
+                .error
+                .notes()
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
         })
         .collect()
 }
@@ -357,6 +364,9 @@ struct ErrorItem {
     rule: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     example: Option<String>,
+    /// What had been changed or dropped before, and may be the cause.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
 }
 
 fn json(status: u16, body: &impl Serialize) -> Response<Body> {

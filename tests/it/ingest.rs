@@ -97,6 +97,24 @@ async fn when_none_is_good_the_answer_is_graphs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_says_what_was_dropped_before() {
+    let gateway = Gateway::start().await;
+    let mut event = purchase("md5");
+    event["user_data"] = json!({"em": "5d41402abc4b2a76b9719d911017c592"});
+    let answer = gateway.post(vec![event]).await;
+    assert_eq!(answer.status, 400);
+    assert_eq!(answer.body["errors"][0]["code"], "no_match_keys");
+    let notes = answer.body["errors"][0]["notes"].as_array().unwrap();
+    assert!(
+        notes
+            .iter()
+            .any(|note| note.as_str().unwrap().starts_with("user_data.em:")),
+        "{notes:?}"
+    );
+    gateway.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn keys_and_pixels_are_told_apart() {
     let gateway = Gateway::start().await;
     let body = json!({"data": [purchase("a")]});

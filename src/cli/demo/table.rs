@@ -43,6 +43,9 @@ pub(super) fn print(out: &mut dyn Write, number: usize, row: &Row<'_>) -> io::Re
             )
         }
         End::Refused(error) => {
+            for note in error["notes"].as_array().into_iter().flatten() {
+                writeln!(out, "     note: {}", note.as_str().unwrap_or_default())?;
+            }
             writeln!(
                 out,
                 "   REFUSED by the gateway: {}: {} ({}); for example {}",
