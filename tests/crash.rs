@@ -24,9 +24,9 @@ use std::time::Duration;
 
 use capigate::sandbox::{Action, Fault, Sandbox, SandboxSettings, SandboxToken};
 use capigate::time::Clock;
-use support::{PIXEL, Process, Site};
+use support::{OTHER, PIXEL, Process, Site};
 
-const RANDOM_KILLS: u64 = 36;
+const RANDOM_KILLS: u64 = 60;
 const WRITERS: usize = 8;
 /// Quiet, but for the line that says where the gateway listens.
 const LOG: &str = "warn,capigate::app=info";
@@ -35,7 +35,8 @@ const LOG: &str = "warn,capigate::app=info";
 #[derive(Default)]
 struct Books {
     next: AtomicU64,
-    acknowledged: Mutex<HashSet<String>>,
+    /// By pixel and event_id.
+    acknowledged: Mutex<HashSet<(&'static str, String)>>,
 }
 
 struct Rig {
@@ -43,6 +44,8 @@ struct Rig {
     sandbox: Sandbox,
     books: Arc<Books>,
     http: reqwest::Client,
+    /// Whether one of the writers posts, slowly, to the other pixel.
+    two_pixels: bool,
 }
 
 impl Rig {
@@ -59,6 +62,7 @@ impl Rig {
             site,
             sandbox,
             books: Arc::default(),
+            two_pixels: false,
             http: reqwest::Client::builder()
                 .no_proxy()
                 .tls_certs_only([])
@@ -73,7 +77,9 @@ impl Rig {
         for writer in 0..WRITERS {
             let (books, stop, http) =
                 (Arc::clone(&self.books), Arc::clone(stop), self.http.clone());
-            let (url, key) = (process.events_url(), self.site.key.clone());
+            let is_slow = self.two_pixels && writer == 0;
+            let pixel = if is_slow { OTHER } else { PIXEL };
+            let (url, key) = (process.events_url_of(pixel), self.site.key.clone());
             writers.spawn(async move {
                 while !stop.load(Ordering::Relaxed) {
                     let count = 1 + (writer * 7) % 20;
@@ -88,7 +94,11 @@ impl Rig {
                         .await;
                     match answer {
                         Ok(answer) if answer.status() == 200 => {
-                            books.acknowledged.lock().unwrap().extend(ids);
+                            let acknowledged = ids.into_iter().map(|id| (pixel, id));
+                            books.acknowledged.lock().unwrap().extend(acknowledged);
+                            if is_slow {
+                                tokio::time::sleep(Duration::from_millis(10)).await;
+                            }
                         }
                         // killed or stopping: not acknowledged, so it may be there or not
                         _ => tokio::time::sleep(Duration::from_millis(2)).await,
@@ -134,13 +144,16 @@ impl Rig {
             "no request was answered with success"
         );
         let mut process = self.site.start(None, LOG).unwrap();
-        let pixel = PIXEL.parse().unwrap();
-        let missing = |sandbox: &Sandbox| -> Vec<String> {
-            acknowledged
-                .iter()
-                .filter(|id| sandbox.times_accepted(pixel, id) == 0)
-                .cloned()
-                .collect()
+        let missing = |sandbox: &Sandbox| -> Vec<(&str, String)> {
+            let events = sandbox.ledger().events;
+            let delivered: HashSet<(String, String)> = events
+                .into_iter()
+                .map(|event| (event.pixel.to_string(), event.event_id.unwrap()))
+                .collect();
+            let is_missing = |(pixel, id): &&(&str, String)| {
+                !delivered.contains(&((*pixel).to_owned(), id.clone()))
+            };
+            acknowledged.iter().filter(is_missing).cloned().collect()
         };
         for _ in 0..1200 {
             if missing(&self.sandbox).is_empty() {
@@ -284,5 +297,23 @@ async fn killed_at_every_named_point() {
         }
     }
     assert_eq!(struck, 18);
+    rig.settle().await;
+}
+
+/// A pixel that is held keeps a few records in every segment; they are moved to the head so that
+/// the segments can be used again. The process dies in the middle of that.
+#[cfg(feature = "failpoints")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_while_records_are_moved() {
+    let mut rig = Rig::new().await;
+    rig.two_pixels = true;
+    rig.sandbox
+        .add_fault(Fault::status(503).on(OTHER.parse().unwrap()).forever());
+    for pass in [0, 1, 2] {
+        let script = format!("journal.evacuate={pass}*off->return");
+        let life = rig.one_life(Some(&script), Duration::from_secs(40)).await;
+        assert_eq!(life, Life::DiedByItself, "{script} was never reached");
+    }
+    rig.sandbox.clear_faults();
     rig.settle().await;
 }

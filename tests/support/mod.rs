@@ -14,6 +14,9 @@ use serde_json::Value;
 /// The pixel of all tests with the real binary.
 pub(crate) const PIXEL: &str = "1234567890123456";
 
+/// Another one, for tests that need two.
+pub(crate) const OTHER: &str = "2222222222222222";
+
 /// SIGABRT, by which a failpoint ends the process.
 const ABORTED: i32 = 6;
 
@@ -86,9 +89,11 @@ log_format = "json"
 grace = "0s"
 [pixels.{PIXEL}]
 token = {{ env = "TEST_TOKEN" }}
+[pixels.{OTHER}]
+token = {{ env = "TEST_TOKEN" }}
 [sources.test]
 keys = [{{ env = "TEST_KEY" }}]
-pixels = ["{PIXEL}"]
+pixels = ["{PIXEL}", "{OTHER}"]
 rate = "1000000/s"
 {extra}
 "#,
@@ -183,7 +188,12 @@ fn ready(line: &str) -> Option<(String, String)> {
 impl Process {
     /// The address events are posted to.
     pub(crate) fn events_url(&self) -> String {
-        format!("{}/v26.0/{PIXEL}/events", self.ingest)
+        self.events_url_of(PIXEL)
+    }
+
+    /// The address events of `pixel` are posted to.
+    pub(crate) fn events_url_of(&self, pixel: &str) -> String {
+        format!("{}/v26.0/{pixel}/events", self.ingest)
     }
 
     /// `kill -9`, unless a failpoint was quicker.
