@@ -6,15 +6,15 @@
 pub mod admin;
 pub mod logging;
 pub mod signals;
-mod tls;
 mod wiring;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context;
+use tokio_rustls::TlsAcceptor;
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, ConfigErrors};
 use crate::graph::GraphClient;
 use crate::ingest::Ingest;
 use crate::ingest::listener::{Listener, Serving};
@@ -80,7 +80,10 @@ impl App {
     ) -> anyhow::Result<Self> {
         let secrets = config.secrets(env)?;
         let metrics = Metrics::new()?;
-        let tls = config.listen.tls.as_ref().map(tls::acceptor).transpose()?;
+        metrics.expect_pixels(config.pixels.keys().map(ToString::to_string));
+        let tls = config.listen.tls.as_ref().map(config::Tls::server_config);
+        let tls = tls.transpose().map_err(|faults| ConfigErrors { faults })?;
+        let tls = tls.map(|tls| TlsAcceptor::from(Arc::new(tls)));
         let graph = GraphClient::new(wiring::graph(&config)?)?;
         let tokens = wiring::tokens(&secrets);
         let sources = wiring::sources(&config, &secrets);

@@ -46,12 +46,16 @@ enum Command {
 /// Runs one command and gives the exit code.
 pub fn run(cli: Cli) -> u8 {
     let mut out = std::io::stdout().lock();
-    let is_serve = matches!(cli.command, Command::Serve(_));
+    let failed = match cli.command {
+        Command::Serve(_) => FAILED,
+        Command::Sandbox(_) => USAGE,
+        _ => WRONG,
+    };
     let result = match cli.command {
         Command::Serve(files) => on_runtime(serve::run(files)),
         Command::Demo(args) => on_runtime(demo::run(args)),
         Command::Sandbox(args) => on_runtime(sandbox::run(args, &mut out)),
-        Command::Config(args) => config::run(&args, std::env::vars(), &Clock::Real, &mut out),
+        Command::Config(args) => config::run(&args, environment(), &Clock::Real, &mut out),
         Command::Journal(args) => journal::run(&args, &mut out),
     };
     result.unwrap_or_else(|error| {
@@ -61,8 +65,15 @@ pub fn run(cli: Cli) -> u8 {
         }
         // nothing is left to tell when standard error is closed
         let _ = writeln!(std::io::stderr(), "capigate: {error:#}");
-        if is_serve { FAILED } else { WRONG }
+        failed
     })
+}
+
+/// The variables that are Unicode; `std::env::vars` would panic at the first that is not, and show
+/// what is in it.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {

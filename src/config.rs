@@ -23,6 +23,7 @@ mod secrets;
 mod shutdown;
 pub mod sources;
 pub mod telemetry;
+mod tls;
 pub mod units;
 
 use std::collections::BTreeMap;
@@ -118,6 +119,14 @@ impl Config {
                 None
             }
         };
+        if let Some(Err(unusable)) = loaded.config.listen.tls.as_ref().map(Tls::server_config) {
+            // the two files are set as one value
+            let origin = loaded.origins.get("listen.tls");
+            faults.extend(unusable.into_iter().map(|fault| Fault {
+                origin: origin.cloned().unwrap_or_default(),
+                ..fault
+            }));
+        }
         ConfigErrors::check(faults)?;
         // a missing secret is a fault, so there is none missing here
         let secrets = secrets.unwrap_or_default();

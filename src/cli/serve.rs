@@ -10,7 +10,7 @@ use super::config::ConfigFiles;
 use super::{FAILED, OK, USAGE};
 
 pub(super) async fn run(files: ConfigFiles) -> anyhow::Result<u8> {
-    let env = std::env::vars().collect();
+    let env = super::environment().collect();
     let config = match Config::load_with_secrets(&files.files, &env) {
         Ok((loaded, _)) => loaded.config,
         Err(faults) => {

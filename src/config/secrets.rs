@@ -43,19 +43,21 @@ pub enum KeyRef {
 #[derive(Debug, thiserror::Error)]
 pub enum SecretRefError {
     /// The variable is not set, or is not Unicode.
-    #[error("the environment variable {0} is not set")]
+    #[error("the environment variable {0} is not set, or is not Unicode")]
     NotSet(String),
     /// The file cannot be read.
     #[error("the file {} cannot be read: {}", .0.display(), .1.kind())]
     Unreadable(PathBuf, io::Error),
     /// The file is too large or not UTF-8.
-    #[error("the file {} does not look like a secret: expected one line of text", .0.display())]
+    #[error("the file {} does not look like a secret: expected a regular file with one line of text", .0.display())]
     NotText(PathBuf),
     /// There is nothing in it.
     #[error("{0} is empty")]
     Empty(SecretRef),
     /// There is a line break, blank or control character in it.
-    #[error("{0} has white space or a line break inside: expected one word")]
+    #[error(
+        "{0} has white space, a line break, a byte-order mark or another character that is not ASCII inside: expected one word of ASCII"
+    )]
     White(SecretRef),
 }
 
@@ -103,10 +105,7 @@ impl SecretRef {
         if secret.expose().is_empty() {
             return Err(SecretRefError::Empty(self.clone()));
         }
-        if secret
-            .expose()
-            .contains(|c: char| c.is_whitespace() || c.is_control())
-        {
+        if !secret.expose().bytes().all(|b| b.is_ascii_graphic()) {
             return Err(SecretRefError::White(self.clone()));
         }
         Ok(secret)
@@ -116,6 +115,10 @@ impl SecretRef {
 fn read_file(path: &Path) -> Result<String, SecretRefError> {
     use std::io::Read;
     let unreadable = |error| SecretRefError::Unreadable(path.to_owned(), error);
+    if !path.metadata().map_err(unreadable)?.is_file() {
+        // a pipe that nobody writes to would wait for ever
+        return Err(SecretRefError::NotText(path.to_owned()));
+    }
     #[expect(
         clippy::disallowed_methods,
         reason = "a secret file is no file of the journal"

@@ -20,17 +20,44 @@ use icu_properties::{CodePointMapData, CodePointMapDataBorrowed};
 use crate::time::UnixMs;
 
 /// A rule: from trimmed text to its normal form.
-pub(super) type Rule = for<'t> fn(&'t str, &Context<'_>) -> Option<Cow<'t, str>>;
+pub(super) type Rule = for<'t> fn(&'t str, &Context) -> Option<Cow<'t, str>>;
 
 /// What a rule may know beside the value.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Context<'c> {
+pub(super) struct Context {
     /// The moment of arrival; it bounds years of birth.
     pub(super) now: UnixMs,
     /// The country of the source, lower-case alpha-2.
     pub(super) default_country: Option<[u8; 2]>,
-    /// The event's own country as sent.
-    pub(super) country: Option<&'c str>,
+    /// The country the event itself names.
+    pub(super) named: Named,
+}
+
+/// The country an event names, as far as rules care.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    /// None.
+    Nothing,
+    /// The United States, in any form, also hashed.
+    UnitedStates,
+    /// Another one, or something that is none.
+    Elsewhere,
+}
+
+impl Context {
+    /// Whether the person is in the United States, by the event or else by its source.
+    pub(super) fn is_in_us(&self) -> bool {
+        match self.named {
+            Named::UnitedStates => true,
+            Named::Nothing => self.default_country == Some(*b"us"),
+            Named::Elsewhere => false,
+        }
+    }
+
+    /// Whether the source's country says so, and the event does not say otherwise.
+    pub(super) fn is_us_by_default(&self) -> bool {
+        self.default_country == Some(*b"us") && self.named != Named::Elsewhere
+    }
 }
 
 static CATEGORY: CodePointMapDataBorrowed<'static, GeneralCategory> =
@@ -94,11 +121,11 @@ pub(super) mod testing {
     use super::*;
 
     /// A context at 2026-11-22 with no country known.
-    pub(in crate::event) fn context() -> Context<'static> {
+    pub(in crate::event) fn context() -> Context {
         Context {
             now: UnixMs::from_secs(1_795_341_600),
             default_country: None,
-            country: None,
+            named: Named::Nothing,
         }
     }
 

@@ -613,3 +613,34 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_events_own_country_goes_before_the_sources() {
+    let rules = Rules {
+        default_country: Some(*b"us"),
+        ..Rules::default()
+    };
+    let read = |user_data: Value| -> Value {
+        let event = with("user_data", user_data).to_string();
+        let raw = RawEvent::parse(&event).unwrap();
+        let hashed = raw.hash(PixelId::from_u64(1).unwrap(), &rules, T0).unwrap();
+        serde_json::from_slice(hashed.encode().unwrap().as_bytes()).unwrap()
+    };
+    let digest = |text: &str| Sha256Hex::of(text).unwrap().as_str().to_owned();
+    let us_digest = digest("us");
+    let de_digest = digest("de");
+    for (country, phone, code) in [
+        (json!(null), "13012345678", "94035"),
+        (json!("United States"), "13012345678", "94035"),
+        (json!(us_digest), "13012345678", "94035"),
+        (json!("de"), "3012345678", "940351234"),
+        (json!(["Germany"]), "3012345678", "940351234"),
+        (json!(de_digest), "3012345678", "940351234"),
+    ] {
+        for key in ["country", "country_code"] {
+            let got = read(json!({"ph": "3012345678", "zp": "940351234", key: country}));
+            assert_eq!(got["user_data"]["ph"][0], digest(phone), "{key} {country}");
+            assert_eq!(got["user_data"]["zp"][0], digest(code), "{key} {country}");
+        }
+    }
+}

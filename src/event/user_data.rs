@@ -6,7 +6,7 @@ use super::MAX_LIST;
 use super::digest::{self, Arrived, Sha256Hex};
 use super::field::{self, EVERY_BROAD, FIELD_COUNT, Field, Treat};
 use super::json::{self, Shape};
-use super::normalise::{Context, trim};
+use super::normalise::{Context, Named, place, trim};
 use super::pii::Pii;
 use super::reject::{EventError, path_of};
 use super::source::ActionSource;
@@ -64,6 +64,18 @@ impl Reading {
     }
 }
 
+/// What the first country of a value names, be it alone or in a list.
+fn named_country(raw: &str) -> Named {
+    let first = match json::shape(raw) {
+        Shape::List => json::elements(raw, MAX_LIST)
+            .ok()
+            .and_then(|list| list.first().copied()),
+        _ => Some(raw),
+    };
+    let text = first.and_then(|raw| json::scalar(raw).ok().flatten());
+    text.map_or(Named::Nothing, |text| place::named(&text))
+}
+
 /// Writes the members of the object, without its closing brace.
 pub(super) fn write(
     members: &[(Cow<'_, str>, Pii<'_>)],
@@ -72,14 +84,17 @@ pub(super) fn write(
     out: &mut Vec<u8>,
 ) -> Result<Written, EventError> {
     let readings: Vec<Reading> = members.iter().map(|(key, _)| Reading::of(key)).collect();
-    let country = members
-        .iter()
-        .find(|(key, _)| key == "country")
-        .and_then(|(_, value)| value.open().strip_prefix('"')?.strip_suffix('"'));
+    let countries = readings.iter().zip(members).filter(|(reading, _)| {
+        let field = reading.index().and_then(field::at);
+        field.is_some_and(|field| field.key == "country")
+    });
     let context = Context {
         now: work.now,
         default_country: work.rules.default_country,
-        country,
+        named: countries
+            .map(|(_, (_, value))| named_country(value.open()))
+            .find(|named| *named != Named::Nothing)
+            .unwrap_or(Named::Nothing),
     };
     let mut counts = [0_u16; FIELD_COUNT];
     for index in readings.iter().filter_map(|reading| reading.index()) {
@@ -190,7 +205,7 @@ fn unknown(
 fn write_field(
     field: &Field,
     values: &[Pii<'_>],
-    context: &Context<'_>,
+    context: &Context,
     work: &mut Work<'_>,
     out: &mut Vec<u8>,
 ) -> Result<bool, EventError> {
@@ -218,7 +233,7 @@ const OF_NOTHING: &str = "dropped: the digest of an empty string";
 fn write_digests(
     field: &Field,
     values: &[Pii<'_>],
-    context: &Context<'_>,
+    context: &Context,
     dropped: &mut Option<&'static str>,
     out: &mut Vec<u8>,
 ) -> Result<bool, EventError> {
@@ -259,7 +274,7 @@ fn write_digests(
 fn digest_of(
     field: &Field,
     raw: &str,
-    context: &Context<'_>,
+    context: &Context,
 ) -> Result<Result<Sha256Hex, &'static str>, json::Flaw> {
     let Some(text) = json::scalar(raw)? else {
         return Ok(Err(UNUSABLE));
@@ -283,7 +298,7 @@ fn digest_of(
 fn write_plain(
     field: &Field,
     values: &[Pii<'_>],
-    context: &Context<'_>,
+    context: &Context,
     work: &mut Work<'_>,
     dropped: &mut Option<&'static str>,
     out: &mut Vec<u8>,

@@ -17,6 +17,9 @@ use crate::pixel::PixelId;
 /// Most faults the control API takes into the script.
 pub const MAX_FAULTS: usize = 1000;
 
+/// Longest wait of a fault: ten minutes.
+pub(super) const MAX_SLOW_MS: u64 = 600_000;
+
 /// Headers a fault adds to its answer, such as `x-business-use-case-usage`.
 pub type Headers = BTreeMap<String, String>;
 
@@ -161,6 +164,9 @@ pub enum FaultError {
     /// It would never strike.
     #[error("times must be at least 1")]
     Never,
+    /// It would wait too long.
+    #[error("slow waits at most {MAX_SLOW_MS} ms")]
+    TooSlow,
     /// The script is full.
     #[error("the script holds {MAX_FAULTS} faults already")]
     Full,
@@ -174,6 +180,7 @@ impl FaultError {
             Self::Header => "header",
             Self::WhichEvent => "which_event",
             Self::Never => "never",
+            Self::TooSlow => "too_slow",
             Self::Full => "full",
         }
     }
@@ -292,6 +299,7 @@ impl Fault {
             Action::RefuseEvent {
                 event_id, index, ..
             } if event_id.is_some() == index.is_some() => return Err(FaultError::WhichEvent),
+            Action::Slow { ms, .. } if *ms > MAX_SLOW_MS => return Err(FaultError::TooSlow),
             _ => (200, None),
         };
         if !(200..=599).contains(&status) {

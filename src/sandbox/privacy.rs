@@ -23,18 +23,23 @@ pub(super) const HASHED: [&str; 17] = [
     "doby",
 ];
 
-/// Whether `text` is 64 lower-case hex digits, with or without the appendix of 2 or 8 characters
-/// that Meta's Parameter Builder adds.
+/// Whether `text` is 64 lower-case hex digits, or 64 hex digits in any case with an appendix that
+/// Meta's Parameter Builder adds: six known ones of 2 characters, others of 8.
 pub(super) fn looks_hashed(text: &str) -> bool {
     let (hex, appendix) = match text.split_once('.') {
         Some((hex, appendix)) => (hex, Some(appendix)),
         None => (text, None),
     };
-    let lower_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    let is_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b.to_ascii_lowercase());
+    let is_lower = !hex.bytes().any(|b| b.is_ascii_uppercase());
     let url_safe = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
     hex.len() == 64
-        && hex.bytes().all(lower_hex)
-        && appendix.is_none_or(|tail| matches!(tail.len(), 2 | 8) && tail.bytes().all(url_safe))
+        && hex.bytes().all(is_hex)
+        && match appendix {
+            None => is_lower,
+            Some("AQ" | "Ag" | "Aw" | "BA" | "BQ" | "Bg") => true,
+            Some(tail) => tail.len() == 8 && tail.bytes().all(url_safe),
+        }
 }
 
 /// Whether `text` holds something like an e-mail address, also with its `@` percent-encoded.

@@ -196,7 +196,9 @@ impl Scan {
                 self.add("unknown_user_data_key", &path);
             }
             let wants_integer = matches!(key.as_str(), "lead_id" | "fb_login_id");
-            if wants_integer && value.is_string() {
+            // one that a JSON number cannot hold exactly, or that begins with 0, stays a text
+            let fits = |text: &str| text.parse().is_ok_and(|id: u64| id.to_string() == text);
+            if wants_integer && value.as_str().is_some_and(fits) {
                 self.add("wire_type", &path);
             }
             if key == "client_ip_address" && !is_nothing(value) && !is_ip(value) {

@@ -372,3 +372,25 @@ async fn a_stop_does_not_wait_for_lanes_in_probation() {
         "the stop waited for the pace of an hour"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn digests_of_the_parameter_builder_pass_in_any_case() {
+    let gateway = Gateway::start().await;
+    let digest = "62A14E44F765419D10FEA99367361A727C12365E2520F32218D505ED9AA0F62F";
+    for (n, value) in [
+        digest.to_owned(),
+        format!("{digest}.AQ"),
+        format!("{digest}.AQQCAQIB"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut event = purchase(&format!("builder-{n}"));
+        event["user_data"]["em"] = json!([value]);
+        event["user_data"]["lead_id"] = json!("123456789012345678901");
+        event.as_object_mut().unwrap().remove("event_source_url");
+        assert_eq!(gateway.post(vec![event]).await.status, 200);
+    }
+    gateway.delivered(3).await;
+    gateway.finish().await;
+}

@@ -70,3 +70,66 @@ fn the_demo_ends_well_on_a_machine_without_certificates() {
         assert!(!said.contains(raw), "the demo shows {raw} unmasked: {said}");
     }
 }
+
+#[test]
+fn a_variable_that_is_no_unicode_is_neither_shown_nor_a_panic() {
+    use std::os::unix::ffi::OsStrExt;
+    let odd = std::ffi::OsStr::from_bytes(b"canary-secret\xff");
+    let root = env!("CARGO_MANIFEST_DIR");
+    let sandbox = format!("{root}/config/sandbox.toml");
+    for args in [
+        vec!["config", "check", "--config", &sandbox],
+        vec!["serve", "--config", &sandbox],
+    ] {
+        let run = std::process::Command::new(env!("CARGO_BIN_EXE_capigate"))
+            .args(&args)
+            .env("CAPIGATE_DEMO_TOKEN", "sandbox-token")
+            .env("CAPIGATE_DEMO_KEY", odd)
+            .env("UNRELATED", odd)
+            .output()
+            .unwrap();
+        let said = [run.stdout, run.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert_eq!(run.status.code(), Some(64), "{said}");
+        assert!(
+            said.contains("CAPIGATE_DEMO_KEY is not set, or is not Unicode"),
+            "{said}"
+        );
+        assert!(!said.contains("canary"), "{said}");
+    }
+}
+
+#[test]
+fn unusable_tls_files_are_told_with_the_rest_before_anything_starts() {
+    let tls = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tls");
+    for (cert, key, faults) in [
+        ("cert.pem", "key.pem", 0),
+        ("key.pem", "cert.pem", 2),
+        ("nowhere.pem", "key.pem", 1),
+        ("", "", 2),
+    ] {
+        let check = std::process::Command::new(env!("CARGO_BIN_EXE_capigate"))
+            .args(["config", "check"])
+            .env(
+                "CAPIGATE__LISTEN__TLS",
+                format!("{{ cert = \"{tls}/{cert}\", key = \"{tls}/{key}\" }}"),
+            )
+            .output()
+            .unwrap();
+        let said = String::from_utf8(check.stdout).unwrap();
+        let told = said
+            .lines()
+            .filter(|line| line.contains("listen.tls."))
+            .count();
+        assert_eq!(told, faults, "{cert} {key}: {said}");
+        assert_eq!(
+            check.status.code(),
+            Some(if faults == 0 { 0 } else { 64 }),
+            "{said}"
+        );
+        assert!(
+            faults == 0 || said.contains("CAPIGATE__LISTEN__TLS"),
+            "{said}"
+        );
+    }
+}

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::{Context, filled, lower};
 
 /// `em`: lower-case, and only if all of it is one address.
-pub(in crate::event) fn email<'t>(text: &'t str, _: &Context<'_>) -> Option<Cow<'t, str>> {
+pub(in crate::event) fn email<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, str>> {
     let address = lower(text);
     is_address(&address).then_some(address)
 }
@@ -34,9 +34,10 @@ pub(in crate::event) fn is_atom_byte(byte: u8) -> bool {
 
 /// `ph`: the digits, without leading zeros.
 ///
-/// Ten digits get the prefix `1` when the source's country is set to the United States. A
+/// Ten digits get the prefix `1` when the source's country is set to the United States and the
+/// event names no other. A
 /// bracketed trunk zero behind an international prefix (`+44 (0)20 …`) is not part of the number.
-pub(in crate::event) fn phone<'t>(text: &'t str, context: &Context<'_>) -> Option<Cow<'t, str>> {
+pub(in crate::event) fn phone<'t>(text: &'t str, context: &Context) -> Option<Cow<'t, str>> {
     let mut number = Cow::Borrowed(text);
     if (text.starts_with('+') || text.starts_with("00")) && text.contains("(0)") {
         number = Cow::Owned(text.replacen("(0)", "", 1));
@@ -49,7 +50,7 @@ pub(in crate::event) fn phone<'t>(text: &'t str, context: &Context<'_>) -> Optio
     if number.starts_with('0') {
         number = Cow::Owned(number.trim_start_matches('0').to_owned());
     }
-    if number.len() == 10 && context.default_country == Some(*b"us") {
+    if number.len() == 10 && context.is_us_by_default() {
         number = Cow::Owned(format!("1{number}"));
     }
     filled(number)
@@ -57,6 +58,7 @@ pub(in crate::event) fn phone<'t>(text: &'t str, context: &Context<'_>) -> Optio
 
 #[cfg(test)]
 mod tests {
+    use super::super::Named;
     use super::super::testing::{check, context};
     use super::*;
 
@@ -109,6 +111,9 @@ mod tests {
         assert_eq!(phone("(650)555-1212", &context).unwrap(), "16505551212");
         assert_eq!(phone("16505551212", &context).unwrap(), "16505551212");
         assert_eq!(phone("555-1212", &context).unwrap(), "5551212");
+        context.named = Named::Elsewhere;
+        assert_eq!(phone("(650)555-1212", &context).unwrap(), "6505551212");
+        context.named = Named::Nothing;
         context.default_country = Some(*b"de");
         assert_eq!(phone("(650)555-1212", &context).unwrap(), "6505551212");
     }

@@ -8,7 +8,7 @@ use super::Context;
 ///
 /// A group above 31 is the year, wherever it stands; otherwise the third is. Of the other two the
 /// first is the month unless it exceeds 12.
-pub(in crate::event) fn birth<'t>(text: &'t str, context: &Context<'_>) -> Option<Cow<'t, str>> {
+pub(in crate::event) fn birth<'t>(text: &'t str, context: &Context) -> Option<Cow<'t, str>> {
     let mut runs = text
         .split(|c: char| !c.is_ascii_digit())
         .filter(|run| !run.is_empty());
@@ -28,7 +28,7 @@ pub(in crate::event) fn birth<'t>(text: &'t str, context: &Context<'_>) -> Optio
     is_date(year, month, day, context).then(|| Cow::Owned(format!("{year:04}{month:02}{day:02}")))
 }
 
-fn whole<'t>(run: &str, context: &Context<'_>) -> Option<Cow<'t, str>> {
+fn whole<'t>(run: &str, context: &Context) -> Option<Cow<'t, str>> {
     if run.len() != 8 {
         return None;
     }
@@ -42,15 +42,15 @@ fn number(digits: &str) -> u64 {
     digits.parse().unwrap_or(u64::MAX)
 }
 
-fn is_date(year: u64, month: u64, day: u64, context: &Context<'_>) -> bool {
+fn is_date(year: u64, month: u64, day: u64, context: &Context) -> bool {
     is_year(year, context) && (1..=12).contains(&month) && (1..=31).contains(&day)
 }
 
-fn is_year(year: u64, context: &Context<'_>) -> bool {
+fn is_year(year: u64, context: &Context) -> bool {
     (1900..=this_year(context)).contains(&year)
 }
 
-fn this_year(context: &Context<'_>) -> u64 {
+fn this_year(context: &Context) -> u64 {
     jiff::Timestamp::from_millisecond(context.now.0)
         .map(|now| jiff::tz::Offset::UTC.to_datetime(now).year())
         .ok()
@@ -59,21 +59,18 @@ fn this_year(context: &Context<'_>) -> u64 {
 }
 
 /// `doby`: four digits, 1900 to the current year.
-pub(in crate::event) fn birth_year<'t>(
-    text: &'t str,
-    context: &Context<'_>,
-) -> Option<Cow<'t, str>> {
+pub(in crate::event) fn birth_year<'t>(text: &'t str, context: &Context) -> Option<Cow<'t, str>> {
     let fits = text.len() == 4 && is_digits(text) && is_year(number(text), context);
     fits.then_some(Cow::Borrowed(text))
 }
 
 /// `dobm`: 1 to 12, two digits.
-pub(in crate::event) fn birth_month<'t>(text: &'t str, _: &Context<'_>) -> Option<Cow<'t, str>> {
+pub(in crate::event) fn birth_month<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, str>> {
     two_digits(text, 12)
 }
 
 /// `dobd`: 1 to 31, two digits.
-pub(in crate::event) fn birth_day<'t>(text: &'t str, _: &Context<'_>) -> Option<Cow<'t, str>> {
+pub(in crate::event) fn birth_day<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, str>> {
     two_digits(text, 31)
 }
 

@@ -7,7 +7,7 @@ use super::super::digest::is_appendix;
 use super::{Context, filled, is_space, lower, lower_ascii, retain};
 
 /// `external_id`: lower-case, without white space.
-pub(in crate::event) fn external<'t>(text: &'t str, _: &Context<'_>) -> Option<Cow<'t, str>> {
+pub(in crate::event) fn external<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, str>> {
     if text.is_ascii() {
         return filled(lower_ascii(text, |b| !is_space(char::from(b))));
     }
@@ -15,23 +15,23 @@ pub(in crate::event) fn external<'t>(text: &'t str, _: &Context<'_>) -> Option<C
 }
 
 /// `madid`: lower-case, hyphens kept.
-pub(in crate::event) fn mobile<'t>(text: &'t str, _: &Context<'_>) -> Option<Cow<'t, str>> {
+pub(in crate::event) fn mobile<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, str>> {
     filled(lower(text))
 }
 
 /// Passed as it is.
-pub(in crate::event) fn plain<'t>(text: &'t str, _: &Context<'_>) -> Option<Cow<'t, str>> {
+pub(in crate::event) fn plain<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, str>> {
     filled(Cow::Borrowed(text))
 }
 
 /// `lead_id`, `fb_login_id`: ASCII digits, all of them kept.
-pub(in crate::event) fn digits<'t>(text: &'t str, _: &Context<'_>) -> Option<Cow<'t, str>> {
+pub(in crate::event) fn digits<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, str>> {
     let fits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     fits.then_some(Cow::Borrowed(text))
 }
 
 /// `fbc`, `fbp`: `fb.<digits>.<digits>.<anything>`, and perhaps an appendix. Never changed.
-pub(in crate::event) fn click<'t>(text: &'t str, _: &Context<'_>) -> Option<Cow<'t, str>> {
+pub(in crate::event) fn click<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, str>> {
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     let mut parts = text.split('.');
     let valid = parts.next() == Some("fb")
@@ -47,7 +47,7 @@ pub(in crate::event) fn click<'t>(text: &'t str, _: &Context<'_>) -> Option<Cow<
 
 /// `client_ip_address`: one public address, perhaps with an appendix. An IPv4 address written as
 /// IPv6 (`::ffff:a.b.c.d`) is forwarded as IPv4.
-pub(in crate::event) fn address<'t>(text: &'t str, _: &Context<'_>) -> Option<Cow<'t, str>> {
+pub(in crate::event) fn address<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, str>> {
     let (address, appendix) = if let Ok(address) = text.parse::<IpAddr>() {
         (address, "")
     } else {

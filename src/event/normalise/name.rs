@@ -9,7 +9,7 @@ use super::super::tables;
 use super::{Context, filled, is_in, is_space, lower, lower_ascii, retain};
 
 /// `fn`, `ln`: lower-case without white space and punctuation, composed.
-pub(in crate::event) fn name<'t>(text: &'t str, _: &Context<'_>) -> Option<Cow<'t, str>> {
+pub(in crate::event) fn name<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, str>> {
     if text.is_ascii() {
         let keep = |b: u8| !b.is_ascii_punctuation() && !is_space(char::from(b));
         return filled(lower_ascii(text, keep));
@@ -37,17 +37,17 @@ pub(super) fn compose(text: Cow<'_, str>) -> Cow<'_, str> {
 }
 
 /// `ge`: the initial of a known word.
-pub(in crate::event) fn gender<'t>(text: &'t str, _: &Context<'_>) -> Option<Cow<'t, str>> {
+pub(in crate::event) fn gender<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, str>> {
     tables::find(tables::GENDERS, &lower(text)).map(Cow::Borrowed)
 }
 
 /// `f5first`, `f5last`: the first five characters, lower-case.
-pub(in crate::event) fn first_five<'t>(text: &'t str, _: &Context<'_>) -> Option<Cow<'t, str>> {
+pub(in crate::event) fn first_five<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, str>> {
     filled(cut(lower(text), 5))
 }
 
 /// `fi`: the first character, lower-case.
-pub(in crate::event) fn initial<'t>(text: &'t str, _: &Context<'_>) -> Option<Cow<'t, str>> {
+pub(in crate::event) fn initial<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, str>> {
     filled(cut(lower(text), 1))
 }
 

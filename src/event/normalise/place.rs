@@ -7,13 +7,13 @@ use icu_properties::props::GeneralCategoryGroup;
 
 use super::super::tables;
 use super::name::compose;
-use super::{Context, filled, is_in, is_space, lower, lower_ascii, retain, trim};
+use super::{Context, Named, filled, is_in, is_space, lower, lower_ascii, retain, trim};
 
 /// The longest name of a place that is looked up; longer ones are in no table.
 const LONGEST_NAME: usize = 256;
 
 /// `ct`: lower-case letters, marks and ASCII digits, composed; nothing without a letter.
-pub(in crate::event) fn city<'t>(text: &'t str, _: &Context<'_>) -> Option<Cow<'t, str>> {
+pub(in crate::event) fn city<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, str>> {
     if text.is_ascii() {
         let kept = lower_ascii(text, |b| b.is_ascii_alphanumeric());
         return kept
@@ -28,7 +28,7 @@ pub(in crate::event) fn city<'t>(text: &'t str, _: &Context<'_>) -> Option<Cow<'
 
 /// `st`: the two-letter code of a state of the United States or a province of Canada, else the
 /// lower-case letters.
-pub(in crate::event) fn state<'t>(text: &'t str, _: &Context<'_>) -> Option<Cow<'t, str>> {
+pub(in crate::event) fn state<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, str>> {
     let key = table_key(text);
     let code =
         tables::find(tables::US_STATES, &key).or_else(|| tables::find(tables::CA_PROVINCES, &key));
@@ -53,10 +53,7 @@ fn lettered(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
 
 /// `zp`: lower-case, up to the first dash, without white space; at least two characters. Nine
 /// digits in the United States keep the first five.
-pub(in crate::event) fn postal_code<'t>(
-    text: &'t str,
-    context: &Context<'_>,
-) -> Option<Cow<'t, str>> {
+pub(in crate::event) fn postal_code<'t>(text: &'t str, context: &Context) -> Option<Cow<'t, str>> {
     let head = if text.is_ascii() {
         text.split('-').next()
     } else {
@@ -64,21 +61,29 @@ pub(in crate::event) fn postal_code<'t>(
             .next()
     }?;
     let code = retain(lower(head), |c| !is_space(c));
-    if code.len() == 9 && code.bytes().all(|b| b.is_ascii_digit()) && is_in_us(context) {
+    if code.len() == 9 && code.bytes().all(|b| b.is_ascii_digit()) && context.is_in_us() {
         return Some(Cow::Owned(code.get(..5)?.to_owned()));
     }
     (code.chars().nth(1).is_some()).then_some(code)
 }
 
-fn is_in_us(context: &Context<'_>) -> bool {
-    match context.country.and_then(|country| code_of(trim(country))) {
-        Some(code) => code == "us",
-        None => context.default_country == Some(*b"us"),
+/// What a text in the place of a country names; it may be hashed already.
+pub(in crate::event) fn named(text: &str) -> Named {
+    /// SHA-256 of `us`.
+    const US_DIGEST: &str = "79adb2a2fce5c6ba215fe5f27f532d4e7edbac4b6a5e09e1ef3a08084a904621";
+    let text = trim(text);
+    let digest = text.split('.').next().unwrap_or_default();
+    if text.is_empty() {
+        Named::Nothing
+    } else if code_of(text) == Some("us") || digest.eq_ignore_ascii_case(US_DIGEST) {
+        Named::UnitedStates
+    } else {
+        Named::Elsewhere
     }
 }
 
 /// `country`: ISO 3166-1 alpha-2, lower-case, from a code or a name.
-pub(in crate::event) fn country<'t>(text: &'t str, _: &Context<'_>) -> Option<Cow<'t, str>> {
+pub(in crate::event) fn country<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, str>> {
     code_of(text).map(Cow::Borrowed)
 }
 
@@ -170,7 +175,7 @@ mod tests {
             ],
         );
         let in_us = Context {
-            country: Some("USA"),
+            named: named("USA"),
             default_country: Some(*b"de"),
             ..context()
         };
