@@ -1,6 +1,7 @@
 //! An encoded event and what is needed to send it.
 //!
-//! There is no field here that a token or a raw personal value would fit in.
+//! There is no field here for a token or a raw personal value; the request options are texts of
+//! the caller, held at the door to what an e-mail address cannot be written in.
 
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use crate::time::UnixMs;
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RequestOptions {
-    /// Shows the events under this code in the test tool instead of counting them.
+    /// Shows the events under this code in Meta's test tool, too; they count all the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test_event_code: Option<String>,
     /// The partner platform that sends for the advertiser.
