@@ -133,3 +133,49 @@ fn unusable_tls_files_are_told_with_the_rest_before_anything_starts() {
         );
     }
 }
+
+#[test]
+fn secret_files_that_are_none_are_told_and_not_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str| dir.path().join(name);
+    std::fs::write(file("marked"), "\u{feff}canary-token\n").unwrap();
+    let pipe = std::process::Command::new("mkfifo")
+        .arg(file("pipe"))
+        .status()
+        .unwrap();
+    assert!(pipe.success());
+    std::fs::create_dir(file("folder")).unwrap();
+    for (name, wants) in [
+        ("marked", "one word of ASCII"),
+        ("pipe", "a regular file"),
+        ("folder", "a regular file"),
+        ("nothing", "cannot be read"),
+    ] {
+        let token = format!("{{ file = \"{}\" }}", file(name).display());
+        let check = std::process::Command::new(env!("CARGO_BIN_EXE_capigate"))
+            .args(["config", "check"])
+            .env("CAPIGATE__PIXELS__123__TOKEN", token)
+            .output()
+            .unwrap();
+        let said = String::from_utf8(check.stdout).unwrap();
+        assert_eq!(check.status.code(), Some(64), "{name}: {said}");
+        assert!(
+            said.contains("pixels.123.token") && said.contains(wants),
+            "{name}: {said}"
+        );
+        assert!(!said.contains("canary"), "{said}");
+    }
+}
+
+#[test]
+fn a_directory_without_a_journal_is_no_healthy_journal() {
+    let dir = tempfile::tempdir().unwrap();
+    let check = std::process::Command::new(env!("CARGO_BIN_EXE_capigate"))
+        .args(["journal", "check", "--dir"])
+        .arg(dir.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(check.stderr).unwrap();
+    assert_eq!(check.status.code(), Some(1), "{said}");
+    assert!(said.contains("there is no journal in"), "{said}");
+}
