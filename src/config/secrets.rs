@@ -80,13 +80,8 @@ pub struct PixelSecrets {
 }
 
 impl SecretRef {
-    /// Reads the secret from the process's environment or the file system; one line break at its
-    /// end is taken off.
-    pub fn read(&self) -> Result<Secret, SecretRefError> {
-        self.read_with(&|name| std::env::var(name).ok())
-    }
-
-    /// As [`SecretRef::read`], with the environment given.
+    /// Reads the secret from the environment given, or from the file system; one line break at
+    /// its end is taken off.
     pub fn read_with(
         &self,
         env: &dyn Fn(&str) -> Option<String>,
@@ -135,12 +130,7 @@ fn read_file(path: &Path) -> Result<String, SecretRefError> {
 }
 
 impl KeyRef {
-    /// The SHA-256 digest of the key.
-    pub fn digest(&self) -> Result<[u8; 32], SecretRefError> {
-        self.digest_with(&|name| std::env::var(name).ok())
-    }
-
-    /// As [`KeyRef::digest`], with the environment given.
+    /// The SHA-256 digest of the key, which is looked up in the environment given.
     pub fn digest_with(
         &self,
         env: &dyn Fn(&str) -> Option<String>,

@@ -110,11 +110,6 @@ impl EventError {
         &self.notes
     }
 
-    /// The kind of fault.
-    pub fn fault(&self) -> Fault {
-        self.fault
-    }
-
     /// Where in the event, such as `user_data.em`; empty for the event itself.
     pub fn path(&self) -> &str {
         &self.path

@@ -10,8 +10,8 @@ use super::events::{Checked, check};
 use super::{Shared, body, request};
 use crate::pixel::PixelId;
 
-/// Bodies from this size on are hashed on the blocking pool: at some 10 µs an event, a large
-/// request would otherwise keep other requests of its worker waiting.
+/// Bodies from this size on, and packed ones, are worked on beside the workers: at some 10 µs an
+/// event, a large request would otherwise keep the other requests of its worker waiting.
 const HASH_APART: usize = 128 * 1024;
 
 /// Takes one request: reads it, checks the caller, hashes the events, and makes them durable.
