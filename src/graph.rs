@@ -12,4 +12,4 @@ pub mod verdict;
 
 pub use client::{Answer, GraphClient, Settings, TokenIn};
 pub use reply::{GraphError, TraceId};
-pub use verdict::{Hold, Transient, Verdict};
+pub use verdict::{Cause, Hold, Scope, Split, Throttle, Transient, Verdict};

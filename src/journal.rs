@@ -37,7 +37,7 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
-pub use self::envelope::{Envelope, LaneKey, RequestOptions};
+pub use self::envelope::{Class, Envelope, LaneKey, RequestOptions};
 pub use self::lease::{Lease, LeaseLimits, Settlement, settle_all};
 pub use self::segment::disk::{Disk, RealDisk};
 use self::segment::index::LaneBounds;

@@ -30,9 +30,14 @@ impl Secret {
     /// The first 8 hex digits of the SHA-256 of the value: enough to tell two tokens apart in a
     /// log, not enough to get one back.
     pub fn fingerprint(&self) -> String {
-        let mut print = hex::encode(Sha256::digest(self.expose().as_bytes()));
+        let mut print = hex::encode(self.digest());
         print.truncate(8);
         print
+    }
+
+    /// The SHA-256 of the value: tells two secrets apart, and stays in memory.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        Sha256::digest(self.expose().as_bytes()).into()
     }
 
     /// The clear value. Only `graph` may call this, to put it into a request body or header, and

@@ -84,6 +84,7 @@ pub(super) fn tokens(secrets: &Secrets) -> Tokens {
     let credential = |secrets: &config::PixelSecrets| Credential {
         token: secrets.token.clone(),
         app_secret: secrets.app_secret.clone(),
+        app_id: None,
     };
     Tokens::new(
         secrets

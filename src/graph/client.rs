@@ -125,7 +125,10 @@ impl GraphClient {
             let Ok(mut bearer) = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
             else {
                 return Answer {
-                    verdict: Verdict::Hold(verdict::Hold::Token),
+                    verdict: Verdict::Hold(verdict::Hold {
+                        scope: verdict::Scope::Token,
+                        cause: verdict::Cause::Token,
+                    }),
                     error: None,
                     trace_id: None,
                 };
@@ -154,7 +157,7 @@ impl GraphClient {
                 }
             }
             Err(cause) => Answer {
-                verdict: Verdict::Transient(cause),
+                verdict: Verdict::Transient(cause, None),
                 error: None,
                 trace_id: None,
             },

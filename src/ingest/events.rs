@@ -30,10 +30,7 @@ pub fn check(
     rules: &Rules,
     now: UnixMs,
 ) -> Checked {
-    let lane = LaneKey {
-        pixel,
-        options: Arc::new(options),
-    };
+    let options = Arc::new(options);
     let mut checked = Checked {
         envelopes: Vec::with_capacity(events.len()),
         ..Checked::default()
@@ -49,7 +46,7 @@ pub fn check(
                     .map(|warning| (index, warning.clone())),
             );
             Ok(Envelope {
-                lane: lane.clone(),
+                lane: LaneKey::of(pixel, Arc::clone(&options), &event),
                 event,
                 received_at: now,
                 expires_at: hashed.expires_at(),

@@ -68,14 +68,68 @@ pub struct LaneKey {
     pub pixel: PixelId,
     /// The options of the request.
     pub options: Arc<RequestOptions>,
+    /// What kind of events.
+    pub class: Class,
+}
+
+/// Events that Meta checks by different rules travel apart, so that those with the strictest
+/// rules do not sink the batches of the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// Every `action_source` that is not named below.
+    #[default]
+    Rest,
+    /// `app`.
+    App,
+    /// `physical_store`.
+    PhysicalStore,
+    /// `business_messaging`: Meta drops no duplicates of these.
+    BusinessMessaging,
+}
+
+impl Class {
+    /// The class of an event, from its `action_source`.
+    pub fn of(event: &EncodedEvent) -> Self {
+        Self::of_json(event.as_bytes())
+    }
+
+    /// The same of bytes that are still part of a record.
+    pub(crate) fn of_json(json: &[u8]) -> Self {
+        match &*EncodedEvent::head_of(json).action_source {
+            "app" => Self::App,
+            "physical_store" => Self::PhysicalStore,
+            "business_messaging" => Self::BusinessMessaging,
+            _ => Self::Rest,
+        }
+    }
+
+    /// The stable word for logs and listings.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Rest => "rest",
+            Self::App => "app",
+            Self::PhysicalStore => "physical_store",
+            Self::BusinessMessaging => "business_messaging",
+        }
+    }
 }
 
 impl LaneKey {
-    /// The lane of `pixel` for requests without options.
+    /// The lane of `pixel` for requests without options and events of the class `rest`.
     pub fn plain(pixel: PixelId) -> Self {
         Self {
             pixel,
             options: Arc::default(),
+            class: Class::Rest,
+        }
+    }
+
+    /// The lane of `event`.
+    pub fn of(pixel: PixelId, options: Arc<RequestOptions>, event: &EncodedEvent) -> Self {
+        Self {
+            pixel,
+            options,
+            class: Class::of(event),
         }
     }
 }

@@ -59,17 +59,21 @@ pub(super) async fn send(
             delivered(&shared, &pixel, leases, received);
             Sent::Delivered
         }
-        Verdict::Transient(_) => {
-            settle_all(leases, Settlement::Returned);
-            Sent::Backoff(None)
-        }
-        Verdict::Throttled(wait) => {
+        Verdict::Transient(_, wait) => {
             settle_all(leases, Settlement::Returned);
             Sent::Backoff(wait)
         }
+        Verdict::Throttled(throttle) => {
+            settle_all(leases, Settlement::Returned);
+            Sent::Backoff(throttle.wait)
+        }
         Verdict::Hold(hold) => {
             settle_all(leases, Settlement::Returned);
-            Sent::Held(HeldBy::Graph(hold))
+            Sent::Held(HeldBy::Graph(hold.cause))
+        }
+        Verdict::Split(_) => {
+            settle_all(leases, Settlement::Returned);
+            Sent::Held(HeldBy::Refused)
         }
     }
 }
@@ -121,15 +125,19 @@ fn count(shared: &Shared, pixel: &str, answer: &Answer, events: usize, took: Dur
         Verdict::Delivered { .. } => {
             tracing::info!(pixel.id = %pixel, batch.events = events, graph.trace_id = trace, duration_ms, "batch delivered");
         }
-        Verdict::Transient(cause) => {
+        Verdict::Transient(cause, _) => {
             tracing::warn!(pixel.id = %pixel, batch.events = events, graph.code = code, graph.trace_id = trace, cause = cause.code(), duration_ms, "batch failed, it will be sent again");
         }
         Verdict::Throttled(_) => {
             tracing::warn!(pixel.id = %pixel, batch.events = events, graph.code = code, graph.trace_id = trace, duration_ms, "graph asks for a slower pace");
         }
         Verdict::Hold(hold) => {
-            let advice = HeldBy::Graph(*hold).advice();
-            tracing::error!(pixel.id = %pixel, batch.events = events, graph.code = code, graph.trace_id = trace, cause = hold.code(), advice, duration_ms, "batch refused, its lane is held");
+            let advice = HeldBy::Graph(hold.cause).advice();
+            tracing::error!(pixel.id = %pixel, batch.events = events, graph.code = code, graph.trace_id = trace, cause = hold.cause.code(), advice, duration_ms, "batch refused, its lane is held");
+        }
+        Verdict::Split(split) => {
+            let advice = HeldBy::Refused.advice();
+            tracing::error!(pixel.id = %pixel, batch.events = events, graph.code = code, graph.trace_id = trace, cause = split.code(), advice, duration_ms, "batch refused, its lane is held");
         }
     }
 }

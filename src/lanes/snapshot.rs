@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 
-use crate::graph::Hold;
+use crate::graph::Cause;
 use crate::journal::LaneKey;
 use crate::pixel::PixelId;
 use crate::telemetry::metrics::Metrics;
@@ -14,7 +14,9 @@ use crate::time::UnixMs;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeldBy {
     /// Graph's answer.
-    Graph(Hold),
+    Graph(Cause),
+    /// Graph refuses the batch.
+    Refused,
     /// No token is configured for the pixel.
     NoToken,
     /// Expired events cannot be written to the dead letters.
@@ -25,7 +27,8 @@ impl HeldBy {
     /// The stable word for logs and `/readyz`.
     pub fn code(self) -> &'static str {
         match self {
-            Self::Graph(hold) => hold.code(),
+            Self::Graph(cause) => cause.code(),
+            Self::Refused => "refused",
             Self::NoToken => "no_token",
             Self::DeadLetters => "dead_letters",
         }
@@ -34,13 +37,13 @@ impl HeldBy {
     /// What a person should do about it.
     pub fn advice(self) -> &'static str {
         match self {
-            Self::Graph(Hold::Token) => {
+            Self::Graph(Cause::Token) => {
                 "the access token is refused: put a valid one where the config points to, and restart"
             }
-            Self::Graph(Hold::Permission) => {
+            Self::Graph(_) => {
                 "the token may not post to this pixel, or the pixel does not exist: check both in Events Manager"
             }
-            Self::Graph(Hold::Refused) => {
+            Self::Refused => {
                 "Graph refuses the batch: look up graph.code and graph.subcode in the log"
             }
             Self::NoToken => "no token is configured for this pixel: add pixels.<id>.token",

@@ -22,7 +22,7 @@ use super::table::Segment;
 use super::writer::Item;
 use super::{Job, Shared, locked};
 use crate::failpoint;
-use crate::journal::envelope::{LaneKey, RequestOptions};
+use crate::journal::envelope::{Class, LaneKey, RequestOptions};
 use crate::journal::{AppendError, Limit};
 use crate::pixel::PixelId;
 
@@ -140,6 +140,7 @@ impl Keeper {
             let key = LaneKey {
                 pixel,
                 options: Arc::new(options),
+                class: Class::of_json(found.record.payload),
             };
             let place = Place {
                 slot: victim.slot,

@@ -15,7 +15,7 @@ use super::sim::SimDisk;
 use super::writer::{Item, Writer};
 use super::{Shared, locked};
 use crate::event::EncodedEvent;
-use crate::journal::envelope::{Envelope, LaneKey, RequestOptions};
+use crate::journal::envelope::{Class, Envelope, LaneKey, RequestOptions};
 use crate::journal::lease::{Lease, LeaseLimits, Settlement, settle_all};
 use crate::journal::{AppendError, OpenError, Settings, open_parts};
 use crate::pixel::PixelId;
@@ -92,6 +92,7 @@ pub(crate) fn lane(n: u8) -> LaneKey {
     LaneKey {
         pixel: PixelId::from_u64(u64::from(n) / 2 + 1).unwrap(),
         options: Arc::new(options),
+        class: Class::Rest,
     }
 }
 

@@ -20,7 +20,7 @@ use super::settled::{Bits, read_done};
 use super::spares::Spare;
 use super::table::Segment;
 use super::{Shared, locked};
-use crate::journal::envelope::{LaneKey, RequestOptions};
+use crate::journal::envelope::{Class, LaneKey, RequestOptions};
 use crate::journal::{OpenError, Settings};
 use crate::pixel::PixelId;
 use crate::telemetry::metrics::Metrics;
@@ -223,6 +223,7 @@ impl Gathered {
             .map(|(pixel, options)| LaneKey {
                 pixel,
                 options: Arc::new(options),
+                class: Class::of_json(record.payload),
             });
         let Some(key) = key else {
             self.damage += 1;
