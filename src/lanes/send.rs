@@ -108,8 +108,8 @@ fn count(shared: &Shared, pixel: &str, answer: &Answer, events: usize, took: Dur
         .graph_seconds
         .with_label_values(&[outcome])
         .observe(took.as_secs_f64());
-    let code = answer.error.map(|error| error.to_string());
-    if let Some(error) = answer.error {
+    let code = answer.error.as_ref().map(ToString::to_string);
+    if let Some(error) = &answer.error {
         let subcode = error
             .subcode
             .map_or_else(|| "none".to_owned(), |subcode| subcode.to_string());
