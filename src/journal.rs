@@ -30,6 +30,7 @@
 
 pub mod dead;
 pub mod envelope;
+pub mod intents;
 
 pub mod lease;
 pub mod segment;
