@@ -63,7 +63,7 @@ const SOURCES: [(&str, &str, &str); 9] = [
 ];
 
 /// What a good value of each type is, in words; the types' own errors say the same.
-const WANTED: [(&str, &str, bool); 18] = [
+const WANTED: [(&str, &str, bool); 19] = [
     (
         "BaseUrl",
         "an https address without user, query or fragment",
@@ -109,6 +109,11 @@ const WANTED: [(&str, &str, bool); 18] = [
     ("String", "a text", false),
     ("Tls", "a table with the two files cert and key", false),
     ("TokenIn", "\"header\" or \"body\"", true),
+    (
+        "Weights",
+        "a table of event names, each with a weight from 1 to 1000",
+        true,
+    ),
     ("bool", "true or false", true),
 ];
 
