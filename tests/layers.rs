@@ -30,6 +30,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("graph", &["event::EncodedEvent"]),
     ("lanes", &["journal", "graph", "tokens"]),
     ("ingest", &["event", "journal"]),
+    ("redrive", &["event", "journal"]),
     ("sandbox", &[]),
     ("app", &["*"]),
     (
