@@ -72,7 +72,11 @@ impl Bench {
         };
         change(&mut settings);
         let journal = Journal::open(settings, Arc::new(RealDisk), clock.clone(), &metrics).unwrap();
-        let dead_settings = Settings::default();
+        // files of 256 KiB
+        let dead_settings = Settings {
+            max_bytes: 2 << 20,
+            ..Settings::default()
+        };
         let dead =
             DeadLetters::open(base.path(), dead_settings, disk, clock.clone(), &metrics).unwrap();
         let dead = Arc::new(dead);
@@ -355,6 +359,8 @@ async fn redrives_take_turns_and_take_each_letter_once() {
     let bench = Bench::new();
     let letters: Vec<DeadLetter> = (0..2_500).map(|n| lead(1, &format!("e{n}"))).collect();
     bench.dead.append(&letters).unwrap();
+    let files: HashSet<u64> = bench.ids().iter().map(|id| id.file()).collect();
+    assert!(files.len() > 1, "the letters are in several files");
     let request = all();
     let (a, b) = tokio::join!(bench.run(&request), bench.run(&request));
     assert_eq!((a.redriven + b.redriven, bench.dead.count()), (2_500, 0));
