@@ -65,7 +65,7 @@ const SOURCES: [(&str, &str, &str); 11] = [
 ];
 
 /// What a good value of each type is, in words; the types' own errors say the same.
-const WANTED: [(&str, &str, bool); 20] = [
+const WANTED: [(&str, &str, bool); 21] = [
     (
         "BaseUrl",
         "an https address without user, query or fragment",
@@ -91,6 +91,7 @@ const WANTED: [(&str, &str, bool); 20] = [
         "error, warn, info, debug or trace, or such a level for each part",
         true,
     ),
+    ("Messaging", "\"at_least_once\" or \"at_most_once\"", true),
     ("PathBuf", "a path", false),
     (
         "PixelId",
