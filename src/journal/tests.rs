@@ -146,6 +146,24 @@ async fn a_restart_finds_what_was_not_settled() {
 }
 
 #[tokio::test]
+async fn numbers_are_never_given_again() {
+    let base = tempfile::tempdir().unwrap();
+    let mut last = 0;
+    for life in 0..6 {
+        let (journal, _) = open(settings(base.path()));
+        // a life that is given nothing, and lives that leave nothing behind
+        if life % 3 != 1 {
+            journal.append(vec![envelope(&lane(1), "a")]).await.unwrap();
+            let leases = journal.lease(&lane(1), ALL);
+            assert!(leases[0].seq() > last);
+            last = leases[0].seq();
+            settle_all(leases, Settlement::Delivered);
+        }
+        journal.close().await;
+    }
+}
+
+#[tokio::test]
 async fn a_dropped_lease_goes_back_and_is_counted() {
     let base = tempfile::tempdir().unwrap();
     let (journal, metrics) = open(settings(base.path()));
