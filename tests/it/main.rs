@@ -11,6 +11,7 @@
 
 mod delivery;
 mod durability;
+mod faults;
 mod harness;
 mod ingest;
 mod process;
