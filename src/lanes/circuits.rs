@@ -186,7 +186,9 @@ impl Circuits {
     pub(super) fn fail(&self, pixel: PixelId) {
         self.with(|inner, now, settings| {
             inner.change(Key::Pixel(pixel), now, |circuit| {
-                circuit.fail(true, None, settings, now);
+                // what stops it for longer stays
+                let moves = matches!(circuit.state, State::Open | State::Probation { .. });
+                circuit.fail(moves, None, settings, now);
             });
         });
     }

@@ -525,3 +525,63 @@ async fn without_room_for_dead_letters_the_bad_event_stays_and_its_lane_waits() 
     assert_delivered(&gateway, 10, 1);
     gateway.finish_with_backlog().await;
 }
+
+fn settings(rate: &str) -> capigate::lanes::Settings {
+    let rate = match rate {
+        "1/h" => governor::Quota::with_period(Duration::from_hours(1)).unwrap(),
+        _ => governor::Quota::per_second(std::num::NonZeroU32::MAX),
+    };
+    capigate::lanes::Settings {
+        linger: Duration::from_millis(20),
+        max_events: 1,
+        max_bytes: 1_000_000,
+        max_in_flight_batches: 4,
+        max_in_flight_batches_per_pixel: 2,
+        max_bisections_per_pixel: 1,
+        rate,
+        rate_per_pixel: rate,
+        backoff_min: Duration::from_millis(20),
+        backoff_max: Duration::from_millis(100),
+        throttle_min: Duration::from_hours(1),
+        throttle_max: Duration::from_hours(1),
+        probe_interval: Duration::from_hours(1),
+        messaging_at_most_once: false,
+        idle: Duration::from_mins(1),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_settings_hold_at_once() {
+    let gateway = Gateway::with(three_pixels).await;
+    let lanes = gateway.running().lanes();
+    lanes.apply(settings("1/h"));
+    post(&gateway, PIXEL, purchases("a", 4)).await;
+    gateway.delivered(1).await;
+    // the pace lets the next batch go in an hour, or now
+    lanes.apply(settings("any"));
+    gateway.delivered(4).await;
+    // what is held or throttled would be so for an hour
+    gateway
+        .sandbox
+        .add_fault(Action::BadToken { subcode: None }.into());
+    post(&gateway, PIXEL, vec![purchase("b")]).await;
+    assert_eq!(stopped(&gateway).await.state, "held");
+    lanes.apply(settings("any"));
+    gateway.delivered(5).await;
+    gateway.sandbox.add_fault(Fault::throttle(80_004));
+    post(&gateway, PIXEL, vec![purchase("c")]).await;
+    assert_eq!(stopped(&gateway).await.state, "throttled");
+    lanes.apply(settings("any"));
+    assert_eq!(
+        lanes.holds().len(),
+        1,
+        "nothing about throttles has changed"
+    );
+    let shorter = capigate::lanes::Settings {
+        throttle_min: Duration::from_millis(20),
+        ..settings("any")
+    };
+    lanes.apply(shorter);
+    gateway.delivered(6).await;
+    gateway.finish().await;
+}
