@@ -11,7 +11,8 @@
 //!    only way on is `hash`, which normalises, hashes and checks it, and gives an
 //!    [`event::HashedEvent`]; that encodes to an [`event::EncodedEvent`]: the exact bytes for the
 //!    wire. Faults are collected by index; the good events go on without the bad ones.
-//! 4. [`journal::Journal::append`] writes the envelopes and syncs them, together with those of all
+//! 4. What is held to the window of [`duplicates`] and was accepted before is left out here.
+//!    [`journal::Journal::append`] writes the envelopes and syncs them, together with those of all
 //!    requests that came meanwhile: one write and one `fdatasync` a group.
 //! 5. **Only now** [`ingest::answer`] says 200. From here the event is ours.
 //! 6. The lane of its pixel, request options and class ([`lanes`]) wakes, lingers for company, waits
@@ -38,20 +39,23 @@
 //! | a limit of Graph is reached | nothing is sent for that pixel, token or app for a while, and more slowly then |
 //! | the token is bad | all its pixels are held, which `/readyz` says, and one event is tried now and then |
 //! | Graph refuses a batch | its bad events are found and become dead letters; its neighbours are delivered |
-//! | an event grows too old | it becomes a dead letter on disk, and is never sent |
+//! | an event grows too old | it becomes a dead letter on disk, to be looked at, redriven or purged |
 //!
 //! Every accepted event ends in exactly one of *delivered*, *dead*, or *in the journal*:
 //! `accepted + recovered = delivered + dead + in journal`, counted in [`telemetry::metrics`].
+//! Which one it was can be asked for by `event_id` ([`receipts`]).
 //!
 //! # The rooms
 //!
-//! One way only: `ingest → event → journal → lanes → graph`; beside them [`tokens`], [`sandbox`],
-//! [`config`], [`telemetry`], [`cli`]; [`app`] puts them together. `tests/layers.rs` holds every
-//! `use` to that.
+//! One way only: `ingest → event → journal → lanes → graph`; beside them [`duplicates`],
+//! [`receipts`], [`redrive`], which takes dead letters back to the journal, [`tokens`],
+//! [`sandbox`], [`config`], [`telemetry`] and [`cli`]; [`app`] puts them together.
+//! `tests/layers.rs` holds every `use` to that.
 
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod duplicates;
 pub mod event;
 mod failpoint;
 pub mod graph;
@@ -59,6 +63,8 @@ pub mod ingest;
 pub mod journal;
 pub mod lanes;
 pub mod pixel;
+pub mod receipts;
+pub mod redrive;
 pub mod sandbox;
 pub mod secret;
 pub mod telemetry;

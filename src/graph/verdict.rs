@@ -7,7 +7,7 @@
 //!    under several statuses, so the code comes before the status.
 //! 2. `is_transient`, which only upgrades an error that is in no row.
 //! 3. The HTTP status. Without a Graph error in the body it was some proxy that answered, or Graph's
-//!    front door: then 401, 403, 404, 405 and 407 say nothing against the events, and hold.
+//!    front door: then only 400, 413 and 422 say something against the events; other 4xx hold.
 //!
 //! Texts never decide, because they are localised; two names of the API in `error.message` do,
 //! where the codes cannot tell ([`Literal`](super::reply::Literal)).
@@ -234,8 +234,9 @@ fn without_error(status: u16, retry_after: Option<Duration>, usage: &Usage) -> V
     match status {
         401 => held(Scope::Token, Cause::Token),
         403 => held(Scope::Pixel, Cause::Permission),
+        400 | 408 | 413 | 422 | 425 | 429 => by_status(status, retry_after, usage),
         // a wrong graph.url or version, or a proxy that wants something of us
-        404 | 405 | 407 => held(Scope::Pixel, Cause::Configuration),
+        400..500 => held(Scope::Pixel, Cause::Configuration),
         _ => by_status(status, retry_after, usage),
     }
 }
@@ -318,6 +319,8 @@ mod tests {
             (404, held(Scope::Pixel, Cause::Configuration)),
             (405, held(Scope::Pixel, Cause::Configuration)),
             (407, held(Scope::Pixel, Cause::Configuration)),
+            (410, held(Scope::Pixel, Cause::Configuration)),
+            (451, held(Scope::Pixel, Cause::Configuration)),
             (408, server()),
             (413, Verdict::Split(Split::TooLarge)),
             (422, Verdict::Split(Split::Refused)),

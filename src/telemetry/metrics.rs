@@ -6,7 +6,8 @@
 //!
 //! `accepted + recovered = delivered + dead + in journal`
 //!
-//! where *recovered* is what the journal held when the process started.
+//! where *recovered* is what the journal held when the process started. Duplicates are outside
+//! these books: they are answered as received, and never accepted.
 
 use prometheus::core::Collector;
 use prometheus::{
@@ -35,11 +36,33 @@ pub struct Metrics {
     pub rejected: IntCounterVec,
     /// Warnings given about accepted events, by `code`.
     pub warnings: IntCounterVec,
+    /// Events answered as received but not accepted, since their twin was, by `pixel`. They are
+    /// outside the books.
+    pub duplicates: IntCounterVec,
+    /// Events the window of duplicates remembers.
+    pub duplicates_entries: IntGauge,
+    /// Events it forgot early, since `duplicates.max_entries` was reached.
+    pub duplicates_forgotten: IntCounter,
 
     /// Events Graph confirmed, by `pixel`.
     pub delivered: IntCounterVec,
     /// Events that became dead letters, by `pixel` and `reason`.
     pub dead: IntCounterVec,
+    /// Dead letters that are kept.
+    pub dead_letters: IntGauge,
+    /// Bytes of their files.
+    pub dead_letters_bytes: IntGauge,
+    /// Seconds since the oldest of them died.
+    pub dead_letters_oldest: IntGauge,
+    /// How near their bounds they are, in per cent: the larger of bytes to `dead_max_bytes` and
+    /// oldest to `dead_max_age`. At 100 the oldest are purged.
+    pub dead_letters_fill: IntGauge,
+    /// Dead letters purged, by `bound` (`dead_max_bytes`, `dead_max_age`, `operator`).
+    pub dead_purged: IntCounterVec,
+    /// Lines among the dead letters that are none, torn or damaged.
+    pub dead_damaged: IntCounter,
+    /// Dead letters that were put back into the journal, by `pixel`; they count as accepted again.
+    pub redriven: IntCounterVec,
     /// Batches sent, by `pixel` and `outcome` (`delivered`, `transient`, `throttled`, `held`,
     /// `split`).
     pub batches: IntCounterVec,
@@ -63,6 +86,15 @@ pub struct Metrics {
     pub bisection_requests: IntCounterVec,
     /// The share of its configured pace that a `pixel` goes at, up to 1.
     pub pace_factor: GaugeVec,
+
+    /// Events a receipt is kept of.
+    pub receipts: IntGauge,
+    /// Bytes of the receipts' files.
+    pub receipts_bytes: IntGauge,
+    /// Endings of events that no receipt was kept of, since the queue was full or the disk failed.
+    pub receipts_lost: IntCounter,
+    /// 1 while receipts cannot be written.
+    pub receipts_failed: IntGauge,
 
     /// Events in the journal that have not met their end.
     pub journal_records: IntGauge,
@@ -131,12 +163,57 @@ impl Metrics {
                 "warnings given about accepted events",
                 &["code"],
             )?,
+            duplicates: counters(
+                r,
+                "duplicates_total",
+                "events answered as received but not accepted, since their twin was",
+                &["pixel"],
+            )?,
+            duplicates_entries: gauge(
+                r,
+                "duplicates_entries",
+                "events the window of duplicates remembers",
+            )?,
+            duplicates_forgotten: counter(
+                r,
+                "duplicates_forgotten_total",
+                "events the window of duplicates forgot early",
+            )?,
             delivered: counters(r, "delivered_total", "events Graph confirmed", &["pixel"])?,
             dead: counters(
                 r,
                 "dead_total",
                 "events that became dead letters",
                 &["pixel", "reason"],
+            )?,
+            dead_letters: gauge(r, "dead_letters", "dead letters that are kept")?,
+            dead_letters_bytes: gauge(r, "dead_letters_bytes", "bytes of their files")?,
+            dead_letters_oldest: gauge(
+                r,
+                "dead_letters_oldest_seconds",
+                "seconds since the oldest dead letter died",
+            )?,
+            dead_letters_fill: gauge(
+                r,
+                "dead_letters_fill_percent",
+                "how near the dead letters are to dead_max_bytes or dead_max_age; at 100 the oldest are purged",
+            )?,
+            dead_purged: counters(
+                r,
+                "dead_purged_total",
+                "dead letters purged, by the bound that was reached, or by the operator",
+                &["bound"],
+            )?,
+            dead_damaged: counter(
+                r,
+                "dead_damaged_total",
+                "lines among the dead letters that are torn or damaged",
+            )?,
+            redriven: counters(
+                r,
+                "redriven_total",
+                "dead letters put back into the journal; accepted again",
+                &["pixel"],
             )?,
             batches: counters(
                 r,
@@ -196,6 +273,14 @@ impl Metrics {
                 );
                 keep(r, GaugeVec::new(opts, &["pixel"])?)?
             },
+            receipts: gauge(r, "receipts", "events a receipt is kept of")?,
+            receipts_bytes: gauge(r, "receipts_bytes", "bytes of the receipts' files")?,
+            receipts_lost: counter(
+                r,
+                "receipts_lost_total",
+                "endings of events that no receipt was kept of",
+            )?,
+            receipts_failed: gauge(r, "receipts_failed", "1 while receipts cannot be written")?,
             journal_records: gauge(
                 r,
                 "journal_records",
@@ -260,6 +345,8 @@ impl Metrics {
                 &self.graph_short,
                 &self.bisections,
                 &self.bisection_requests,
+                &self.duplicates,
+                &self.redriven,
             ] {
                 counter.with_label_values(&[pixel]).inc_by(0);
             }
@@ -270,6 +357,9 @@ impl Metrics {
         }
         for state in LANE_STATES {
             self.lanes.with_label_values(&[*state]).add(0);
+        }
+        for bound in ["dead_max_bytes", "dead_max_age", "operator"] {
+            self.dead_purged.with_label_values(&[bound]).inc_by(0);
         }
     }
 
