@@ -10,6 +10,7 @@ pub mod signals;
 mod wiring;
 
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -122,11 +123,20 @@ impl App {
         let (duplicates, receipts) = {
             let (duplicates, receipts) = (wiring::duplicates(&config), wiring::receipts(&config));
             let (clock, metrics) = (clock.clone(), metrics.clone());
+            let journal = journal.clone();
             tokio::task::spawn_blocking(move || {
                 let receipts = receipts.map_or_else(Receipts::off, |settings| {
                     Receipts::open(settings, Arc::clone(&disk), clock.clone(), &metrics)
                 });
                 let duplicates = Duplicates::open(duplicates, disk, clock, &metrics);
+                let seen = journal.walk(&|lane| duplicates.covers(lane.class), &mut |one| {
+                    let (pixel, class) = (one.lane.pixel, one.lane.class);
+                    duplicates.remember(pixel, class, one.event, one.received_at);
+                    ControlFlow::Continue(())
+                });
+                if let Err(error) = seen {
+                    tracing::error!(error = %error, "the journal cannot be read through; what waits there is not held to duplicates");
+                }
                 (duplicates, receipts)
             })
             .await?
@@ -165,6 +175,8 @@ impl App {
         let tools = Tools {
             journal: journal.clone(),
             dead,
+            receipts: receipts.clone(),
+            duplicates: duplicates.clone(),
             graph,
             tokens,
             clock,

@@ -79,7 +79,7 @@ impl Sender {
         };
         match answer.verdict {
             Verdict::Delivered { received } => {
-                settle::delivered(&self.shared, &self.key, leases, received);
+                settle::delivered(&self.shared, &self.key, leases, received, &answer).await;
                 Sent::Done
             }
             Verdict::Transient(Transient::Unknown, _) if tries < UNKNOWN_TRIES => {
