@@ -7,10 +7,10 @@ pub mod admin;
 pub mod letters;
 pub mod logging;
 pub mod signals;
+mod stores;
 mod wiring;
 
 use std::net::SocketAddr;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +33,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::time::Clock;
 
 use admin::Admin;
+use stores::Stores;
 
 /// How long the last receipts may take to be written.
 const RECEIPTS_BUDGET: std::time::Duration = std::time::Duration::from_secs(2);
@@ -105,42 +106,18 @@ impl App {
         let tokens = wiring::tokens(&secrets);
         let sources = wiring::sources(&config, &secrets);
 
-        let (journal, dead) = {
-            let (settings, dead_settings) =
-                (wiring::journal(&config), wiring::dead(&config.journal));
-            let (clock, metrics) = (clock.clone(), metrics.clone());
-            let opened = Arc::clone(&disk);
-            let open = move || {
-                let dir = settings.dir.clone();
-                let journal =
-                    Journal::open(settings, Arc::clone(&opened), clock.clone(), &metrics)?;
-                let dead = DeadLetters::open(dir, dead_settings, opened, clock, &metrics)
-                    .context("the dead letters cannot be opened")?;
-                anyhow::Ok((journal, Arc::new(dead)))
-            };
+        let stores = {
+            let (config, clock, metrics) = (config.clone(), clock.clone(), metrics.clone());
+            let open = move || Stores::open(&config, &disk, &clock, &metrics);
             tokio::task::spawn_blocking(open).await??
         };
-        let (duplicates, receipts) = {
-            let (duplicates, receipts) = (wiring::duplicates(&config), wiring::receipts(&config));
-            let (clock, metrics) = (clock.clone(), metrics.clone());
-            let journal = journal.clone();
-            tokio::task::spawn_blocking(move || {
-                let receipts = receipts.map_or_else(Receipts::off, |settings| {
-                    Receipts::open(settings, Arc::clone(&disk), clock.clone(), &metrics)
-                });
-                let duplicates = Duplicates::open(duplicates, disk, clock, &metrics);
-                let seen = journal.walk(&|lane| duplicates.covers(lane.class), &mut |one| {
-                    let (pixel, class) = (one.lane.pixel, one.lane.class);
-                    duplicates.remember(pixel, class, one.event, one.received_at);
-                    ControlFlow::Continue(())
-                });
-                if let Err(error) = seen {
-                    tracing::error!(error = %error, "the journal cannot be read through; what waits there is not held to duplicates");
-                }
-                (duplicates, receipts)
-            })
-            .await?
-        };
+        let Stores {
+            journal,
+            dead,
+            intents,
+            receipts,
+            duplicates,
+        } = stores;
 
         let ingest = Ingest::new(
             wiring::ingest(&config.ingest),
@@ -175,6 +152,7 @@ impl App {
         let tools = Tools {
             journal: journal.clone(),
             dead,
+            intents,
             receipts: receipts.clone(),
             duplicates: duplicates.clone(),
             graph,

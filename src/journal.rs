@@ -237,6 +237,11 @@ impl Journal {
         depth
     }
 
+    /// Longest time until what is settled is noted on disk.
+    pub fn settle_sync(&self) -> Duration {
+        self.shared().settings.settle_sync
+    }
+
     /// Whether appends are taken.
     pub fn health(&self) -> Health {
         *self.shared().health.borrow()

@@ -24,6 +24,7 @@ mod circuits;
 mod gate;
 mod lane;
 mod lease;
+mod once;
 mod pace;
 mod places;
 mod publish;
@@ -48,6 +49,7 @@ use tokio_util::task::TaskTracker;
 use crate::duplicates::Duplicates;
 use crate::graph::GraphClient;
 use crate::journal::dead::DeadLetters;
+use crate::journal::intents::Intents;
 use crate::journal::{Journal, LaneKey};
 use crate::receipts::Receipts;
 use crate::telemetry::metrics::Metrics;
@@ -73,6 +75,8 @@ pub struct Tools {
     pub receipts: Receipts,
     /// Where events are told that must not come again, or may.
     pub duplicates: Duplicates,
+    /// Which events are being sent at most once.
+    pub intents: Arc<Intents>,
     /// The way out.
     pub graph: GraphClient,
     /// Whose token.
