@@ -14,6 +14,8 @@ mod durability;
 mod harness;
 mod ingest;
 mod process;
+mod reload;
+mod restart;
 mod secrecy;
 #[expect(dead_code, reason = "shared with the other test binaries")]
 #[path = "../support/mod.rs"]
