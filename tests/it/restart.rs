@@ -1,10 +1,12 @@
 //! The real binary: how it stops, and how one process takes over from another.
 
 use std::collections::HashSet;
+use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use capigate::app::Ended;
 use capigate::sandbox::{Action, Fault, Sandbox, SandboxSettings, SandboxToken};
 use capigate::time::Clock;
 use serde_json::{Value, json};
@@ -12,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::harness::purchase;
+use crate::harness::{Gateway, purchase};
 use crate::support::{PIXEL, Process, Site};
 
 const LOG: &str = "warn,capigate::app=info";
@@ -52,9 +54,8 @@ struct Answer {
     stays: bool,
 }
 
-/// Sends one request and reads its answer. HTTP by hand: a library would quietly try again where
-/// a connection was closed under it.
-async fn ask(stream: &mut TcpStream, id: &str, stays: bool) -> std::io::Result<Answer> {
+/// HTTP by hand: a library would quietly try again where a connection was closed under it.
+fn request(id: &str, stays: bool) -> String {
     let body = json!({"data": [purchase(id)]}).to_string();
     let connection = if stays { "keep-alive" } else { "close" };
     let head = format!(
@@ -62,7 +63,12 @@ async fn ask(stream: &mut TcpStream, id: &str, stays: bool) -> std::io::Result<A
          content-type: application/json\r\nconnection: {connection}\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
-    stream.write_all((head + &body).as_bytes()).await?;
+    head + &body
+}
+
+/// Sends one request and reads its answer.
+async fn ask(stream: &mut TcpStream, id: &str, stays: bool) -> std::io::Result<Answer> {
+    stream.write_all(request(id, stays).as_bytes()).await?;
     let mut read = Vec::new();
     let head = loop {
         if let Some(end) = read.windows(4).position(|four| four == b"\r\n\r\n") {
@@ -158,7 +164,7 @@ async fn one_process_takes_over_from_another_and_no_request_is_lost() {
     let addr = socket.local_addr().unwrap().to_string();
     let mut site = Site::new(sandbox.url());
     site.socket = Some(socket);
-    site.env = vec![("SHUTDOWN__GRACE", "500ms".to_owned())];
+    site.env = vec![("SHUTDOWN__GRACE", "1s".to_owned())];
     site.name = "one";
     let mut old = site.start(None, LOG).unwrap();
     assert_eq!(address(&old), addr);
@@ -251,6 +257,30 @@ async fn a_stop_under_load_keeps_all_that_was_answered() {
     }
     let _again = site.start(None, LOG).unwrap();
     load.all_in(&sandbox).await;
+}
+
+/// One thread, which the test keeps to itself until the stop begins: by then every connection
+/// waits in the socket's queue with its request, and the gateway knows of none.
+#[tokio::test]
+async fn what_waits_in_the_queue_at_the_stop_is_still_answered() {
+    let mut gateway = Gateway::start().await;
+    let addr = gateway.running().ingest_addr();
+    let mut clients = Vec::new();
+    for n in 0..40 {
+        let mut stream = std::net::TcpStream::connect(addr).unwrap();
+        let request = request(&format!("queued-{n}"), false);
+        stream.write_all(request.as_bytes()).unwrap();
+        clients.push(stream);
+    }
+    assert_eq!(gateway.down().await, Ended::Clean);
+    for mut client in clients {
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+    gateway.up().await;
+    gateway.delivered(40).await;
+    gateway.finish().await;
 }
 
 /// A gateway whose batch is under way, and stays so.
