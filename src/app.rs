@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{self, Config, ConfigErrors, Layers, Secrets};
+use crate::duplicates::Duplicates;
 use crate::graph::GraphClient;
 use crate::ingest::Ingest;
 use crate::ingest::listener::{Listener, Serving, Socket};
@@ -28,6 +29,7 @@ use crate::journal::dead::DeadLetters;
 use crate::journal::segment::disk::{Disk, RealDisk};
 use crate::journal::{Health, Journal};
 use crate::lanes::{Lanes, Tools};
+use crate::receipts::Receipts;
 use crate::telemetry::metrics::Metrics;
 use crate::time::Clock;
 use crate::tokens::Tokens;
@@ -56,11 +58,16 @@ pub struct Plan {
     pub disk: Arc<dyn Disk>,
 }
 
+/// How long the last receipts may take to be written.
+const RECEIPTS_BUDGET: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// A gateway that is built but takes nothing yet.
 pub struct App {
     reloader: Reloader,
     metrics: Metrics,
     journal: Journal,
+    duplicates: Duplicates,
+    receipts: Receipts,
     tools: Tools,
     admin: Admin,
     ingest_listener: Listener,
@@ -73,6 +80,8 @@ pub struct Running {
     watch: Watch,
     metrics: Metrics,
     journal: Journal,
+    duplicates: Duplicates,
+    receipts: Receipts,
     lanes: Lanes,
     admin: Admin,
     ingest_serving: Serving,
@@ -143,7 +152,7 @@ impl App {
         let tls = config.listen.tls.as_ref().map(config::Tls::server_config);
         let tls = tls.transpose().map_err(|faults| ConfigErrors { faults })?;
         let tls = tls.map(|tls| TlsAcceptor::from(Arc::new(tls)));
-        let graph = GraphClient::new(wiring::graph(&config)?)?;
+        let graph = GraphClient::new(wiring::graph(&config)?, clock.clone())?;
         let tokens = Tokens::new(wiring::credentials(&config, &secrets));
         let sources = wiring::sources(&config, &secrets);
 
@@ -157,14 +166,27 @@ impl App {
         let dead = DeadLetters::open(
             &config.journal.dir,
             config.journal.dead_max_bytes.get(),
-            disk,
+            Arc::clone(&disk),
         )
         .context("the dead letters cannot be opened")?;
+        let (duplicates, receipts) = {
+            let (duplicates, receipts) = (wiring::duplicates(&config), wiring::receipts(&config));
+            let (clock, metrics) = (clock.clone(), metrics.clone());
+            tokio::task::spawn_blocking(move || {
+                let receipts = receipts.map_or_else(Receipts::off, |settings| {
+                    Receipts::open(settings, Arc::clone(&disk), clock.clone(), &metrics)
+                });
+                let duplicates = Duplicates::open(duplicates, disk, clock, &metrics);
+                (duplicates, receipts)
+            })
+            .await?
+        };
 
         let ingest = Ingest::new(
             wiring::ingest(&config.ingest),
             sources,
             journal.clone(),
+            duplicates.clone(),
             clock.clone(),
             metrics.clone(),
         );
@@ -215,6 +237,8 @@ impl App {
             reloader,
             metrics,
             journal,
+            duplicates,
+            receipts,
             tools,
             admin,
             ingest_listener,
@@ -227,6 +251,7 @@ impl App {
         let now = self.reloader.now();
         let lanes = Lanes::start(wiring::lanes(&now.config.lanes), self.tools);
         self.admin.show_lanes(lanes.clone());
+        self.reloader.steer(lanes.clone());
         let admin_serving = self.admin_listener.serve()?;
         let ingest_serving = self.ingest_listener.serve()?;
         let watch = Watch {
@@ -251,6 +276,8 @@ impl App {
             watch,
             metrics: self.metrics,
             journal: self.journal,
+            duplicates: self.duplicates,
+            receipts: self.receipts,
             lanes,
             admin: self.admin,
             ingest_serving,
@@ -284,6 +311,16 @@ impl Running {
     /// Where its events wait.
     pub fn journal(&self) -> &Journal {
         &self.journal
+    }
+
+    /// Which events it holds for duplicates.
+    pub fn duplicates(&self) -> &Duplicates {
+        &self.duplicates
+    }
+
+    /// What it knows about the end of events.
+    pub fn receipts(&self) -> &Receipts {
+        &self.receipts
     }
 
     /// What its lanes do.
@@ -354,7 +391,13 @@ impl Running {
         // 4. the last group commit and the settle log
         self.journal.close().await;
         let left = self.journal.depth().records;
-        // 5. the admin listener goes last, so that the end can be watched
+        // 5. nobody ends events any more
+        let receipts = self.receipts.clone();
+        let close = tokio::task::spawn_blocking(move || receipts.close(RECEIPTS_BUDGET));
+        if !close.await.unwrap_or(false) {
+            tracing::warn!("the last receipts were not written in time");
+        }
+        // 6. the admin listener goes last, so that the end can be watched
         self.admin_serving
             .stop(std::time::Duration::from_secs(1))
             .await;

@@ -10,15 +10,17 @@
 mod changes;
 mod check;
 mod docs;
+pub mod duplicates;
 mod fault;
 pub mod graph;
 mod ingest;
 mod journal;
-mod lanes;
+pub mod lanes;
 mod layers;
 mod leaf;
 mod listen;
 mod pixels;
+mod receipts;
 mod reference;
 mod reload;
 mod secrets;
@@ -35,6 +37,7 @@ use serde::{Deserialize, Serialize};
 
 pub use changes::{changed_keys, is_live};
 pub use check::{Loaded, Origins};
+pub use duplicates::Duplicates;
 pub use fault::{ConfigErrors, Fault};
 pub use graph::Graph;
 pub use ingest::Ingest;
@@ -42,6 +45,7 @@ pub use journal::Journal;
 pub use lanes::Lanes;
 pub use listen::{Listen, Tls};
 pub use pixels::{AppId, Pixel};
+pub use receipts::Receipts;
 pub use reference::{print, reference};
 pub use reload::Reload;
 pub use secrets::{KeyRef, PixelSecrets, SecretRef, SecretRefError, Secrets};
@@ -62,10 +66,14 @@ pub struct Config {
     pub ingest: Ingest,
     /// The durable queue on the local disk.
     pub journal: Journal,
+    /// Events that were accepted a short while ago.
+    pub duplicates: Duplicates,
     /// Batches and pace.
     pub lanes: Lanes,
     /// How the gateway talks to Meta.
     pub graph: Graph,
+    /// What became of each event.
+    pub receipts: Receipts,
     /// What the gateway says about itself.
     pub telemetry: Telemetry,
     /// How a running gateway takes over a changed configuration.
@@ -159,8 +167,10 @@ impl Config {
         self.listen.validate(&mut faults);
         self.ingest.validate(&mut faults);
         self.journal.validate(&mut faults);
+        self.duplicates.validate(&mut faults);
         self.lanes.validate(&mut faults);
         self.graph.validate(&mut faults);
+        self.receipts.validate(&mut faults);
         self.reload.validate(&mut faults);
         self.shutdown.validate(&mut faults);
         // a request that never fits would be told for ever to come back

@@ -12,7 +12,7 @@ use crate::config::{self, Config, Secrets};
 use crate::event::{EventIdPolicy, Rules};
 use crate::pixel::PixelId;
 use crate::tokens::Credential;
-use crate::{graph, ingest, journal, lanes};
+use crate::{duplicates, graph, ingest, journal, lanes, receipts};
 
 pub(super) fn graph(config: &Config) -> anyhow::Result<graph::Settings> {
     let graph = &config.graph;
@@ -42,6 +42,30 @@ pub(super) fn journal(config: &Config) -> journal::Settings {
         max_lanes: journal.max_lanes as usize,
         max_lanes_per_pixel: journal.max_lanes_per_pixel as usize,
         settle_sync: journal.settle_sync.get(),
+        lock_wait: journal.lock_wait.get(),
+        weights: config.lanes.weights.iter().collect(),
+    }
+}
+
+pub(super) fn receipts(config: &Config) -> Option<receipts::Settings> {
+    let receipts = &config.receipts;
+    receipts.enabled.then(|| receipts::Settings {
+        dir: config.journal.dir.join("receipts"),
+        keep: receipts.keep.get(),
+        max_bytes: receipts.max_bytes.get(),
+    })
+}
+
+pub(super) fn duplicates(config: &Config) -> duplicates::Settings {
+    let duplicates = &config.duplicates;
+    duplicates::Settings {
+        dir: config.journal.dir.join("duplicates"),
+        window: duplicates.window.get(),
+        covers: match duplicates.events {
+            config::duplicates::Covers::Messaging => duplicates::Covers::Messaging,
+            config::duplicates::Covers::All => duplicates::Covers::All,
+        },
+        max_entries: duplicates.max_entries as usize,
     }
 }
 
@@ -52,6 +76,7 @@ pub(super) fn lanes(lanes: &config::Lanes) -> lanes::Settings {
         max_bytes: lanes.max_bytes.get(),
         max_in_flight_batches: lanes.max_in_flight_batches as usize,
         max_in_flight_batches_per_pixel: lanes.max_in_flight_batches_per_pixel as usize,
+        max_bisections_per_pixel: lanes.max_bisections_per_pixel as usize,
         rate: quota(lanes.rate, lanes.rate.each_second().get()),
         rate_per_pixel: quota(
             lanes.rate_per_pixel,
@@ -59,7 +84,10 @@ pub(super) fn lanes(lanes: &config::Lanes) -> lanes::Settings {
         ),
         backoff_min: lanes.backoff_min.get(),
         backoff_max: lanes.backoff_max.get(),
+        throttle_min: lanes.throttle_min.get(),
+        throttle_max: lanes.throttle_max.get(),
         probe_interval: lanes.probe_interval.get(),
+        messaging_at_most_once: lanes.messaging == config::lanes::Messaging::AtMostOnce,
         idle: std::time::Duration::from_mins(1),
     }
 }

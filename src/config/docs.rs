@@ -50,12 +50,14 @@ pub(super) static TOPICS: LazyLock<Vec<Topic>> = LazyLock::new(|| {
         .collect()
 });
 
-const SOURCES: [(&str, &str, &str); 10] = [
+const SOURCES: [(&str, &str, &str); 12] = [
     ("listen", "Listen", include_str!("listen.rs")),
     ("ingest", "Ingest", include_str!("ingest.rs")),
     ("journal", "Journal", include_str!("journal.rs")),
+    ("duplicates", "Duplicates", include_str!("duplicates.rs")),
     ("lanes", "Lanes", include_str!("lanes.rs")),
     ("graph", "Graph", include_str!("graph.rs")),
+    ("receipts", "Receipts", include_str!("receipts.rs")),
     ("telemetry", "Telemetry", include_str!("telemetry.rs")),
     ("reload", "Reload", include_str!("reload.rs")),
     ("shutdown", "Shutdown", include_str!("shutdown.rs")),
@@ -64,7 +66,7 @@ const SOURCES: [(&str, &str, &str); 10] = [
 ];
 
 /// What a good value of each type is, in words; the types' own errors say the same.
-const WANTED: [(&str, &str, bool); 19] = [
+const WANTED: [(&str, &str, bool); 21] = [
     (
         "AppId",
         "the id of an app: 1 to 20 decimal digits, the first of them not 0, in quotes",
@@ -81,6 +83,7 @@ const WANTED: [(&str, &str, bool); 19] = [
         true,
     ),
     ("Country", "a country code of two letters", true),
+    ("Covers", "\"messaging\" or \"all\"", true),
     ("EventIdRule", "\"derive\", \"random\" or \"leave\"", true),
     (
         "GraphVersion",
@@ -115,6 +118,11 @@ const WANTED: [(&str, &str, bool); 19] = [
     ("String", "a text", false),
     ("Tls", "a table with the two files cert and key", false),
     ("TokenIn", "\"header\" or \"body\"", true),
+    (
+        "Weights",
+        "a table of event names, each with a weight from 1 to 1000",
+        true,
+    ),
     ("bool", "true or false", true),
 ];
 
