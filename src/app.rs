@@ -4,6 +4,7 @@
 //! free port, so that tests can run many gateways in one process.
 
 pub mod admin;
+pub mod letters;
 pub mod logging;
 pub mod reload;
 pub mod signals;
@@ -14,11 +15,11 @@ mod wiring;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::config::{self, Config, ConfigErrors, Layers, Secrets};
 use crate::duplicates::Duplicates;
@@ -30,6 +31,7 @@ use crate::journal::segment::disk::{Disk, RealDisk};
 use crate::journal::{Health, Journal};
 use crate::lanes::{Lanes, Tools};
 use crate::receipts::Receipts;
+use crate::redrive::Redrive;
 use crate::telemetry::metrics::Metrics;
 use crate::time::Clock;
 use crate::tokens::Tokens;
@@ -77,21 +79,17 @@ pub struct App {
 /// A running gateway.
 pub struct Running {
     reloader: Reloader,
-    watch: Watch,
     metrics: Metrics,
     journal: Journal,
     duplicates: Duplicates,
     receipts: Receipts,
     lanes: Lanes,
+    redrive: Redrive,
+    /// Ends with this value.
+    chores: JoinSet<()>,
     admin: Admin,
     ingest_serving: Serving,
     admin_serving: Serving,
-}
-
-/// The task that watches the files; it ends when this is dropped.
-struct Watch {
-    tasks: TaskTracker,
-    stop: CancellationToken,
 }
 
 /// How a gateway ended.
@@ -156,19 +154,21 @@ impl App {
         let tokens = Tokens::new(wiring::credentials(&config, &secrets));
         let sources = wiring::sources(&config, &secrets);
 
-        let journal = {
-            let (settings, clock, metrics) =
-                (wiring::journal(&config), clock.clone(), metrics.clone());
-            let disk = Arc::clone(&disk);
-            tokio::task::spawn_blocking(move || Journal::open(settings, disk, clock, &metrics))
-                .await??
+        let (journal, dead) = {
+            let (settings, dead_settings) =
+                (wiring::journal(&config), wiring::dead(&config.journal));
+            let (clock, metrics) = (clock.clone(), metrics.clone());
+            let opened = Arc::clone(&disk);
+            let open = move || {
+                let dir = settings.dir.clone();
+                let journal =
+                    Journal::open(settings, Arc::clone(&opened), clock.clone(), &metrics)?;
+                let dead = DeadLetters::open(dir, dead_settings, opened, clock, &metrics)
+                    .context("the dead letters cannot be opened")?;
+                anyhow::Ok((journal, Arc::new(dead)))
+            };
+            tokio::task::spawn_blocking(open).await??
         };
-        let dead = DeadLetters::open(
-            &config.journal.dir,
-            config.journal.dead_max_bytes.get(),
-            Arc::clone(&disk),
-        )
-        .context("the dead letters cannot be opened")?;
         let (duplicates, receipts) = {
             let (duplicates, receipts) = (wiring::duplicates(&config), wiring::receipts(&config));
             let (clock, metrics) = (clock.clone(), metrics.clone());
@@ -227,7 +227,7 @@ impl App {
         );
         let tools = Tools {
             journal: journal.clone(),
-            dead: Arc::new(dead),
+            dead,
             graph,
             tokens,
             clock,
@@ -249,18 +249,22 @@ impl App {
     /// Starts lanes first and the front door last, so that nothing is taken before it can go on.
     pub fn start(self) -> anyhow::Result<Running> {
         let now = self.reloader.now();
+        let dead = Arc::clone(&self.tools.dead);
+        let redrive = Redrive::new(
+            Arc::clone(&dead),
+            self.journal.clone(),
+            self.tools.clock.clone(),
+            self.metrics.clone(),
+        );
+        let mut chores = JoinSet::new();
+        chores.spawn(housekeep(dead));
         let lanes = Lanes::start(wiring::lanes(&now.config.lanes), self.tools);
         self.admin.show_lanes(lanes.clone());
         self.reloader.steer(lanes.clone());
         let admin_serving = self.admin_listener.serve()?;
         let ingest_serving = self.ingest_listener.serve()?;
-        let watch = Watch {
-            tasks: TaskTracker::new(),
-            stop: CancellationToken::new(),
-        };
-        if now.config.reload.watch && self.reloader.layers().is_some() {
-            let watching = watch::run(self.reloader.clone(), watch.stop.clone());
-            watch.tasks.spawn(watching);
+        if now.config.reload.watch {
+            chores.spawn(watch::run(self.reloader.clone()));
         }
         self.admin.ready();
         tracing::info!(
@@ -273,22 +277,17 @@ impl App {
         );
         Ok(Running {
             reloader: self.reloader,
-            watch,
             metrics: self.metrics,
             journal: self.journal,
             duplicates: self.duplicates,
             receipts: self.receipts,
             lanes,
+            redrive,
+            chores,
             admin: self.admin,
             ingest_serving,
             admin_serving,
         })
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.stop.cancel();
     }
 }
 
@@ -323,6 +322,11 @@ impl Running {
         &self.receipts
     }
 
+    /// What puts its dead letters back.
+    pub fn redrive(&self) -> &Redrive {
+        &self.redrive
+    }
+
     /// What its lanes do.
     pub fn lanes(&self) -> &Lanes {
         &self.lanes
@@ -334,7 +338,7 @@ impl Running {
     }
 
     /// Runs until `signals` says stop, or the journal is poisoned.
-    pub async fn run_until(self, mut signals: Signals) -> Ended {
+    pub async fn run_until(mut self, mut signals: Signals) -> Ended {
         let (journal, lanes) = (self.journal.clone(), self.lanes.clone());
         let mut poisoned = pin!(journal.poisoned());
         loop {
@@ -347,7 +351,11 @@ impl Running {
                     Asked::Reload => {
                         // beside this loop: a file that cannot be read must not delay a stop
                         let reloader = self.reloader.clone();
-                        self.watch.tasks.spawn(async move { reloader.reload(Trigger::Signal).await });
+                        while self.chores.try_join_next().is_some() {}
+                        self.chores.spawn(async move {
+                            // whether it was refused is logged and noted there
+                            let _ = reloader.reload(Trigger::Signal).await;
+                        });
                     }
                 },
                 () = poisoned.as_mut() => {
@@ -370,8 +378,7 @@ impl Running {
     }
 
     /// Stops in order; each stage has its budget. What is not sent stays in the journal.
-    pub async fn stop(self) -> Ended {
-        drop(self.watch);
+    pub async fn stop(mut self) -> Ended {
         let budget = self.reloader.now().config.shutdown.clone();
         // 1. the balancer sees it and sends no more; clients are asked to connect anew
         self.admin.stopping();
@@ -389,6 +396,8 @@ impl Running {
             );
         }
         // 4. the last group commit and the settle log
+        self.chores.abort_all();
+        self.redrive.stop().await;
         self.journal.close().await;
         let left = self.journal.depth().records;
         // 5. nobody ends events any more
@@ -398,11 +407,20 @@ impl Running {
             tracing::warn!("the last receipts were not written in time");
         }
         // 6. the admin listener goes last, so that the end can be watched
-        self.admin_serving
-            .stop(std::time::Duration::from_secs(1))
-            .await;
+        self.admin_serving.stop(Duration::from_secs(1)).await;
         tracing::info!(journal.records = left, "stopped");
         ended(&self.journal)
+    }
+}
+
+/// Drops dead letters past their age, and keeps their metrics up to date.
+async fn housekeep(dead: Arc<DeadLetters>) {
+    let mut minutes = tokio::time::interval(Duration::from_mins(1));
+    loop {
+        minutes.tick().await;
+        let dead = Arc::clone(&dead);
+        // it does not panic; should it, the next minute tries again
+        let _done = tokio::task::spawn_blocking(move || dead.housekeep()).await;
     }
 }
 
