@@ -25,7 +25,7 @@ use crate::lanes::{Lanes, Tools};
 use crate::telemetry::metrics::Metrics;
 use crate::time::Clock;
 
-use admin::Admin;
+use admin::{Admin, Rooms};
 
 /// A gateway that is built but takes nothing yet.
 pub struct App {
@@ -95,12 +95,14 @@ impl App {
             tokio::task::spawn_blocking(move || Journal::open(settings, disk, clock, &metrics))
                 .await??
         };
-        let dead = DeadLetters::open(
-            &config.journal.dir,
-            config.journal.dead_max_bytes.get(),
-            disk,
-        )
-        .context("the dead letters cannot be opened")?;
+        let dead = Arc::new(
+            DeadLetters::open(
+                &config.journal.dir,
+                config.journal.dead_max_bytes.get(),
+                disk,
+            )
+            .context("the dead letters cannot be opened")?,
+        );
 
         let ingest = Ingest::new(
             wiring::ingest(&config.ingest),
@@ -109,7 +111,14 @@ impl App {
             clock.clone(),
             metrics.clone(),
         );
-        let admin = Admin::new(metrics.clone(), journal.clone());
+        let rooms = Rooms {
+            config: config.clone(),
+            metrics: metrics.clone(),
+            journal: journal.clone(),
+            dead: Arc::clone(&dead),
+            clock: clock.clone(),
+        };
+        let admin = Admin::new(rooms, secrets.admin);
         let ingest_listener = Listener::bind(
             config.listen.ingest,
             tls,
@@ -133,7 +142,7 @@ impl App {
         .with_context(|| format!("listen.admin: {} cannot be bound", config.listen.admin))?;
         let tools = Tools {
             journal: journal.clone(),
-            dead: Arc::new(dead),
+            dead,
             graph,
             tokens,
             clock,

@@ -317,6 +317,11 @@ impl Journal {
         depth
     }
 
+    /// Record bytes that wait for a commit: what [`Limit::MaxPending`] bounds.
+    pub fn pending(&self) -> u64 {
+        self.shared().pending()
+    }
+
     /// Whether appends are taken.
     pub fn health(&self) -> Health {
         *self.shared().health.borrow()

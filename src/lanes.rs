@@ -128,6 +128,21 @@ impl Lanes {
             .collect()
     }
 
+    /// The same, each with its key.
+    pub fn states(&self) -> Vec<(LaneKey, LaneSnapshot)> {
+        let now = self.0.tools.clock.now();
+        let lanes = lock(&self.0.lanes);
+        let state =
+            |(key, running): (&LaneKey, &Running)| (key.clone(), running.shown.snapshot(key, now));
+        lanes.iter().map(state).collect()
+    }
+
+    /// Batches in flight now, all pixels together.
+    pub fn in_flight(&self) -> usize {
+        let max = self.0.settings.max_in_flight_batches;
+        max.saturating_sub(self.0.in_flight.available_permits())
+    }
+
     /// Stops leasing, and waits for nothing.
     pub fn stop_leasing(&self) {
         self.0.stop.cancel();

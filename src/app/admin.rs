@@ -1,64 +1,87 @@
-//! The admin listener: `/healthz`, `/readyz` with reasons, `/metrics`.
+//! The admin listener: pages for machines that need no key, and the keyed API of the operator.
+//!
+//! **Promises.** Nothing but health, readiness and metrics is open without a key, also when none
+//! is configured. Keys are compared as digests in constant time. Every change leaves one line in
+//! the log that names the key by its place and fingerprint, and what came of it. What the disk has
+//! to do with runs beside the workers that deliver.
+//! **Refuses.** Unknown members and parameters, by name; keys that may only view, for changes.
+//! **Limits.** Bodies of 1 MiB, pages of 1,000, ten wrong keys a minute from one address, a few
+//! long requests at once; beyond them 413, 400 or 429.
+
+mod auth;
+mod call;
+mod lanes;
+mod limits;
+mod openapi;
+mod pages;
+mod problem;
+mod reply;
+mod routes;
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use axum::extract::State;
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderName, StatusCode};
-use axum::response::IntoResponse;
-use axum::routing::get;
-use axum::{Json, Router};
-use serde::Serialize;
+use arc_swap::ArcSwap;
+use axum::Router;
 
-use crate::journal::{Health, Journal};
+use crate::config::{AdminKey, Config};
+use crate::journal::Journal;
+use crate::journal::dead::DeadLetters;
 use crate::lanes::Lanes;
-use crate::lanes::snapshot::LaneSnapshot;
 use crate::telemetry::metrics::Metrics;
+use crate::time::Clock;
+
+pub use auth::MAX_GUESSES;
+pub use call::{MAX_BODY, MAX_PAGE};
+pub use openapi::DOCUMENT;
+pub use pages::OPEN;
+pub use routes::routes;
+
+use problem::Problem;
 
 const STARTING: u8 = 0;
 const READY: u8 = 1;
 const STOPPING: u8 = 2;
+
+/// The rooms the admin API shows.
+pub struct Rooms {
+    /// The configuration in force.
+    pub config: Config,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Where events wait.
+    pub journal: Journal,
+    /// The events that were given up.
+    pub dead: Arc<DeadLetters>,
+    /// What time it is.
+    pub clock: Clock,
+}
 
 /// What the admin pages show. Cheap to clone.
 #[derive(Clone)]
 pub struct Admin(Arc<Inner>);
 
 struct Inner {
+    config: ArcSwap<Config>,
     metrics: Metrics,
     journal: Journal,
+    dead: Arc<DeadLetters>,
+    clock: Clock,
+    guard: auth::Guard,
     lanes: OnceLock<Lanes>,
     stage: AtomicU8,
 }
 
-/// Why the gateway should get no traffic.
-#[derive(Clone, Debug, Serialize)]
-struct Reason {
-    /// The stable word.
-    code: &'static str,
-    /// The bound that is reached, if it is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit: Option<&'static str>,
-    /// What to do.
-    advice: &'static str,
-}
-
-/// The body of `/readyz`.
-#[derive(Clone, Debug, Serialize)]
-struct Readiness {
-    ready: bool,
-    reasons: Vec<Reason>,
-    /// Lanes that wait for a person. They do not make the gateway unready: one bad pixel must not
-    /// take the others down.
-    held: Vec<LaneSnapshot>,
-}
-
 impl Admin {
-    /// The pages of a gateway that is starting.
-    pub fn new(metrics: Metrics, journal: Journal) -> Self {
+    /// The pages of a gateway that is starting, for the owners of `keys`.
+    pub fn new(rooms: Rooms, keys: Vec<AdminKey>) -> Self {
         Self(Arc::new(Inner {
-            metrics,
-            journal,
+            config: ArcSwap::from_pointee(rooms.config),
+            metrics: rooms.metrics,
+            journal: rooms.journal,
+            dead: rooms.dead,
+            clock: rooms.clock,
+            guard: auth::Guard::new(keys),
             lanes: OnceLock::new(),
             stage: AtomicU8::new(STARTING),
         }))
@@ -82,97 +105,6 @@ impl Admin {
 
     /// The routes of the admin listener.
     pub fn router(&self) -> Router {
-        Router::new()
-            .route("/", get(index))
-            .route("/healthz", get(healthz))
-            .route("/readyz", get(readyz))
-            .route("/metrics", get(metrics))
-            .with_state(self.clone())
+        pages::router(self).merge(routes::router(self))
     }
-
-    fn readiness(&self) -> Readiness {
-        let mut reasons = Vec::new();
-        let mut add = |code, limit, advice| {
-            reasons.push(Reason {
-                code,
-                limit,
-                advice,
-            });
-        };
-        match self.0.stage.load(Ordering::Acquire) {
-            READY => {}
-            STOPPING => add(
-                "stopping",
-                None,
-                "the gateway is stopping; send traffic elsewhere",
-            ),
-            _ => add("starting", None, "the gateway is starting; wait"),
-        }
-        match self.0.journal.health() {
-            Health::Ok => {}
-            Health::Full(limit) => add("journal_full", Some(limit.name()), full(limit.name())),
-            Health::Poisoned => add(
-                "journal_poisoned",
-                None,
-                "a write or sync of the journal failed: check the disk, then restart the gateway; what was acknowledged is on disk",
-            ),
-        }
-        let lanes = self.0.lanes.get().map(Lanes::snapshot).unwrap_or_default();
-        let held = lanes
-            .into_iter()
-            .filter(|lane| lane.state == "held")
-            .collect();
-        Readiness {
-            ready: reasons.is_empty(),
-            reasons,
-            held,
-        }
-    }
-}
-
-fn full(limit: &str) -> &'static str {
-    match limit {
-        "journal.disk" => {
-            "the disk has no room for another segment: free some; taking events resumes by itself"
-        }
-        _ => {
-            "events come faster than they go out: see held lanes and graph errors, or raise the limit"
-        }
-    }
-}
-
-async fn index() -> impl IntoResponse {
-    Json(serde_json::json!({
-        "name": "capigate",
-        "version": env!("CARGO_PKG_VERSION"),
-        "pages": ["/healthz", "/readyz", "/metrics"],
-    }))
-}
-
-async fn healthz() -> &'static str {
-    "ok\n"
-}
-
-async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {
-    let readiness = admin.readiness();
-    let status = if readiness.ready {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
-    (status, Json(readiness))
-}
-
-async fn metrics(
-    State(admin): State<Admin>,
-) -> Result<([(HeaderName, &'static str); 1], String), StatusCode> {
-    let page = admin
-        .0
-        .metrics
-        .page()
-        .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
-    Ok((
-        [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
-        page,
-    ))
 }

@@ -49,6 +49,10 @@ pub struct Settings {
     pub idle_timeout: Duration,
 }
 
+/// Who is at the other end of a request's connection; an extension of every request.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
 /// A bound socket with its routes.
 pub struct Listener {
     socket: TcpListener,
@@ -120,12 +124,12 @@ impl Listener {
                 () = stop.cancelled() => return,
             };
             match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     let (shared, stop, kill) = (Arc::clone(&shared), stop.clone(), kill.clone());
                     tasks.spawn(async move {
                         let _open = Open::new(shared.connections.clone(), permit);
                         tokio::select! {
-                            () = shared.connection(stream, &stop) => {}
+                            () = shared.connection(stream, peer, &stop) => {}
                             () = kill.cancelled() => {}
                         }
                     });
@@ -138,17 +142,17 @@ impl Listener {
         }
     }
 
-    async fn connection(&self, stream: TcpStream, stop: &CancellationToken) {
+    async fn connection(&self, stream: TcpStream, peer: SocketAddr, stop: &CancellationToken) {
         // without it, small answers wait for the client's delayed acknowledgement
         let _ = stream.set_nodelay(true);
         match &self.tls {
-            None => self.speak(stream, stop).await,
+            None => self.speak(stream, peer, stop).await,
             Some(acceptor) => {
                 let handshake =
                     tokio::time::timeout(self.settings.header_timeout, acceptor.accept(stream));
                 tokio::select! {
                     shaken = handshake => if let Ok(Ok(stream)) = shaken {
-                        self.speak(stream, stop).await;
+                        self.speak(stream, peer, stop).await;
                     },
                     // nothing has been asked yet
                     () = stop.cancelled() => {}
@@ -160,6 +164,7 @@ impl Listener {
     async fn speak(
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+        peer: SocketAddr,
         stop: &CancellationToken,
     ) {
         let activity = Arc::new(Activity::new());
@@ -167,7 +172,9 @@ impl Listener {
         let seen = Arc::clone(&activity);
         let service = service_fn(move |request: Request<Incoming>| {
             let busy = Busy::new(Arc::clone(&seen));
-            let answer = router.clone().call(request.map(Body::new));
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(Peer(peer));
+            let answer = router.clone().call(request);
             async move {
                 let answer = answer.await;
                 drop(busy);

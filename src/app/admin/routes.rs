@@ -1,0 +1,150 @@
+//! The keyed routes, as a table, and the way of one request through them: key, role, members,
+//! work, audit line.
+
+use std::pin::Pin;
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
+use axum::http::{Method, Request, Response};
+use axum::routing::{MethodFilter, on};
+
+use super::call::{Call, Members};
+use super::problem::Problem;
+use super::reply::Reply;
+use super::{Admin, lanes, limits, openapi};
+use crate::config::Role;
+use crate::ingest::listener::Peer;
+
+/// What a route comes to.
+pub(super) type Done = Pin<Box<dyn Future<Output = Result<Reply, Problem>> + Send>>;
+
+/// One keyed route. GET reads, and needs any key; POST changes, and needs one of `admin.keys`.
+struct Route {
+    method: Method,
+    path: &'static str,
+    run: fn(Call) -> Done,
+}
+
+const ROUTES: &[Route] = &[
+    get("/openapi.json", openapi::show),
+    get("/lanes", lanes::list),
+    get("/limits", limits::show),
+];
+
+const fn get(path: &'static str, run: fn(Call) -> Done) -> Route {
+    Route {
+        method: Method::GET,
+        path,
+        run,
+    }
+}
+
+const fn post(path: &'static str, run: fn(Call) -> Done) -> Route {
+    Route {
+        method: Method::POST,
+        path,
+        run,
+    }
+}
+
+/// Method and path of every keyed route, for whoever compares them with the description.
+pub fn routes() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ROUTES
+        .iter()
+        .map(|route| (route.method.as_str(), route.path))
+}
+
+impl Route {
+    fn role(&self) -> Role {
+        if self.method == Method::GET {
+            Role::View
+        } else {
+            Role::Admin
+        }
+    }
+}
+
+/// All keyed routes of `admin`.
+pub(super) fn router(admin: &Admin) -> Router {
+    let mut router = Router::new();
+    for route in ROUTES {
+        let admin = admin.clone();
+        let filter = if route.method == Method::GET {
+            MethodFilter::GET
+        } else {
+            MethodFilter::POST
+        };
+        let answer = move |path: PathResult, request: Request<Body>| {
+            answer(admin.clone(), route, path, request)
+        };
+        router = router.route(route.path, on(filter, answer));
+    }
+    router
+        .fallback(async || Problem::no_route().into_response())
+        .method_not_allowed_fallback(async || Problem::method().into_response())
+}
+
+type PathResult = Result<Path<Vec<(String, String)>>, PathRejection>;
+
+async fn answer(
+    admin: Admin,
+    route: &'static Route,
+    path: PathResult,
+    request: Request<Body>,
+) -> Response<Body> {
+    let started = Instant::now();
+    let is_write = route.role() == Role::Admin;
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
+    let let_in = admin
+        .0
+        .guard
+        .admit(request.headers(), peer, route.role(), admin.0.clock.now());
+    let (caller, result) = match let_in {
+        Ok(caller) => (Some(caller), work(admin, route, path, request).await),
+        Err(problem) => (None, Err(problem)),
+    };
+    let (status, outcome, changed) = match &result {
+        Ok(reply) => (reply.status, "ok", reply.changed),
+        Err(problem) => (problem.status, problem.code, None),
+    };
+    if is_write {
+        tracing::info!(
+            admin.route = route.path,
+            admin.key = caller.as_ref().map(|caller| caller.name.as_str()),
+            admin.fingerprint = caller.as_ref().map(|caller| caller.fingerprint.as_str()),
+            admin.role = caller.as_ref().map(super::auth::Caller::role),
+            admin.peer = peer.map(tracing::field::display),
+            admin.outcome = outcome,
+            admin.changed = changed,
+            status = status.as_u16(),
+            duration_ms = started.elapsed().as_millis() as u64,
+            "admin call"
+        );
+    }
+    match result {
+        Ok(reply) => reply.into_response(),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn work(
+    admin: Admin,
+    route: &Route,
+    path: PathResult,
+    request: Request<Body>,
+) -> Result<Reply, Problem> {
+    let path = path.map_err(|_| Problem::bad("the path", "send UTF-8 with percent-encoding"))?;
+    let id = path.0.into_iter().next().map(|(_, id)| id);
+    let query = Members::of_query(request.uri().query().unwrap_or_default())?;
+    let members = if route.method == Method::GET {
+        query
+    } else {
+        query.end()?;
+        Members::of_body(request.into_body()).await?
+    };
+    let id = id.unwrap_or_default();
+    (route.run)(Call { admin, id, members }).await
+}
