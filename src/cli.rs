@@ -1,10 +1,13 @@
 //! The command tree, one verb a file.
 
+mod client;
 pub mod config;
 mod demo;
 pub mod journal;
+mod lanes;
 pub mod sandbox;
 mod serve;
+mod table;
 
 use std::io::Write;
 
@@ -41,6 +44,8 @@ enum Command {
     Config(config::ConfigArgs),
     /// Look into the journal's files.
     Journal(journal::JournalArgs),
+    /// Show what the lanes of a running gateway do.
+    Lanes(lanes::LanesArgs),
 }
 
 /// Runs one command and gives the exit code.
@@ -57,6 +62,7 @@ pub fn run(cli: Cli) -> u8 {
         Command::Sandbox(args) => on_runtime(sandbox::run(args, &mut out)),
         Command::Config(args) => config::run(&args, environment(), &Clock::Real, &mut out),
         Command::Journal(args) => journal::run(&args, &mut out),
+        Command::Lanes(args) => on_runtime(lanes::run(args, &mut out)),
     };
     result.unwrap_or_else(|error| {
         if is_closed_pipe(&error) {
@@ -65,7 +71,8 @@ pub fn run(cli: Cli) -> u8 {
         }
         // nothing is left to tell when standard error is closed
         let _ = writeln!(std::io::stderr(), "capigate: {error:#}");
-        failed
+        let failure = error.downcast_ref::<client::Failure>();
+        failure.map_or(failed, |failure| failure.exit)
     })
 }
 
@@ -74,6 +81,13 @@ pub fn run(cli: Cli) -> u8 {
 fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// Prints one value for other programs.
+fn print_json(out: &mut dyn Write, value: &serde_json::Value) -> anyhow::Result<u8> {
+    serde_json::to_writer_pretty(&mut *out, value)?;
+    writeln!(out)?;
+    Ok(OK)
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
