@@ -48,6 +48,7 @@
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod duplicates;
 pub mod event;
 mod failpoint;
 pub mod graph;
@@ -55,6 +56,7 @@ pub mod ingest;
 pub mod journal;
 pub mod lanes;
 pub mod pixel;
+pub mod receipts;
 pub mod sandbox;
 pub mod secret;
 pub mod telemetry;

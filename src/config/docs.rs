@@ -50,13 +50,15 @@ pub(super) static TOPICS: LazyLock<Vec<Topic>> = LazyLock::new(|| {
         .collect()
 });
 
-const SOURCES: [(&str, &str, &str); 10] = [
+const SOURCES: [(&str, &str, &str); 12] = [
     ("listen", "Listen", include_str!("listen.rs")),
     ("admin", "Admin", include_str!("admin.rs")),
     ("ingest", "Ingest", include_str!("ingest.rs")),
     ("journal", "Journal", include_str!("journal.rs")),
+    ("duplicates", "Duplicates", include_str!("duplicates.rs")),
     ("lanes", "Lanes", include_str!("lanes.rs")),
     ("graph", "Graph", include_str!("graph.rs")),
+    ("receipts", "Receipts", include_str!("receipts.rs")),
     ("telemetry", "Telemetry", include_str!("telemetry.rs")),
     ("shutdown", "Shutdown", include_str!("shutdown.rs")),
     ("pixels", "Pixel", include_str!("pixels.rs")),
@@ -64,7 +66,7 @@ const SOURCES: [(&str, &str, &str); 10] = [
 ];
 
 /// What a good value of each type is, in words; the types' own errors say the same.
-const WANTED: [(&str, &str, bool); 18] = [
+const WANTED: [(&str, &str, bool); 19] = [
     (
         "BaseUrl",
         "an https address without user, query or fragment",
@@ -76,6 +78,7 @@ const WANTED: [(&str, &str, bool); 18] = [
         true,
     ),
     ("Country", "a country code of two letters", true),
+    ("Covers", "\"messaging\" or \"all\"", true),
     ("EventIdRule", "\"derive\", \"random\" or \"leave\"", true),
     (
         "GraphVersion",

@@ -35,6 +35,13 @@ pub struct Metrics {
     pub rejected: IntCounterVec,
     /// Warnings given about accepted events, by `code`.
     pub warnings: IntCounterVec,
+    /// Events answered as received but not accepted, since their twin was, by `pixel`. They are
+    /// outside the books.
+    pub duplicates: IntCounterVec,
+    /// Events the window of duplicates remembers.
+    pub duplicates_entries: IntGauge,
+    /// Events it forgot early, since `duplicates.max_entries` was reached.
+    pub duplicates_forgotten: IntCounter,
 
     /// Events Graph confirmed, by `pixel`.
     pub delivered: IntCounterVec,
@@ -54,6 +61,15 @@ pub struct Metrics {
     pub delivery_seconds: Histogram,
     /// Lanes by `state` (`open`, `backoff`, `probation`, `held`).
     pub lanes: IntGaugeVec,
+
+    /// Events a receipt is kept of.
+    pub receipts: IntGauge,
+    /// Bytes of the receipts' files.
+    pub receipts_bytes: IntGauge,
+    /// Endings of events that no receipt was kept of, since the queue was full or the disk failed.
+    pub receipts_lost: IntCounter,
+    /// 1 while receipts cannot be written.
+    pub receipts_failed: IntGauge,
 
     /// Events in the journal that have not met their end.
     pub journal_records: IntGauge,
@@ -122,6 +138,22 @@ impl Metrics {
                 "warnings given about accepted events",
                 &["code"],
             )?,
+            duplicates: counters(
+                r,
+                "duplicates_total",
+                "events answered as received but not accepted, since their twin was",
+                &["pixel"],
+            )?,
+            duplicates_entries: gauge(
+                r,
+                "duplicates_entries",
+                "events the window of duplicates remembers",
+            )?,
+            duplicates_forgotten: counter(
+                r,
+                "duplicates_forgotten_total",
+                "events the window of duplicates forgot early",
+            )?,
             delivered: counters(r, "delivered_total", "events Graph confirmed", &["pixel"])?,
             dead: counters(
                 r,
@@ -164,6 +196,14 @@ impl Metrics {
                 let vec = IntGaugeVec::new(opts("lanes", "lanes by state"), &["state"])?;
                 keep(r, vec)?
             },
+            receipts: gauge(r, "receipts", "events a receipt is kept of")?,
+            receipts_bytes: gauge(r, "receipts_bytes", "bytes of the receipts' files")?,
+            receipts_lost: counter(
+                r,
+                "receipts_lost_total",
+                "endings of events that no receipt was kept of",
+            )?,
+            receipts_failed: gauge(r, "receipts_failed", "1 while receipts cannot be written")?,
             journal_records: gauge(
                 r,
                 "journal_records",
@@ -222,7 +262,12 @@ impl Metrics {
     pub fn expect_pixels(&self, pixels: impl Iterator<Item = String>) {
         for pixel in pixels {
             let pixel = pixel.as_str();
-            for counter in [&self.accepted, &self.delivered, &self.graph_short] {
+            for counter in [
+                &self.accepted,
+                &self.duplicates,
+                &self.delivered,
+                &self.graph_short,
+            ] {
                 counter.with_label_values(&[pixel]).inc_by(0);
             }
             self.dead.with_label_values(&[pixel, "expired"]).inc_by(0);
