@@ -10,6 +10,7 @@
 
 mod auth;
 mod call;
+mod dead;
 mod lanes;
 mod limits;
 mod openapi;
@@ -17,6 +18,8 @@ mod pages;
 mod problem;
 mod reply;
 mod routes;
+mod stream;
+mod work;
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -28,6 +31,8 @@ use crate::config::{AdminKey, Config};
 use crate::journal::Journal;
 use crate::journal::dead::DeadLetters;
 use crate::lanes::Lanes;
+use crate::receipts::Receipts;
+use crate::redrive::Redrive;
 use crate::telemetry::metrics::Metrics;
 use crate::time::Clock;
 
@@ -36,6 +41,7 @@ pub use call::{MAX_BODY, MAX_PAGE};
 pub use openapi::DOCUMENT;
 pub use pages::OPEN;
 pub use routes::routes;
+pub use work::MAX_LONG;
 
 use problem::Problem;
 
@@ -53,6 +59,10 @@ pub struct Rooms {
     pub journal: Journal,
     /// The events that were given up.
     pub dead: Arc<DeadLetters>,
+    /// The way back into the journal.
+    pub redrive: Redrive,
+    /// What became of events.
+    pub receipts: Receipts,
     /// What time it is.
     pub clock: Clock,
 }
@@ -66,6 +76,9 @@ struct Inner {
     metrics: Metrics,
     journal: Journal,
     dead: Arc<DeadLetters>,
+    redrive: Redrive,
+    receipts: Receipts,
+    places: work::Places,
     clock: Clock,
     guard: auth::Guard,
     lanes: OnceLock<Lanes>,
@@ -80,6 +93,9 @@ impl Admin {
             metrics: rooms.metrics,
             journal: rooms.journal,
             dead: rooms.dead,
+            redrive: rooms.redrive,
+            receipts: rooms.receipts,
+            places: work::Places::new(),
             clock: rooms.clock,
             guard: auth::Guard::new(keys),
             lanes: OnceLock::new(),
@@ -106,5 +122,12 @@ impl Admin {
     /// The routes of the admin listener.
     pub fn router(&self) -> Router {
         pages::router(self).merge(routes::router(self))
+    }
+}
+
+impl Inner {
+    /// The configuration in force.
+    fn config(&self) -> Arc<Config> {
+        self.config.load_full()
     }
 }

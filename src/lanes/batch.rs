@@ -59,6 +59,7 @@ fn screen(
             expires_at: lease.expires_at(),
             dead_at: now,
             reason: "expired",
+            refusal: None,
         })
         .collect();
     let pixel = key.pixel.to_string();

@@ -12,7 +12,6 @@ use serde_json::Value;
 
 use super::Admin;
 use super::problem::Problem;
-use crate::config::units::Span;
 
 /// Bytes of a request's body.
 pub const MAX_BODY: usize = 1 << 20;
@@ -119,13 +118,6 @@ impl Members {
             .map_err(|_| Problem::bad(name, expected))
     }
 
-    /// A span of time such as `7d`.
-    pub(super) fn span(&mut self, name: &str) -> Result<Option<Duration>, Problem> {
-        let expected = "send a duration: a whole number with s, m, h or d, such as 7d";
-        let span = self.parsed::<Span>(name, expected)?;
-        Ok(span.map(Span::get))
-    }
-
     /// A whole number in a range.
     pub(super) fn number(
         &mut self,
@@ -160,22 +152,12 @@ impl Members {
         }
     }
 
-    /// A list of texts.
-    pub(super) fn texts(&mut self, name: &str) -> Result<Option<Vec<String>>, Problem> {
-        let expected = || Problem::bad(name, "send a list of texts, none of them empty");
-        let list = match self.all.remove(name) {
-            None => return Ok(None),
-            Some(Value::Array(list)) => list,
-            Some(_) => return Err(expected()),
-        };
-        let text = |value| match value {
-            Value::String(text) if !text.is_empty() => Ok(text),
-            _ => Err(expected()),
-        };
-        list.into_iter()
-            .map(text)
-            .collect::<Result<_, _>>()
-            .map(Some)
+    /// Those of these members that are there, as an object.
+    pub(super) fn take(&mut self, names: &[&str]) -> Value {
+        let taken = names
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), self.all.remove(*name)?)));
+        Value::Object(taken.collect())
     }
 
     /// Refuses what nobody has taken.

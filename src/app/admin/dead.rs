@@ -11,7 +11,9 @@ use super::reply::Reply;
 use super::routes::Done;
 use super::stream;
 use super::work::beside;
+use crate::app::letters;
 use crate::journal::dead::{DeadError, Filter, Group, LetterId, View};
+use crate::redrive::Request;
 
 /// Ids of one request.
 const MAX_IDS: usize = 10_000;
@@ -103,7 +105,7 @@ pub(super) fn export(mut call: Call) -> Done {
 /// `POST /dead/purge`.
 pub(super) fn purge(mut call: Call) -> Done {
     Box::pin(async move {
-        let filter = chosen(&mut call.members)?;
+        let filter = filter(&mut call.members)?;
         let (dry_run, all) = (call.members.flag("dry_run")?, call.members.flag("all")?);
         call.members.end()?;
         if filter.is_empty() && !all {
@@ -124,35 +126,39 @@ pub(super) fn purge(mut call: Call) -> Done {
     })
 }
 
-const ID: &str = "send the id of a dead letter: two whole numbers with a hyphen between, such as 12-34567";
-
-/// The filter of a body, with its list of ids.
-fn chosen(members: &mut Members) -> Result<Filter, Problem> {
-    let mut filter = filter(members)?;
-    if let Some(ids) = members.texts("ids")? {
-        if ids.is_empty() || ids.len() > MAX_IDS {
-            return Err(Problem::bad("ids", format!("send 1 to {MAX_IDS} ids, or leave it out")));
-        }
-        let ids = ids.iter().map(|id| id.parse());
-        let ids = ids.collect::<Result<_, _>>();
-        filter.ids = ids.map_err(|_| Problem::bad("ids", ID))?;
-    }
-    Ok(filter)
+/// `POST /dead/redrive`.
+pub(super) fn redrive(mut call: Call) -> Done {
+    Box::pin(async move {
+        let request = Request {
+            filter: filter(&mut call.members)?,
+            include_unconfirmed: call.members.flag("include_unconfirmed")?,
+            dry_run: call.members.flag("dry_run")?,
+        };
+        call.members.end()?;
+        let _place = call.admin.place()?;
+        let inner = &call.admin.0;
+        let pixels = inner.config().pixels.keys().copied().collect();
+        let report = inner.redrive.run(request, pixels).await;
+        let redriven = report.redriven;
+        Ok(Reply::ok(&report).changed(redriven))
+    })
 }
 
-/// What a query and a body have in common.
+const ID: &str =
+    "send the id of a dead letter: two whole numbers with a hyphen between, such as 12-34567";
+
+/// Takes the conditions out of a query or a body.
 fn filter(members: &mut Members) -> Result<Filter, Problem> {
-    let number = "send a whole number";
-    Ok(Filter {
-        pixel: members.parsed("pixel", "send a pixel id: 1 to 20 decimal digits")?,
-        reason: members.text("reason")?,
-        event_name: members.text("event_name")?,
-        code: members.parsed("code", number)?,
-        subcode: members.parsed("subcode", number)?,
-        older_than: members.span("older_than")?,
-        newer_than: members.span("newer_than")?,
-        ids: Vec::new(),
-    })
+    let conditions = members.take(letters::KEYS);
+    let count = conditions["ids"].as_array().map_or(0, Vec::len);
+    if count > MAX_IDS {
+        return Err(Problem::bad(
+            "ids",
+            format!("send at most {MAX_IDS} of them"),
+        ));
+    }
+    let filter = letters::filter_of_json(&conditions);
+    filter.map_err(|error| Problem::bad("the filter", error.to_string()))
 }
 
 fn id(members: &mut Members, name: &str) -> Result<Option<LetterId>, Problem> {
@@ -162,5 +168,8 @@ fn id(members: &mut Members, name: &str) -> Result<Option<LetterId>, Problem> {
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn failed(error: DeadError) -> Problem {
     tracing::error!(code = error.code(), error = %error, "dead letters cannot be read or changed");
-    Problem::failed(error.code(), "check the disk of journal.dir; the log says more")
+    Problem::failed(
+        error.code(),
+        "check the disk of journal.dir; the log says more",
+    )
 }

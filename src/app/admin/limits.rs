@@ -43,13 +43,13 @@ pub(super) fn show(call: Call) -> Done {
 }
 
 fn limits(inner: &Inner) -> Vec<Limit> {
-    let config = inner.config.load();
+    let config = inner.config();
     let Config {
         ingest,
         journal,
         lanes,
         ..
-    } = &**config;
+    } = &*config;
     let depth = inner.journal.depth();
     let gauge = |gauge: &prometheus::IntGauge| Some(gauge.get().max(0).unsigned_abs());
     let running = inner.lanes.get();

@@ -18,6 +18,8 @@ pub(super) struct Problem {
     pub(super) code: &'static str,
     message: String,
     next: String,
+    /// One line for each thing that is wrong, where there are several.
+    details: Vec<String>,
     /// Seconds, for 429 and 503.
     retry_after: Option<u64>,
 }
@@ -32,6 +34,8 @@ struct Shown<'a> {
     code: &'a str,
     message: &'a str,
     next: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    details: &'a [String],
 }
 
 impl Problem {
@@ -46,6 +50,7 @@ impl Problem {
             code,
             message: message.into(),
             next: next.into(),
+            details: Vec::new(),
             retry_after: None,
         }
     }
@@ -106,12 +111,18 @@ impl Problem {
         self
     }
 
+    pub(super) fn details(mut self, details: Vec<String>) -> Self {
+        self.details = details;
+        self
+    }
+
     pub(super) fn into_response(self) -> Response<Body> {
         let wrapper = Wrapper {
             error: Shown {
                 code: self.code,
                 message: &self.message,
                 next: &self.next,
+                details: &self.details,
             },
         };
         let mut response = Reply::json(self.status, &wrapper).into_response();

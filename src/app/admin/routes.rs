@@ -14,7 +14,7 @@ use axum::routing::{MethodFilter, on};
 use super::call::{Call, Members};
 use super::problem::Problem;
 use super::reply::Reply;
-use super::{Admin, lanes, limits, openapi};
+use super::{Admin, dead, lanes, limits, openapi};
 use crate::config::Role;
 use crate::ingest::listener::Peer;
 
@@ -31,6 +31,12 @@ struct Route {
 const ROUTES: &[Route] = &[
     get("/openapi.json", openapi::show),
     get("/lanes", lanes::list),
+    get("/dead", dead::list),
+    get("/dead/summary", dead::summary),
+    get("/dead/export", dead::export),
+    get("/dead/{id}", dead::show),
+    post("/dead/redrive", dead::redrive),
+    post("/dead/purge", dead::purge),
     get("/limits", limits::show),
 ];
 
