@@ -6,6 +6,7 @@
 pub mod admin;
 pub mod letters;
 pub mod logging;
+pub mod offline;
 pub mod signals;
 mod wiring;
 

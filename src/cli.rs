@@ -2,6 +2,7 @@
 
 mod client;
 pub mod config;
+mod dead;
 mod demo;
 pub mod journal;
 mod lanes;
@@ -42,6 +43,8 @@ enum Command {
     Sandbox(sandbox::SandboxArgs),
     /// Check, print or explain the configuration.
     Config(config::ConfigArgs),
+    /// Look at events that were given up, send them again or delete them.
+    Dead(dead::DeadArgs),
     /// Look into the journal's files.
     Journal(journal::JournalArgs),
     /// Show what the lanes of a running gateway do.
@@ -62,6 +65,7 @@ pub fn run(cli: Cli) -> u8 {
         Command::Sandbox(args) => on_runtime(sandbox::run(args, &mut out)),
         Command::Config(args) => config::run(&args, environment(), &Clock::Real, &mut out),
         Command::Journal(args) => journal::run(&args, &mut out),
+        Command::Dead(args) => on_runtime(dead::run(args, &mut out)),
         Command::Lanes(args) => on_runtime(lanes::run(args, &mut out)),
     };
     result.unwrap_or_else(|error| {
