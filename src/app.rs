@@ -7,21 +7,27 @@ pub mod admin;
 pub mod letters;
 pub mod logging;
 pub mod offline;
+pub mod reload;
 pub mod signals;
+pub mod sockets;
+mod watch;
 mod wiring;
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use crate::config::{self, Config, ConfigErrors};
+use crate::config::{self, Config, ConfigErrors, Layers, Secrets};
 use crate::graph::GraphClient;
 use crate::ingest::Ingest;
-use crate::ingest::listener::{Listener, Serving};
+use crate::ingest::listener::{Listener, Serving, Socket};
 use crate::journal::dead::DeadLetters;
 use crate::journal::segment::disk::{Disk, RealDisk};
 use crate::journal::{Health, Journal};
@@ -30,12 +36,35 @@ use crate::receipts::Receipts;
 use crate::redrive::Redrive;
 use crate::telemetry::metrics::Metrics;
 use crate::time::Clock;
+use crate::tokens::Tokens;
 
-use admin::{Admin, Rooms};
+use admin::Admin;
+use logging::LogFilter;
+use reload::{InForce, Reloader, Trigger};
+use signals::{Asked, Signals};
+use sockets::Sockets;
+
+/// What a gateway is built from.
+pub struct Plan {
+    /// The configuration it starts with.
+    pub config: Config,
+    /// The secrets that the configuration points to.
+    pub secrets: Secrets,
+    /// Where both are read again; without it, nothing can be reloaded.
+    pub layers: Option<Layers>,
+    /// What `telemetry.log_level` moves.
+    pub log: Option<LogFilter>,
+    /// Sockets that are bound already.
+    pub sockets: Sockets,
+    /// What time it is.
+    pub clock: Clock,
+    /// Where the journal is written.
+    pub disk: Arc<dyn Disk>,
+}
 
 /// A gateway that is built but takes nothing yet.
 pub struct App {
-    config: Config,
+    reloader: Reloader,
     metrics: Metrics,
     journal: Journal,
     tools: Tools,
@@ -47,7 +76,8 @@ pub struct App {
 
 /// A running gateway.
 pub struct Running {
-    config: Config,
+    reloader: Reloader,
+    watch: Watch,
     metrics: Metrics,
     journal: Journal,
     lanes: Lanes,
@@ -57,6 +87,12 @@ pub struct Running {
     admin: Admin,
     ingest_serving: Serving,
     admin_serving: Serving,
+}
+
+/// The task that watches the files; it ends when this is dropped.
+struct Watch {
+    tasks: TaskTracker,
+    stop: CancellationToken,
 }
 
 /// How a gateway ended.
@@ -89,13 +125,36 @@ impl App {
         disk: Arc<dyn Disk>,
     ) -> anyhow::Result<Self> {
         let secrets = config.secrets(env)?;
+        Self::build_from(Plan {
+            config,
+            secrets,
+            layers: None,
+            log: None,
+            sockets: Sockets::default(),
+            clock,
+            disk,
+        })
+        .await
+    }
+
+    /// Recovers the journal, and binds both listeners.
+    pub async fn build_from(plan: Plan) -> anyhow::Result<Self> {
+        let Plan {
+            config,
+            secrets,
+            layers,
+            log,
+            sockets,
+            clock,
+            disk,
+        } = plan;
         let metrics = Metrics::new()?;
         metrics.expect_pixels(config.pixels.keys().map(ToString::to_string));
         let tls = config.listen.tls.as_ref().map(config::Tls::server_config);
         let tls = tls.transpose().map_err(|faults| ConfigErrors { faults })?;
         let tls = tls.map(|tls| TlsAcceptor::from(Arc::new(tls)));
         let graph = GraphClient::new(wiring::graph(&config)?)?;
-        let tokens = wiring::tokens(&secrets);
+        let tokens = Tokens::new(wiring::credentials(&config, &secrets));
         let sources = wiring::sources(&config, &secrets);
 
         let (journal, dead) = {
@@ -125,27 +184,44 @@ impl App {
             clock.clone(),
             metrics.clone(),
         );
-        let rooms = Rooms {
-            config: config.clone(),
+        let reloader = Reloader::new(
+            InForce {
+                config: config.clone(),
+                secrets,
+            },
+            layers,
+            reload::Rooms {
+                ingest: ingest.clone(),
+                tokens: tokens.clone(),
+                log,
+                clock: clock.clone(),
+                metrics: metrics.clone(),
+            },
+        );
+        let admin = Admin::new(admin::Rooms {
+            settings: admin::Settings::Live(reloader.clone()),
             metrics: metrics.clone(),
             journal: journal.clone(),
             dead: Arc::clone(&dead),
             redrive: redrive.clone(),
             receipts: Receipts::off(),
             clock: clock.clone(),
+        });
+        let listen = &config.listen;
+        let open = |handed: Option<std::net::TcpListener>, addr, key| {
+            let bind = || Socket::bind(addr, listen.reuse_port);
+            let socket = handed.map_or_else(bind, Socket::adopt);
+            socket.with_context(|| format!("{key}: {addr} cannot be bound"))
         };
-        let admin = Admin::new(rooms, secrets.admin);
-        let ingest_listener = Listener::bind(
-            config.listen.ingest,
+        let ingest_listener = Listener::new(
+            open(sockets.ingest, listen.ingest, "listen.ingest")?,
             tls,
             ingest.router(),
             wiring::listener(&config.ingest),
             metrics.connections.clone(),
-        )
-        .await
-        .with_context(|| format!("listen.ingest: {} cannot be bound", config.listen.ingest))?;
-        let admin_listener = Listener::bind(
-            config.listen.admin,
+        );
+        let admin_listener = Listener::new(
+            open(sockets.admin, listen.admin, "listen.admin")?,
             None,
             admin.router(),
             wiring::listener(&config::Ingest {
@@ -153,9 +229,7 @@ impl App {
                 ..config.ingest.clone()
             }),
             wiring::uncounted(),
-        )
-        .await
-        .with_context(|| format!("listen.admin: {} cannot be bound", config.listen.admin))?;
+        );
         let tools = Tools {
             journal: journal.clone(),
             dead,
@@ -165,7 +239,7 @@ impl App {
             metrics: metrics.clone(),
         };
         Ok(Self {
-            config,
+            reloader,
             metrics,
             journal,
             tools,
@@ -181,21 +255,31 @@ impl App {
         let dead = Arc::clone(&self.tools.dead);
         let mut chores = JoinSet::new();
         chores.spawn(housekeep(dead));
-        let lanes = Lanes::start(wiring::lanes(&self.config.lanes), self.tools);
+        let now = self.reloader.now();
+        let lanes = Lanes::start(wiring::lanes(&now.config.lanes), self.tools);
         self.admin.show_lanes(lanes.clone());
         let admin_serving = self.admin_listener.serve()?;
         let ingest_serving = self.ingest_listener.serve()?;
+        let watch = Watch {
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        };
+        if now.config.reload.watch && self.reloader.layers().is_some() {
+            let watching = watch::run(self.reloader.clone(), watch.stop.clone());
+            watch.tasks.spawn(watching);
+        }
         self.admin.ready();
         tracing::info!(
             listen.ingest = %ingest_serving.addr(),
             listen.admin = %admin_serving.addr(),
-            graph.url = %self.config.graph.url,
-            graph.version = %self.config.graph.version,
+            graph.url = %now.config.graph.url,
+            graph.version = %now.config.graph.version,
             journal.records = self.metrics.journal_recovered.get(),
             "gateway is ready"
         );
         Ok(Running {
-            config: self.config,
+            reloader: self.reloader,
+            watch,
             metrics: self.metrics,
             journal: self.journal,
             lanes,
@@ -205,6 +289,12 @@ impl App {
             ingest_serving,
             admin_serving,
         })
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.stop.cancel();
     }
 }
 
@@ -239,20 +329,42 @@ impl Running {
         &self.lanes
     }
 
+    /// Reloads the configuration.
+    pub fn reloader(&self) -> &Reloader {
+        &self.reloader
+    }
+
     /// Runs until `signals` says stop, or the journal is poisoned.
-    pub async fn run_until(self, mut signals: signals::Signals) -> Ended {
+    pub async fn run_until(self, mut signals: Signals) -> Ended {
         let (journal, lanes) = (self.journal.clone(), self.lanes.clone());
-        tokio::select! {
-            name = signals.next() => tracing::info!(signal = name, "stopping"),
-            () = journal.poisoned() => tracing::error!("stopping, since the journal takes nothing more; restart the gateway"),
+        let mut poisoned = pin!(journal.poisoned());
+        loop {
+            tokio::select! {
+                asked = signals.next() => match asked {
+                    Asked::Stop(name) => {
+                        tracing::info!(signal = name, "stopping");
+                        break;
+                    }
+                    Asked::Reload => {
+                        // beside this loop: a file that cannot be read must not delay a stop
+                        let reloader = self.reloader.clone();
+                        self.watch.tasks.spawn(async move { reloader.reload(Trigger::Signal).await });
+                    }
+                },
+                () = poisoned.as_mut() => {
+                    tracing::error!("stopping, since the journal takes nothing more; restart the gateway");
+                    break;
+                }
+            }
         }
         tokio::select! {
             ended = self.stop() => ended,
             // everything acknowledged is on disk already; the next start sends what is left
-            name = signals.next() => {
+            name = signals.stop() => {
                 tracing::warn!(signal = name, "stopping at once, at the second signal");
                 lanes.stop_leasing();
                 journal.close().await;
+                tracing::info!(journal.records = journal.depth().records, "stopped");
                 ended(&journal)
             }
         }
@@ -260,9 +372,11 @@ impl Running {
 
     /// Stops in order; each stage has its budget. What is not sent stays in the journal.
     pub async fn stop(mut self) -> Ended {
-        let budget = &self.config.shutdown;
-        // 1. the balancer sees it and sends no more
+        drop(self.watch);
+        let budget = self.reloader.now().config.shutdown.clone();
+        // 1. the balancer sees it and sends no more; clients are asked to connect anew
         self.admin.stopping();
+        self.ingest_serving.leave();
         tokio::time::sleep(budget.grace.get()).await;
         // 2. the door closes, requests in flight are answered
         if !self.ingest_serving.stop(budget.requests.get()).await {
@@ -271,6 +385,7 @@ impl Running {
         // 3. no lease is taken any more, sends in flight are settled
         if !self.lanes.stop(budget.sends.get()).await {
             tracing::warn!(
+                journal.leased = self.journal.depth().leased,
                 "batches were left unsettled, since shutdown.sends is over; they will be sent again"
             );
         }

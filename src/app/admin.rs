@@ -10,6 +10,7 @@
 
 mod auth;
 mod call;
+mod config;
 mod dead;
 mod lanes;
 mod limits;
@@ -24,10 +25,9 @@ mod work;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use arc_swap::ArcSwap;
 use axum::Router;
 
-use crate::config::{AdminKey, Config};
+use super::reload::{InForce, Reloader};
 use crate::journal::Journal;
 use crate::journal::dead::DeadLetters;
 use crate::lanes::Lanes;
@@ -50,21 +50,29 @@ const READY: u8 = 1;
 const STOPPING: u8 = 2;
 
 /// The rooms the admin API shows.
-pub struct Rooms {
+pub(in crate::app) struct Rooms {
     /// The configuration in force.
-    pub config: Config,
+    pub(in crate::app) settings: Settings,
     /// What is counted.
-    pub metrics: Metrics,
+    pub(in crate::app) metrics: Metrics,
     /// Where events wait.
-    pub journal: Journal,
+    pub(in crate::app) journal: Journal,
     /// The events that were given up.
-    pub dead: Arc<DeadLetters>,
+    pub(in crate::app) dead: Arc<DeadLetters>,
     /// The way back into the journal.
-    pub redrive: Redrive,
+    pub(in crate::app) redrive: Redrive,
     /// What became of events.
-    pub receipts: Receipts,
+    pub(in crate::app) receipts: Receipts,
     /// What time it is.
-    pub clock: Clock,
+    pub(in crate::app) clock: Clock,
+}
+
+/// Where the configuration comes from.
+pub(in crate::app) enum Settings {
+    /// From a gateway that runs.
+    Live(Reloader),
+    /// It stays as it is.
+    Fixed(Arc<InForce>),
 }
 
 /// What the admin pages show. Cheap to clone.
@@ -72,7 +80,7 @@ pub struct Rooms {
 pub struct Admin(Arc<Inner>);
 
 struct Inner {
-    config: ArcSwap<Config>,
+    settings: Settings,
     metrics: Metrics,
     journal: Journal,
     dead: Arc<DeadLetters>,
@@ -86,10 +94,10 @@ struct Inner {
 }
 
 impl Admin {
-    /// The pages of a gateway that is starting, for the owners of `keys`.
-    pub fn new(rooms: Rooms, keys: Vec<AdminKey>) -> Self {
+    /// The pages of a gateway that is starting.
+    pub(in crate::app) fn new(rooms: Rooms) -> Self {
         Self(Arc::new(Inner {
-            config: ArcSwap::from_pointee(rooms.config),
+            settings: rooms.settings,
             metrics: rooms.metrics,
             journal: rooms.journal,
             dead: rooms.dead,
@@ -97,7 +105,7 @@ impl Admin {
             receipts: rooms.receipts,
             places: work::Places::new(),
             clock: rooms.clock,
-            guard: auth::Guard::new(keys),
+            guard: auth::Guard::default(),
             lanes: OnceLock::new(),
             stage: AtomicU8::new(STARTING),
         }))
@@ -127,7 +135,18 @@ impl Admin {
 
 impl Inner {
     /// The configuration in force.
-    fn config(&self) -> Arc<Config> {
-        self.config.load_full()
+    fn in_force(&self) -> Arc<InForce> {
+        match &self.settings {
+            Settings::Live(reloader) => reloader.now(),
+            Settings::Fixed(now) => Arc::clone(now),
+        }
+    }
+
+    /// None where no gateway runs.
+    fn reloader(&self) -> Option<&Reloader> {
+        match &self.settings {
+            Settings::Live(reloader) => Some(reloader),
+            Settings::Fixed(_) => None,
+        }
     }
 }

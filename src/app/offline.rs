@@ -6,9 +6,10 @@ use std::sync::Arc;
 use anyhow::Context;
 use axum::Router;
 
-use super::admin::{Admin, Rooms};
+use super::admin::{Admin, Rooms, Settings};
+use super::reload::InForce;
 use super::wiring;
-use crate::config::{AdminKey, Config, Role};
+use crate::config::{AdminKey, Config, Role, Secrets};
 use crate::journal::dead::DeadLetters;
 use crate::journal::{Journal, OpenError, RealDisk};
 use crate::receipts::Receipts;
@@ -54,8 +55,18 @@ impl Offline {
             clock.clone(),
             metrics.clone(),
         );
+        let key = Secret::new(uuid::Uuid::new_v4().to_string());
+        let known = AdminKey {
+            name: "offline".to_owned(),
+            role: Role::Admin,
+            digest: key.digest(),
+        };
+        let secrets = Secrets {
+            admin: vec![known],
+            ..Secrets::default()
+        };
         let rooms = Rooms {
-            config,
+            settings: Settings::Fixed(Arc::new(InForce { config, secrets })),
             metrics,
             journal: journal.clone(),
             dead,
@@ -63,14 +74,8 @@ impl Offline {
             receipts: Receipts::off(),
             clock,
         };
-        let key = Secret::new(uuid::Uuid::new_v4().to_string());
-        let known = AdminKey {
-            name: "offline".to_owned(),
-            role: Role::Admin,
-            digest: key.digest(),
-        };
         Ok(Self {
-            router: Admin::new(rooms, vec![known]).router(),
+            router: Admin::new(rooms).router(),
             journal,
             redrive,
             key,

@@ -28,7 +28,7 @@ const SILENCE: Duration = Duration::from_mins(2);
 /// Where the running gateway is, and the key for its admin API. The key never stands in an
 /// argument, where other users of the machine could read it.
 #[derive(Args, Clone, Debug, Default)]
-pub struct Reach {
+pub(super) struct Reach {
     #[command(flatten)]
     pub(super) config: ConfigFiles,
 

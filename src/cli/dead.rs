@@ -14,7 +14,7 @@ use crate::app::offline::Offline;
 
 /// Look at events that were given up, and decide what becomes of them.
 #[derive(Debug, Args)]
-pub struct DeadArgs {
+pub(super) struct DeadArgs {
     #[command(subcommand)]
     verb: Verb,
 }

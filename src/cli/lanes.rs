@@ -9,7 +9,7 @@ use super::{OK, table};
 
 /// Show every lane: its state, why it is held, what waits.
 #[derive(Debug, clap::Args)]
-pub struct LanesArgs {
+pub(super) struct LanesArgs {
     #[command(flatten)]
     reach: Reach,
 

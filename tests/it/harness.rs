@@ -82,6 +82,7 @@ impl Gateway {
         let pixel = |token: &str, app_secret: Option<&str>| Pixel {
             token: SecretRef::Env(token.to_owned()),
             app_secret: app_secret.map(|name| SecretRef::Env(name.to_owned())),
+            app_id: None,
             test_event_code: None,
         };
         config

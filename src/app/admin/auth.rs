@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 
-use arc_swap::ArcSwap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, StatusCode};
 
@@ -18,9 +17,9 @@ pub const MAX_GUESSES: u32 = 10;
 /// Addresses that are counted apart; all others share one count.
 const MAX_ADDRESSES: usize = 4096;
 
-/// The keys, and the count of wrong ones.
+/// Looks at keys, and counts the wrong ones.
+#[derive(Default)]
 pub(super) struct Guard {
-    keys: ArcSwap<Vec<AdminKey>>,
     guesses: Mutex<Guesses>,
 }
 
@@ -40,27 +39,15 @@ pub(super) struct Caller {
 }
 
 impl Guard {
-    pub(super) fn new(keys: Vec<AdminKey>) -> Self {
-        Self {
-            keys: ArcSwap::from_pointee(keys),
-            guesses: Mutex::default(),
-        }
-    }
-
-    /// Takes the place of all keys.
-    pub(super) fn replace(&self, keys: Vec<AdminKey>) {
-        self.keys.store(keys.into());
-    }
-
     /// Lets the owner of a key in, if its role is enough.
     pub(super) fn admit(
         &self,
+        keys: &[AdminKey],
         headers: &HeaderMap,
         peer: Option<IpAddr>,
         least: Role,
         now: UnixMs,
     ) -> Result<Caller, Problem> {
-        let keys = self.keys.load();
         if keys.is_empty() {
             return Err(Problem::new(
                 StatusCode::FORBIDDEN,
@@ -88,7 +75,7 @@ impl Guard {
         }
         // every digest is compared, so that the time says nothing about which one was near
         let mut found = None;
-        for known in keys.iter() {
+        for known in keys {
             if key.is(&known.digest) {
                 found = Some(known);
             }

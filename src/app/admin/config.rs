@@ -20,8 +20,8 @@ struct Shown {
 /// `GET /config`.
 pub(super) fn show(call: Call) -> Done {
     Box::pin(async move {
+        let reloader = reloader(&call)?.clone();
         call.members.end()?;
-        let reloader = reloader(&call)?;
         Ok(Reply::ok(&Shown {
             generation: reloader.generation(),
             last: reloader.last(),
@@ -52,8 +52,14 @@ fn reloader(call: &Call) -> Result<&Reloader, Problem> {
 
 fn refused(error: &ReloadError) -> Problem {
     let (details, next) = match error {
-        ReloadError::BadConfig { faults } => (faults.clone(), "mend these and reload; the old configuration stays in force"),
-        ReloadError::NeedsRestart { keys } => (keys.clone(), "put these keys back, or restart the gateway; the old configuration stays in force"),
+        ReloadError::BadConfig { faults } => (
+            faults.clone(),
+            "mend these and reload; the old configuration stays in force",
+        ),
+        ReloadError::NeedsRestart { keys } => (
+            keys.clone(),
+            "put these keys back, or restart the gateway; the old configuration stays in force",
+        ),
         ReloadError::NoFiles => (Vec::new(), "start the gateway with --config"),
         ReloadError::Failed => (Vec::new(), "see the log"),
     };

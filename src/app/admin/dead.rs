@@ -137,7 +137,7 @@ pub(super) fn redrive(mut call: Call) -> Done {
         call.members.end()?;
         let _place = call.admin.place()?;
         let inner = &call.admin.0;
-        let pixels = inner.config().pixels.keys().copied().collect();
+        let pixels = inner.in_force().config.pixels.keys().copied().collect();
         let report = inner.redrive.run(request, pixels).await;
         let redriven = report.redriven;
         Ok(Reply::ok(&report).changed(redriven))

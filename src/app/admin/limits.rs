@@ -43,13 +43,13 @@ pub(super) fn show(call: Call) -> Done {
 }
 
 fn limits(inner: &Inner) -> Vec<Limit> {
-    let config = inner.config();
+    let in_force = inner.in_force();
     let Config {
         ingest,
         journal,
         lanes,
         ..
-    } = &*config;
+    } = &in_force.config;
     let depth = inner.journal.depth();
     let gauge = |gauge: &prometheus::IntGauge| Some(gauge.get().max(0).unsigned_abs());
     let running = inner.lanes.get();
@@ -133,7 +133,7 @@ fn limits(inner: &Inner) -> Vec<Limit> {
     ]
     .map(|(name, unit, value, used)| (name.to_owned(), unit, value, used))
     .into();
-    for (name, source) in &config.sources {
+    for (name, source) in &in_force.config.sources {
         let burst = source.burst(ingest.max_events);
         rows.push((
             format!("sources.{name}.burst"),

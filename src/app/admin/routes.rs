@@ -14,7 +14,7 @@ use axum::routing::{MethodFilter, on};
 use super::call::{Call, Members};
 use super::problem::Problem;
 use super::reply::Reply;
-use super::{Admin, dead, lanes, limits, openapi};
+use super::{Admin, config, dead, lanes, limits, openapi};
 use crate::config::Role;
 use crate::ingest::listener::Peer;
 
@@ -44,6 +44,8 @@ const ROUTES: &[Route] = &[
     get("/dead/{id}", dead::show),
     post("/dead/redrive", dead::redrive),
     post("/dead/purge", dead::purge),
+    get("/config", config::show),
+    post("/config/reload", config::reload),
     get("/limits", limits::show),
 ];
 
@@ -112,10 +114,14 @@ async fn answer(
 ) -> Response<Body> {
     let started = Instant::now();
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
-    let let_in = admin
-        .0
-        .guard
-        .admit(request.headers(), peer, route.role(), admin.0.clock.now());
+    let in_force = admin.0.in_force();
+    let let_in = admin.0.guard.admit(
+        &in_force.secrets.admin,
+        request.headers(),
+        peer,
+        route.role(),
+        admin.0.clock.now(),
+    );
     let (caller, result) = match let_in {
         Ok(caller) => (Some(caller), work(admin, route, path, request).await),
         Err(problem) => (None, Err(problem)),
