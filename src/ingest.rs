@@ -83,10 +83,10 @@ impl Ingest {
 
     /// Takes the place of all bounds and sources, for the requests that begin from now on. A
     /// source whose rate is as before goes on where it was: it gets no new burst.
-    pub fn apply(&self, settings: Settings, sources: Sources) {
+    pub fn apply(&self, settings: &Settings, sources: &Sources) {
         self.0.rcu(|shared| {
             let mut next = Shared::clone(shared);
-            next.sources = sources.clone().following(&shared.sources);
+            next.sources = sources.following(&shared.sources);
             next.admission = shared
                 .admission
                 .resized(settings.max_in_flight, settings.max_body);

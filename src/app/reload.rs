@@ -247,8 +247,8 @@ impl Reloader {
         let pixels = config.pixels.keys().map(ToString::to_string);
         rooms.metrics.expect_pixels(pixels);
         rooms.ingest.apply(
-            wiring::ingest(&config.ingest),
-            wiring::sources(config, secrets),
+            &wiring::ingest(&config.ingest),
+            &wiring::sources(config, secrets),
         );
         if let Some(log) = &rooms.log
             && config.telemetry.log_level != now.config.telemetry.log_level

@@ -5,7 +5,7 @@
 //! only a hint; whether one of our files is another one now is seen by its stamp. Where no hints
 //! come (a network file system, or no watches left), the stamps are looked at now and then.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, KeyRef, SecretRef};
+use crate::config::{Config, Layers};
 
 use super::reload::{Reloader, Trigger};
 
@@ -29,8 +29,8 @@ const MAX_DEBOUNCES: u32 = 10;
 /// More symbolic links on the way to a file are a circle.
 const MAX_LINKS: usize = 40;
 
-/// Device, inode, size and times: a file that is written or replaced differs in one of them.
-type Stamp = Option<[i64; 7]>;
+/// Device, inode, size and times of each file, if it is there: one that is written or replaced differs in one of them.
+type Stamps = BTreeMap<PathBuf, Option<[i64; 7]>>;
 
 /// Reloads when a file has changed, until `stop`.
 pub(super) async fn run(reloader: Reloader, stop: CancellationToken) {
@@ -38,23 +38,26 @@ pub(super) async fn run(reloader: Reloader, stop: CancellationToken) {
     loop {
         let now = reloader.now();
         let debounce = now.config.reload.debounce.get();
-        let files = files(
-            reloader.layers().map_or(&[], |layers| &layers.files),
-            &now.config,
-        );
+        let Some(layers) = reloader.layers().cloned() else {
+            return;
+        };
         // first the watch and then the stamps, so that nothing can happen between them; and both
         // before the reload, so that what changes during it is seen after it
         let hint = Arc::new(Notify::new());
         let (watched, stamps) = {
-            let (hint, files) = (Arc::clone(&hint), files.clone());
-            let look = move || (watch(&files, &hint), stamps(&files));
+            let hint = Arc::clone(&hint);
+            let look = move || {
+                let files = files(&layers, &now.config);
+                (watch(&files, &hint), stamps(&files))
+            };
             match tokio::task::spawn_blocking(look).await {
                 Ok(seen) => seen,
                 Err(_) => return,
             }
         };
-        if seen.as_ref() != Some(&stamps) {
-            seen = Some(stamps);
+        let is_new = seen.as_ref() != Some(&stamps);
+        seen = Some(stamps);
+        if is_new {
             // whether it was refused is logged and noted there
             let _ = reloader.reload(Trigger::Watch).await;
             // it may point to other files now
@@ -75,27 +78,18 @@ pub(super) async fn run(reloader: Reloader, stop: CancellationToken) {
     }
 }
 
-/// The files a configuration comes from: its own, and those with secrets and certificates.
-fn files(own: &[PathBuf], config: &Config) -> Vec<PathBuf> {
-    let mut files = own.to_vec();
-    let mut secret = |place: &SecretRef| {
-        if let SecretRef::File(path) = place {
-            files.push(path.clone());
-        }
-    };
-    for pixel in config.pixels.values() {
-        secret(&pixel.token);
-        pixel.app_secret.iter().for_each(&mut secret);
-    }
-    for key in config.sources.values().flat_map(|source| &source.keys) {
-        if let KeyRef::Secret(place) = key {
-            secret(place);
-        }
+/// The files a configuration comes from, and those with the secrets that it, or what is in the
+/// files now, points to: the latter may have been refused because such a file was not there yet.
+fn files(layers: &Layers, in_force: &Config) -> BTreeSet<PathBuf> {
+    let mut files: BTreeSet<PathBuf> = layers.files.iter().cloned().collect();
+    let wanted = Config::load(&layers.files, layers.env.clone().into_iter()).ok();
+    for config in wanted.iter().chain([in_force]) {
+        files.extend(config.secret_files().into_iter().map(Path::to_owned));
     }
     files
 }
 
-fn stamps(files: &[PathBuf]) -> Vec<Stamp> {
+fn stamps(files: &BTreeSet<PathBuf>) -> Stamps {
     let stamp = |of: Metadata| {
         [
             of.dev().cast_signed(),
@@ -107,12 +101,12 @@ fn stamps(files: &[PathBuf]) -> Vec<Stamp> {
             of.ctime_nsec(),
         ]
     };
-    let stat = |path: &PathBuf| path.metadata().ok().map(stamp);
+    let stat = |path: &PathBuf| (path.clone(), path.metadata().ok().map(stamp));
     files.iter().map(stat).collect()
 }
 
 /// Watches every directory in which a change can put another file in the place of one of these.
-fn watch(files: &[PathBuf], hint: &Arc<Notify>) -> Option<RecommendedWatcher> {
+fn watch(files: &BTreeSet<PathBuf>, hint: &Arc<Notify>) -> Option<RecommendedWatcher> {
     let hint = Arc::clone(hint);
     let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         // looking at files is no change of them, and would never end
@@ -146,26 +140,22 @@ fn watch(files: &[PathBuf], hint: &Arc<Notify>) -> Option<RecommendedWatcher> {
 /// The directory of a file, and of each symbolic link on the way to it.
 fn directories(file: &Path) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
-    let mut todo = vec![std::path::absolute(file).unwrap_or_else(|_| file.to_owned())];
+    let mut path = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     for _ in 0..MAX_LINKS {
-        let Some(path) = todo.pop() else { break };
-        found.extend(path.parent().map(Path::to_owned));
         let mut walked = PathBuf::new();
-        for (index, part) in path.components().enumerate() {
+        let mut parts = path.components();
+        let target = parts.by_ref().find_map(|part| {
             if part == Component::ParentDir {
                 walked.pop();
-                continue;
+                return None;
             }
             walked.push(part);
-            let Ok(target) = walked.read_link() else {
-                continue;
-            };
-            let dir = walked.parent().unwrap_or(Path::new("/")).to_owned();
-            let rest: PathBuf = path.components().skip(index + 1).collect();
-            todo.push(dir.join(target).join(rest));
-            found.insert(dir);
-            break;
-        }
+            walked.read_link().ok()
+        });
+        let dir = walked.parent().unwrap_or(Path::new("/")).to_owned();
+        found.insert(dir.clone());
+        let Some(target) = target else { break };
+        path = dir.join(target).join(parts.as_path());
     }
     found
 }
@@ -208,10 +198,10 @@ mod tests {
             std::fs::write(at(name), "same").unwrap();
         }
         symlink("one", at("link")).unwrap();
-        let files = [at("link"), at("none")];
+        let files = BTreeSet::from([at("link"), at("none")]);
         let before = stamps(&files);
         assert_eq!(before, stamps(&files));
-        assert!(before[0].is_some() && before[1].is_none());
+        assert!(before[&at("link")].is_some() && before[&at("none")].is_none());
         symlink("two", at("new")).unwrap();
         #[expect(clippy::disallowed_methods, reason = "files of this test")]
         std::fs::rename(at("new"), at("link")).unwrap();

@@ -7,6 +7,7 @@ use toml::{Table, Value};
 
 use super::docs::{self, TOPICS};
 use super::{Config, Role, Secrets};
+use crate::secret::Secret;
 
 /// The keys that a running gateway takes over; a whole section ends with a dot. All others are
 /// fixed: what binds a socket, opens a file or sizes memory once. So a key that is new and not
@@ -94,7 +95,7 @@ fn secrets(changed: &mut BTreeSet<String>, old: &Secrets, new: &Secrets) {
         if before.token.digest() != after.token.digest() {
             changed.insert(format!("pixels.{id}.token"));
         }
-        let digest = |app: &Option<crate::secret::Secret>| app.as_ref().map(|app| app.digest());
+        let digest = |app: &Option<Secret>| app.as_ref().map(Secret::digest);
         if digest(&before.app_secret) != digest(&after.app_secret) {
             changed.insert(format!("pixels.{id}.app_secret"));
         }
@@ -134,4 +135,115 @@ pub(super) fn needs_restart(topic: &docs::Topic, key: &docs::Key) -> bool {
         entry.unwrap_or_default(),
         key.name
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::PixelSecrets;
+
+    fn parse(text: &str) -> Config {
+        toml::from_str(text).unwrap()
+    }
+
+    fn changed(old: &str, new: &str) -> Vec<String> {
+        let none = Secrets::default();
+        let changed = changed_keys((&parse(old), &none), (&parse(new), &none));
+        changed.into_iter().collect()
+    }
+
+    const ONE: &str = "[pixels.1]\ntoken = { env = \"T\" }\n[sources.shop]\nkeys = [{ env = \"K\" }]\npixels = [\"1\"]\n";
+
+    #[test]
+    fn changes_are_named_key_by_key_and_entry_by_entry() {
+        assert_eq!(changed("", ""), [""; 0]);
+        assert_eq!(changed(ONE, ONE), [""; 0]);
+        assert_eq!(
+            changed("", "[lanes]\nlinger = \"1s\"\n[journal]\ndir = \"/j\""),
+            ["journal.dir", "lanes.linger"]
+        );
+        // what is written in full is no change
+        assert_eq!(changed("", "[lanes]\nlinger = \"200ms\""), [""; 0]);
+        assert_eq!(changed("", ONE), ["pixels.1", "sources.shop"]);
+        assert_eq!(changed(ONE, ""), ["pixels.1", "sources.shop"]);
+        let other = ONE
+            .replace("\"T\" }", "\"T\" }\ntest_event_code = \"TEST1\"")
+            .replace("\"K\"", "\"L\"");
+        assert_eq!(
+            changed(ONE, &other),
+            ["pixels.1.test_event_code", "sources.shop.keys"]
+        );
+        assert_eq!(
+            changed("", "[listen]\ntls = { cert = \"/c\", key = \"/k\" }"),
+            ["listen.tls"]
+        );
+    }
+
+    #[test]
+    fn another_secret_in_the_same_place_is_a_change() {
+        let secrets = |token: &str, app: Option<&str>, key: u8| {
+            let secret = |text: &str| Secret::new(text.to_owned());
+            Secrets {
+                pixels: [(
+                    "1".parse().unwrap(),
+                    PixelSecrets {
+                        token: secret(token),
+                        app_secret: app.map(secret),
+                    },
+                )]
+                .into(),
+                keys: [([key; 32], "shop".to_owned())].into(),
+            }
+        };
+        let config = parse(ONE);
+        let changed = |new: Secrets| -> Vec<String> {
+            let old = secrets("t", Some("a"), 1);
+            changed_keys((&config, &old), (&config, &new))
+                .into_iter()
+                .collect()
+        };
+        assert_eq!(changed(secrets("t", Some("a"), 1)), [""; 0]);
+        assert_eq!(changed(secrets("u", Some("a"), 1)), ["pixels.1.token"]);
+        assert_eq!(
+            changed(secrets("t", Some("b"), 2)),
+            ["pixels.1.app_secret", "sources.shop.keys"]
+        );
+    }
+
+    #[test]
+    fn every_key_is_live_or_fixed_and_the_reference_says_which() {
+        let text = super::super::reference();
+        let mut named: BTreeSet<&str> = BTreeSet::new();
+        for topic in TOPICS.iter() {
+            for key in &topic.keys {
+                let path = match topic.entry {
+                    Some(entry) => format!("{}.{entry}.{}", topic.name, key.name),
+                    None => format!("{}.{}", topic.name, key.name),
+                };
+                assert_eq!(is_live(&path), !needs_restart(topic, key), "{path}");
+                named.extend(LIVE.iter().filter(|live| path.starts_with(**live)));
+            }
+        }
+        assert_eq!(named.len(), LIVE.len(), "a live key that is no key");
+        // what binds or opens something, by hand
+        for fixed in [
+            "listen.ingest",
+            "listen.admin",
+            "journal.dir",
+            "journal.segment_bytes",
+            "journal.max_bytes",
+            "telemetry.log_format",
+            "ingest.max_connections",
+            "no.such_key",
+        ] {
+            assert!(!is_live(fixed), "{fixed}");
+        }
+        let marked = text.matches("# Needs a restart.").count();
+        let fixed = TOPICS
+            .iter()
+            .flat_map(|topic| topic.keys.iter().map(move |key| (topic, key)))
+            .filter(|(topic, key)| needs_restart(topic, key))
+            .count();
+        assert_eq!(marked, fixed);
+    }
 }

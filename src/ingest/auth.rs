@@ -87,18 +87,19 @@ impl Sources {
     /// These sources in the place of `before`: one of the same name and rate goes on with what is
     /// left of its burst.
     #[must_use]
-    pub fn following(mut self, before: &Self) -> Self {
-        let mut sources = Vec::with_capacity(self.sources.len());
-        for source in self.sources.iter() {
+    pub fn following(&self, before: &Self) -> Self {
+        let follow = |source: &Source| {
             let same = |old: &&Source| old.name == source.name && old.rate == source.rate;
             let old = before.sources.iter().find(same);
-            sources.push(Source {
+            Source {
                 limiter: Arc::clone(&old.unwrap_or(source).limiter),
                 ..source.clone()
-            });
+            }
+        };
+        Self {
+            sources: Arc::new(self.sources.iter().map(follow).collect()),
+            known: Arc::clone(&self.known),
         }
-        self.sources = Arc::new(sources);
-        self
     }
 
     /// The source that owns a key. Every digest is compared, each in constant time, so that the
