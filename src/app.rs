@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{self, Config, ConfigErrors, Layers, Secrets};
+use crate::duplicates::Duplicates;
 use crate::graph::GraphClient;
 use crate::ingest::Ingest;
 use crate::ingest::listener::{Listener, Serving, Socket};
@@ -62,11 +63,16 @@ pub struct Plan {
     pub disk: Arc<dyn Disk>,
 }
 
+/// How long the last receipts may take to be written.
+const RECEIPTS_BUDGET: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// A gateway that is built but takes nothing yet.
 pub struct App {
     reloader: Reloader,
     metrics: Metrics,
     journal: Journal,
+    duplicates: Duplicates,
+    receipts: Receipts,
     tools: Tools,
     redrive: Redrive,
     admin: Admin,
@@ -80,6 +86,8 @@ pub struct Running {
     watch: Watch,
     metrics: Metrics,
     journal: Journal,
+    duplicates: Duplicates,
+    receipts: Receipts,
     lanes: Lanes,
     redrive: Redrive,
     /// Ends with this value.
@@ -161,6 +169,7 @@ impl App {
             let (settings, dead_settings) =
                 (wiring::journal(&config), wiring::dead(&config.journal));
             let (clock, metrics) = (clock.clone(), metrics.clone());
+            let disk = Arc::clone(&disk);
             let open = move || {
                 let dir = settings.dir.clone();
                 let journal = Journal::open(settings, Arc::clone(&disk), clock.clone(), &metrics)?;
@@ -170,11 +179,24 @@ impl App {
             };
             tokio::task::spawn_blocking(open).await??
         };
+        let (duplicates, receipts) = {
+            let (duplicates, receipts) = (wiring::duplicates(&config), wiring::receipts(&config));
+            let (clock, metrics) = (clock.clone(), metrics.clone());
+            tokio::task::spawn_blocking(move || {
+                let receipts = receipts.map_or_else(Receipts::off, |settings| {
+                    Receipts::open(settings, Arc::clone(&disk), clock.clone(), &metrics)
+                });
+                let duplicates = Duplicates::open(duplicates, disk, clock, &metrics);
+                (duplicates, receipts)
+            })
+            .await?
+        };
 
         let ingest = Ingest::new(
             wiring::ingest(&config.ingest),
             sources,
             journal.clone(),
+            duplicates.clone(),
             clock.clone(),
             metrics.clone(),
         );
@@ -204,7 +226,7 @@ impl App {
             journal: journal.clone(),
             dead: Arc::clone(&dead),
             redrive: redrive.clone(),
-            receipts: Receipts::off(),
+            receipts: receipts.clone(),
             clock: clock.clone(),
         });
         let listen = &config.listen;
@@ -242,6 +264,8 @@ impl App {
             reloader,
             metrics,
             journal,
+            duplicates,
+            receipts,
             tools,
             redrive,
             admin,
@@ -282,6 +306,8 @@ impl App {
             watch,
             metrics: self.metrics,
             journal: self.journal,
+            duplicates: self.duplicates,
+            receipts: self.receipts,
             lanes,
             redrive: self.redrive,
             chores,
@@ -322,6 +348,16 @@ impl Running {
     /// What puts its dead letters back.
     pub fn redrive(&self) -> &Redrive {
         &self.redrive
+    }
+
+    /// Which events it holds for duplicates.
+    pub fn duplicates(&self) -> &Duplicates {
+        &self.duplicates
+    }
+
+    /// What it knows about the end of events.
+    pub fn receipts(&self) -> &Receipts {
+        &self.receipts
     }
 
     /// What its lanes do.
@@ -394,7 +430,13 @@ impl Running {
         self.redrive.stop().await;
         self.journal.close().await;
         let left = self.journal.depth().records;
-        // 5. the admin listener goes last, so that the end can be watched
+        // 5. nobody ends events any more
+        let receipts = self.receipts.clone();
+        let close = tokio::task::spawn_blocking(move || receipts.close(RECEIPTS_BUDGET));
+        if !close.await.unwrap_or(false) {
+            tracing::warn!("the last receipts were not written in time");
+        }
+        // 6. the admin listener goes last, so that the end can be watched
         self.admin_serving.stop(Duration::from_secs(1)).await;
         tracing::info!(journal.records = left, "stopped");
         ended(&self.journal)

@@ -37,6 +37,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "event::EncodedEvent",
             "journal::Class",
             "journal::Envelope",
+            "journal::LaneKey",
             "journal::segment::disk",
         ],
     ),

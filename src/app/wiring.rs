@@ -12,7 +12,7 @@ use crate::config::{self, Config, Secrets};
 use crate::event::{EventIdPolicy, Rules};
 use crate::pixel::PixelId;
 use crate::tokens::Credential;
-use crate::{graph, ingest, journal, lanes};
+use crate::{duplicates, graph, ingest, journal, lanes, receipts};
 
 pub(super) fn graph(config: &Config) -> anyhow::Result<graph::Settings> {
     let graph = &config.graph;
@@ -49,6 +49,28 @@ pub(super) fn dead(journal: &config::Journal) -> journal::dead::Settings {
     journal::dead::Settings {
         max_bytes: journal.dead_max_bytes.get(),
         max_age: journal.dead_max_age.get(),
+    }
+}
+
+pub(super) fn receipts(config: &Config) -> Option<receipts::Settings> {
+    let receipts = &config.receipts;
+    receipts.enabled.then(|| receipts::Settings {
+        dir: config.journal.dir.join("receipts"),
+        keep: receipts.keep.get(),
+        max_bytes: receipts.max_bytes.get(),
+    })
+}
+
+pub(super) fn duplicates(config: &Config) -> duplicates::Settings {
+    let duplicates = &config.duplicates;
+    duplicates::Settings {
+        dir: config.journal.dir.join("duplicates"),
+        window: duplicates.window.get(),
+        covers: match duplicates.events {
+            config::duplicates::Covers::Messaging => duplicates::Covers::Messaging,
+            config::duplicates::Covers::All => duplicates::Covers::All,
+        },
+        max_entries: duplicates.max_entries as usize,
     }
 }
 

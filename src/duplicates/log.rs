@@ -86,12 +86,11 @@ impl Log {
         // taken out: a file whose write or sync failed is not used again
         let open = self.open.take();
         let open = open.filter(|(_, _, begun)| !is_full && now.since(*begun) < span);
-        let (file, at, begun) = match open {
-            Some(open) => open,
-            None => {
-                self.tidy(now);
-                (self.begin(now)?, 0, now)
-            }
+        let (file, at, begun) = if let Some(open) = open {
+            open
+        } else {
+            self.tidy(now);
+            (self.begin(now)?, 0, now)
         };
         let frame = encode(keys, now);
         if let Err(error) = file.write_at(&frame, at).and_then(|()| file.sync()) {

@@ -16,7 +16,7 @@ pub(super) const PARTS: u32 = 8;
 #[derive(Debug)]
 pub(super) struct Window {
     /// Milliseconds an entry is remembered.
-    window: i64,
+    lifetime: i64,
     /// Milliseconds a generation spans.
     span: i64,
     max_entries: usize,
@@ -31,7 +31,7 @@ impl Window {
     pub(super) fn new(window: Duration, max_entries: usize, metrics: &Metrics) -> Self {
         let millis = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX).max(1);
         Self {
-            window: millis(window),
+            lifetime: millis(window),
             span: millis(window / PARTS),
             max_entries,
             generations: BTreeMap::new(),
@@ -52,7 +52,7 @@ impl Window {
 
     /// Remembers a key of the moment `at`, unless it is known or `at` is too long ago.
     pub(super) fn insert(&mut self, key: Key, at: UnixMs, now: UnixMs) {
-        if at.0.saturating_add(self.window) <= now.0 || self.contains(key, now) {
+        if at.0.saturating_add(self.lifetime) <= now.0 || self.contains(key, now) {
             return;
         }
         let part = self.max_entries / PARTS as usize;
@@ -103,7 +103,7 @@ impl Window {
     fn expire(&mut self, now: UnixMs) {
         while let Some(oldest) = self.generations.first_entry() {
             let end = (oldest.key().0 + 1).saturating_mul(self.span);
-            if end.saturating_add(self.window) > now.0 {
+            if end.saturating_add(self.lifetime) > now.0 {
                 break;
             }
             self.len -= oldest.remove().len();

@@ -158,6 +158,12 @@ impl Note {
             .map(move |entry| Entry(entry.0 | u128::from(offset)))
     }
 
+    /// Other events in their place.
+    #[cfg(test)]
+    pub(super) fn set_ids(&mut self, ids: impl Iterator<Item = IdDigest>) {
+        self.ids = ids.map(IdDigest::first).collect();
+    }
+
     pub(super) fn len(&self) -> usize {
         self.ids.len()
     }

@@ -137,6 +137,14 @@ impl Store {
         self
     }
 
+    /// Whether nothing is in memory only.
+    #[cfg(test)]
+    pub(super) fn is_written(&self) -> bool {
+        self.head
+            .as_ref()
+            .is_none_or(|head| head.pending.is_empty())
+    }
+
     /// Takes in what one ending comes to. An error of the disk is handled here.
     pub(super) fn add(&mut self, note: Note) {
         let count = note.len() as u64;
@@ -343,7 +351,7 @@ impl Store {
             .rposition(|byte| *byte == b'\n')
             .map_or(0, |at| at + 1);
         let text = text.get(..whole).unwrap_or_default();
-        let batches = text.iter().filter(|byte| **byte == b'\n').count() as u64;
+        let batches = text.split_inclusive(|byte| *byte == b'\n').count() as u64;
         let last = text
             .split(|byte| *byte == b'\n')
             .rev()

@@ -6,7 +6,8 @@
 //!
 //! `accepted + recovered = delivered + dead + in journal`
 //!
-//! where *recovered* is what the journal held when the process started.
+//! where *recovered* is what the journal held when the process started. Duplicates are outside
+//! these books: they are answered as received, and never accepted.
 
 use prometheus::core::Collector;
 use prometheus::{
