@@ -12,6 +12,7 @@ mod auth;
 mod call;
 mod config;
 mod dead;
+mod holds;
 mod lanes;
 mod limits;
 mod openapi;

@@ -28,8 +28,12 @@ struct Shown {
     state: &'static str,
     reason: Option<&'static str>,
     advice: Option<&'static str>,
+    /// The pixel, token or app whose state it is, by its id in `/holds`.
+    circuit: Option<String>,
     /// In this state.
     seconds: u64,
+    next_try: Option<u64>,
+    pace_factor: Option<f64>,
     waiting: u64,
     waiting_bytes: u64,
     leased: u64,
@@ -66,6 +70,9 @@ pub(super) fn list(mut call: Call) -> Done {
                 reason: state.as_ref().and_then(|state| state.reason),
                 advice: state.as_ref().and_then(|state| state.advice),
                 seconds: state.as_ref().map_or(0, |state| state.seconds),
+                next_try: state.as_ref().and_then(|state| state.next_try),
+                pace_factor: state.as_ref().map(|state| state.pace_factor),
+                circuit: state.and_then(|state| state.circuit),
                 waiting: depth.records,
                 waiting_bytes: depth.bytes,
                 leased: depth.leased,

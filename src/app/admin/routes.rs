@@ -14,7 +14,7 @@ use axum::routing::{MethodFilter, on};
 use super::call::{Call, Members};
 use super::problem::Problem;
 use super::reply::Reply;
-use super::{Admin, config, dead, lanes, limits, openapi};
+use super::{Admin, config, dead, holds, lanes, limits, openapi};
 use crate::config::Role;
 use crate::ingest::listener::Peer;
 
@@ -33,6 +33,8 @@ struct Route {
 const ROUTES: &[Route] = &[
     get("/openapi.json", openapi::show),
     get("/lanes", lanes::list),
+    get("/holds", holds::list),
+    post("/holds/{id}/release", holds::release),
     get("/dead", dead::list),
     get("/dead/summary", dead::summary),
     Route {
