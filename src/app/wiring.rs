@@ -42,6 +42,8 @@ pub(super) fn journal(config: &Config) -> journal::Settings {
         max_lanes: journal.max_lanes as usize,
         max_lanes_per_pixel: journal.max_lanes_per_pixel as usize,
         settle_sync: journal.settle_sync.get(),
+        lock_wait: journal.lock_wait.get(),
+        weights: config.lanes.weights.iter().collect(),
     }
 }
 

@@ -67,7 +67,7 @@ const SOURCES: [(&str, &str, &str); 13] = [
 ];
 
 /// What a good value of each type is, in words; the types' own errors say the same.
-const WANTED: [(&str, &str, bool); 20] = [
+const WANTED: [(&str, &str, bool); 21] = [
     (
         "AppId",
         "the id of an app: 1 to 20 decimal digits, the first of them not 0, in quotes",
@@ -119,6 +119,11 @@ const WANTED: [(&str, &str, bool); 20] = [
     ("String", "a text", false),
     ("Tls", "a table with the two files cert and key", false),
     ("TokenIn", "\"header\" or \"body\"", true),
+    (
+        "Weights",
+        "a table of event names, each with a weight from 1 to 1000",
+        true,
+    ),
     ("bool", "true or false", true),
 ];
 
