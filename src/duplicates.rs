@@ -109,16 +109,15 @@ impl Duplicates {
         class == Class::BusinessMessaging || self.0.covers == Covers::All
     }
 
-    /// Takes in an event that the journal holds. For the start, before the first claim.
-    pub fn remember(&self, pixel: PixelId, event: &EncodedEvent, received_at: UnixMs) {
-        if !self.covers(Class::of(event)) {
+    /// Takes in the JSON of an event that the journal holds. For the start, before the first claim.
+    pub fn remember(&self, pixel: PixelId, class: Class, json: &[u8], received_at: UnixMs) {
+        if !self.covers(class) {
             return;
         }
-        if let Some(key) = Key::of(pixel, event) {
+        if let Some(key) = Key::of_json(pixel, json) {
             let now = self.0.clock.now();
-            locked(&self.0.seen)
-                .window()
-                .insert(key, received_at.min(now), now);
+            let mut seen = locked(&self.0.seen);
+            seen.window().insert(key, received_at.min(now), now);
         }
     }
 
@@ -136,7 +135,8 @@ impl Duplicates {
         Claims::make(self.clone(), &keys)
     }
 
-    /// Takes in events that Graph has confirmed, of one class. Blocks until their keys are durable
+    /// Takes in events of one class that Graph has confirmed, or that it may have taken and must not
+    /// get again. Blocks until their keys are durable
     /// and must be called before the journal settles them; it does nothing for classes that are
     /// not covered. When the log cannot be written, that is said in the gateway's log once, and
     /// they must be settled all the same: sending them again would double them for certain.
@@ -158,7 +158,8 @@ impl Duplicates {
         }
     }
 
-    /// Forgets events that have become dead letters or were purged, so that they may come again.
+    /// Forgets events that have become dead letters or were purged, so that they may come again. Not
+    /// for those that Graph may have taken: see [`Duplicates::delivered`].
     /// Does nothing for classes that are not covered.
     pub fn forget<'e>(
         &self,

@@ -14,7 +14,12 @@ impl Key {
 
     /// None for an event without `event_id`.
     pub(super) fn of(pixel: PixelId, event: &EncodedEvent) -> Option<Self> {
-        let head = event.head();
+        Self::of_json(pixel, event.as_bytes())
+    }
+
+    /// The same of bytes that are still part of a record.
+    pub(super) fn of_json(pixel: PixelId, json: &[u8]) -> Option<Self> {
+        let head = EncodedEvent::head_of(json);
         let id = head.event_id.as_deref()?;
         let mut hash = Sha256::new();
         hash.update(pixel.get().to_be_bytes());

@@ -235,15 +235,13 @@ fn a_restart_remembers_what_was_delivered_and_what_waits() {
     // no close: whatever was answered is on disk
     let duplicates = bench.open();
     let remember = |at: usize, received_at| {
-        duplicates.remember(pixel(), &events[at].event, received_at);
+        let json = events[at].event.as_bytes();
+        duplicates.remember(pixel(), Class::BusinessMessaging, json, received_at);
     };
     remember(1, bench.clock.now());
     remember(3, UnixMs(bench.clock.now().0 - WINDOW.as_millis() as i64));
-    duplicates.remember(
-        pixel(),
-        &named("Lead", "a", "website").event,
-        bench.clock.now(),
-    );
+    let other = named("Lead", "a", "website").event;
+    duplicates.remember(pixel(), Class::Rest, other.as_bytes(), bench.clock.now());
     assert_eq!(bench.metrics.duplicates_entries.get(), 2);
     assert_eq!(accept(&duplicates, &events), "ddaa");
 }
@@ -461,7 +459,8 @@ proptest! {
                     drop(duplicates);
                     duplicates = bench.open();
                     for (id, at) in &waiting {
-                        duplicates.remember(pixel(), &messaging(&id.to_string()).event, *at);
+                        let json = messaging(&id.to_string()).event;
+ duplicates.remember(pixel(), Class::BusinessMessaging, json.as_bytes(), *at);
                     }
                 }
                 Step::Sleep(hours) => bench.sleep(Duration::from_hours(hours.into())),

@@ -184,7 +184,15 @@ impl DeadLetters {
                 continue;
             };
             shelf.next_file = shelf.next_file.max(number + 1);
-            let meta = dead.scan(number)?;
+            let meta = match dead.scan(number) {
+                Ok(meta) => meta,
+                // the others can be used, and so can the gateway
+                Err(error) => {
+                    dead.metrics.dead_damaged.inc();
+                    tracing::error!(error = %error, dead.file = name, "a file of dead letters cannot be read; it is left where it is");
+                    continue;
+                }
+            };
             dead.metrics.dead_damaged.inc_by(meta.damaged);
             if meta.bytes == 0 {
                 dead.disk.remove(&dead.path(number))?;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 
 use super::RefusedLetter;
 use crate::event::{EventError, EventIdPolicy, MAX_RAW_BYTES, RawEvent, Rules};
@@ -75,13 +75,14 @@ pub(super) fn rules(event: &str) -> Rules {
 }
 
 #[derive(Deserialize)]
-struct UserData {
-    user_data: BTreeMap<String, IgnoredAny>,
+struct UserData<'a> {
+    #[serde(borrow)]
+    user_data: BTreeMap<String, &'a RawValue>,
 }
 
 /// The keys of `user_data`; if it is not as it should be, the check will say so.
 fn keys(event: &str) -> Vec<String> {
-    let event = serde_json::from_str::<UserData>(event);
+    let event = serde_json::from_str::<UserData<'_>>(event);
     event.map_or_else(
         |_| Vec::new(),
         |event| event.user_data.into_keys().collect(),

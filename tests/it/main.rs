@@ -9,7 +9,9 @@
     reason = "tests may panic, print, and use the file system as they like"
 )]
 
+mod dead;
 mod delivery;
+mod duplicates;
 mod durability;
 mod harness;
 mod ingest;

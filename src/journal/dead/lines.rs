@@ -35,6 +35,14 @@ impl Lines {
         }
     }
 
+    /// Begins again, with the first `end` bytes.
+    pub(super) fn restart(&mut self, end: u64) {
+        self.end = end;
+        self.start = 0;
+        self.used = 0;
+        self.buf.clear();
+    }
+
     /// Goes on at `offset`, if a line begins there; else nothing changes.
     pub(super) fn seek(&mut self, offset: u64) -> io::Result<()> {
         let mut before = [0];

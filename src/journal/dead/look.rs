@@ -1,7 +1,7 @@
 //! Reads dead letters, while others may be appended or removed.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::Write;
 use std::ops::ControlFlow;
 
 use super::filter::{Filter, Matcher};
@@ -24,6 +24,9 @@ pub struct Batch {
     /// After which id to go on; none when there is no more.
     pub next: Option<LetterId>,
 }
+
+/// Whether to go on.
+type Visit = Result<ControlFlow<()>, DeadError>;
 
 impl DeadLetters {
     /// Letters that are kept.
@@ -141,25 +144,18 @@ impl DeadLetters {
         &self,
         filter: &Filter,
         after: Option<LetterId>,
-        each: &mut dyn FnMut(&Stored<'_>, &[u8]) -> Result<ControlFlow<()>, DeadError>,
+        each: &mut dyn FnMut(&Stored<'_>, &[u8]) -> Visit,
     ) -> Result<(), DeadError> {
         let matcher = Matcher::new(filter, self.clock.now());
         let from = after.map_or(0, |after| after.file);
-        // the lock is held for this list only; a file that is rewritten meanwhile is read as it
-        // was or as it is, and one that grows is read up to the size it has here
-        let files: Vec<(u64, u64, bool)> = locked(&self.shelf)
-            .files
-            .range(from..)
-            .filter(|(number, _)| matcher.may_be_in(**number))
-            .map(|(number, file)| (*number, file.bytes, file.in_place))
+        let numbers: Vec<u64> = (locked(&self.shelf).files.range(from..))
+            .map(|(number, _)| *number)
+            .filter(|number| matcher.may_be_in(*number))
             .collect();
-        for (number, bytes, in_place) in files {
-            let file = match self.disk.open_read_only(&self.path(number)) {
-                Ok(file) => file,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(error.into()),
+        for number in numbers {
+            let Some((mut lines, in_place)) = self.lines(number)? else {
+                continue;
             };
-            let mut lines = Lines::new(file, bytes);
             let start = after.max(matcher.first_in(number));
             if let Some(start) = start.filter(|start| in_place && start.file == number) {
                 lines.seek(start.offset)?;
@@ -177,6 +173,19 @@ impl DeadLetters {
             }
         }
         Ok(())
+    }
+
+    /// The lines of a file, and whether all letters are in place; none if it was purged.
+    ///
+    /// Both are of one moment: a file that is rewritten from then on is read as it was, one that
+    /// grows as far as it goes now.
+    pub(super) fn lines(&self, number: u64) -> Result<Option<(Lines, bool)>, DeadError> {
+        let shelf = locked(&self.shelf);
+        let Some(meta) = shelf.files.get(&number) else {
+            return Ok(None);
+        };
+        let file = self.disk.open_read_only(&self.path(number))?;
+        Ok(Some((Lines::new(file, meta.bytes), meta.in_place)))
     }
 
     /// Reads a file to know what is in it.

@@ -2,8 +2,6 @@
 //! takes its place by a rename. After a crash the file is the old one or the new one.
 
 use std::collections::{BTreeMap, HashSet};
-use std::io;
-use std::sync::Arc;
 
 use super::filter::{Filter, Matcher};
 use super::line::Stored;
@@ -43,8 +41,8 @@ impl DeadLetters {
         for number in numbers.into_iter().filter(|n| matcher.may_be_in(*n)) {
             let goes = |letter: &Stored<'_>| matcher.meets(letter);
             if dry_run {
-                if let Some((file, size)) = self.open_to_read(number)? {
-                    purged += tally(number, &file, size, &goes)?.goes;
+                if let Some((mut lines, _)) = self.lines(number)? {
+                    purged += tally(number, &mut lines, &goes)?.goes;
                 }
                 continue;
             }
@@ -61,21 +59,24 @@ impl DeadLetters {
 
     /// Removes from one file what `goes`.
     fn sweep(&self, number: u64, goes: &dyn Fn(&Stored<'_>) -> bool) -> Result<u64, DeadError> {
-        let Some((file, mut size)) = self.open_to_read(number)? else {
+        let Some((mut lines, _)) = self.lines(number)? else {
             return Ok(0);
         };
-        let mut found = tally(number, &file, size, goes)?;
+        let mut found = tally(number, &mut lines, goes)?;
         if found.goes == 0 {
             return Ok(0);
         }
         // from here on the file does not grow; what came since is looked at, too
         let mut shelf = locked(&self.shelf);
         shelf.finish(number);
-        let last = shelf.files.get(&number).map(|meta| meta.bytes);
+        let size = shelf.files.get(&number).map(|meta| meta.bytes);
         drop(shelf);
-        if let Some(last) = last.filter(|last| *last != size) {
-            size = last;
-            found = tally(number, &file, size, goes)?;
+        let Some(size) = size else {
+            return Ok(0);
+        };
+        if size != found.bytes {
+            lines.restart(size);
+            found = tally(number, &mut lines, goes)?;
         }
         if found.stays == 0 {
             let mut shelf = locked(&self.shelf);
@@ -85,8 +86,9 @@ impl DeadLetters {
         }
         let draft = self.draft_path(number);
         let new = self.disk.create(&draft).map_err(full_or_io)?;
-        let replaced = rewrite(number, Lines::new(file, size), goes, &*new)
-            .and_then(|meta| self.replace(number, meta));
+        lines.restart(size);
+        let replaced =
+            rewrite(number, &mut lines, goes, &*new).and_then(|meta| self.replace(number, meta));
         if !matches!(replaced, Ok(true)) {
             // should this fail, the next start removes it
             let _gone = self.disk.remove(&draft);
@@ -107,20 +109,6 @@ impl DeadLetters {
         self.disk.sync_dir(&self.dir)?;
         Ok(true)
     }
-
-    /// The file and how much of it is written; none if it was purged.
-    fn open_to_read(&self, number: u64) -> Result<Option<(Arc<dyn DiskFile>, u64)>, DeadError> {
-        let size = locked(&self.shelf)
-            .files
-            .get(&number)
-            .map(|meta| meta.bytes);
-        let Some(size) = size else { return Ok(None) };
-        match self.disk.open_read_only(&self.path(number)) {
-            Ok(file) => Ok(Some((file, size))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
 }
 
 /// Letters of a file.
@@ -128,17 +116,17 @@ impl DeadLetters {
 struct Tally {
     goes: u64,
     stays: u64,
+    bytes: u64,
 }
 
 fn tally(
     number: u64,
-    file: &Arc<dyn DiskFile>,
-    size: u64,
+    lines: &mut Lines,
     goes: &dyn Fn(&Stored<'_>) -> bool,
 ) -> Result<Tally, DeadError> {
-    let mut lines = Lines::new(Arc::clone(file), size);
     let mut tally = Tally::default();
     while let Some((offset, line)) = lines.next()? {
+        tally.bytes = offset + line.len() as u64;
         match Stored::read(line, number, offset) {
             Some(letter) if goes(&letter) => tally.goes += 1,
             Some(_) => tally.stays += 1,
@@ -151,7 +139,7 @@ fn tally(
 /// Writes to `out` what stays of a file.
 fn rewrite(
     number: u64,
-    mut lines: Lines,
+    lines: &mut Lines,
     goes: &dyn Fn(&Stored<'_>) -> bool,
     out: &dyn DiskFile,
 ) -> Result<FileMeta, DeadError> {
