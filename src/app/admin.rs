@@ -12,6 +12,7 @@ mod auth;
 mod call;
 mod config;
 mod dead;
+mod events;
 mod holds;
 mod lanes;
 mod limits;
@@ -43,8 +44,6 @@ pub use openapi::DOCUMENT;
 pub use pages::OPEN;
 pub use routes::routes;
 pub use work::MAX_LONG;
-
-use problem::Problem;
 
 const STARTING: u8 = 0;
 const READY: u8 = 1;

@@ -60,7 +60,10 @@ pub(super) fn find(call: Call) -> Done {
                 "it was never accepted here (then the answer to its request says why), or its end is longer ago than receipts.keep",
             ));
         }
-        Ok(Reply::ok(&Answer { event_id: &event_id, events }))
+        Ok(Reply::ok(&Answer {
+            event_id: &event_id,
+            events,
+        }))
     })
 }
 
@@ -74,7 +77,9 @@ fn standing(event_id: &str, found: Found, lanes: &BTreeMap<LaneKey, LaneSnapshot
         Some("throttled") => State::Throttled,
         _ => State::Waiting,
     };
-    let reason = lane.and_then(|lane| lane.reason).filter(|_| state == State::Held);
+    let reason = lane
+        .and_then(|lane| lane.reason)
+        .filter(|_| state == State::Held);
     Receipt {
         event_id: Some(event_id.to_owned()),
         event_name: Some(found.event_name),

@@ -14,7 +14,7 @@ use axum::routing::{MethodFilter, on};
 use super::call::{Call, Members};
 use super::problem::Problem;
 use super::reply::Reply;
-use super::{Admin, config, dead, holds, lanes, limits, openapi};
+use super::{Admin, config, dead, events, holds, lanes, limits, openapi};
 use crate::config::Role;
 use crate::ingest::listener::Peer;
 
@@ -46,6 +46,7 @@ const ROUTES: &[Route] = &[
     get("/dead/{id}", dead::show),
     post("/dead/redrive", dead::redrive),
     post("/dead/purge", dead::purge),
+    get("/events/{event_id}", events::find),
     get("/config", config::show),
     post("/config/reload", config::reload),
     get("/limits", limits::show),
