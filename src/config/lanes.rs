@@ -47,6 +47,17 @@ pub struct Lanes {
     pub weights: Weights,
 }
 
+/// Whether events of business messaging may arrive twice, or never.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Messaging {
+    /// Sent again; some may arrive twice.
+    #[default]
+    AtLeastOnce,
+    /// Not sent again; some may have to be redriven by hand.
+    AtMostOnce,
+}
+
 /// The weight of each event name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -98,17 +109,6 @@ impl Weights {
             wrong("event names that are not empty".to_owned());
         }
     }
-}
-
-/// Whether events of business messaging may arrive twice, or never.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Messaging {
-    /// Sent again; some may arrive twice.
-    #[default]
-    AtLeastOnce,
-    /// Not sent again; some may have to be redriven by hand.
-    AtMostOnce,
 }
 
 impl Default for Lanes {

@@ -22,7 +22,7 @@ use super::Settings;
 use super::backoff;
 use super::pace::{self, FULL};
 use super::snapshot::{HeldBy, Seen};
-use crate::graph::{Cause, Throttle};
+use crate::graph::{Cause, Reading, Throttle};
 use crate::pixel::PixelId;
 use crate::time::UnixMs;
 
@@ -242,11 +242,15 @@ impl Circuit {
         }
     }
 
-    /// The limit is used up, though this batch was taken: nothing passes for `wait`.
-    pub(super) fn exhaust(&mut self, wait: Duration, now: &Now) {
-        self.seen = None;
-        let until = now.instant + wait.min(backoff::MAX_THROTTLE);
-        self.set(State::Throttled { until }, now);
+    /// How much of a limit is used up: the pace follows, and when nothing is left, nothing passes
+    /// until there is, though the batch itself was taken.
+    pub(super) fn read(&mut self, fresh: bool, reading: &Reading, settings: &Settings, now: &Now) {
+        self.factor = self.factor.min(pace::left(reading.percent));
+        if reading.percent >= 100.0 && fresh && self.state == State::Open {
+            let wait = reading.regain.unwrap_or(settings.throttle_min);
+            let until = now.instant + wait.min(backoff::MAX_THROTTLE);
+            self.set(State::Throttled { until }, now);
+        }
     }
 
     /// Nothing passes but probes.

@@ -24,7 +24,7 @@ use super::circuit::{Circuit, Look, Now, State};
 use super::pace;
 use super::snapshot::{HeldBy, Seen};
 use super::ticket::{Stamp, Ticket};
-use crate::graph::{Hold, Scope, Throttle};
+use crate::graph::{Hold, Scope, Throttle, Usage};
 use crate::pixel::PixelId;
 use crate::time::Clock;
 use crate::tokens::{AppKey, Credential, TokenKey, Tokens};
@@ -188,7 +188,7 @@ impl Circuits {
     }
 
     /// Moves the circuits by the answer to a batch.
-    pub(super) fn report(&self, stamps: &[Stamp], heard: Heard) {
+    pub(super) fn report(&self, stamps: &[Stamp], heard: &Heard, usage: &Usage) {
         self.with(|inner, now, settings| {
             let probe_again = now.instant + settings.probe_interval;
             let fresh: Vec<bool> = stamps.iter().map(|stamp| inner.is_fresh(stamp)).collect();
@@ -198,7 +198,7 @@ impl Circuits {
                 if !inner.circuits.contains_key(&stamp.key) {
                     continue;
                 }
-                inner.change(stamp.key, now, |circuit| match &heard {
+                inner.change(stamp.key, now, |circuit| match heard {
                     Heard::Delivered if fresh => {
                         circuit.open(now);
                         circuit.factor = pace::climbed(circuit.factor);
@@ -221,6 +221,11 @@ impl Circuits {
                     _ if fresh && stamp.probes => circuit.vacate(Some(probe_again)),
                     _ => {}
                 });
+                if let Some(reading) = usage.worst(scope) {
+                    inner.change(stamp.key, now, |circuit| {
+                        circuit.read(fresh, &reading, settings, now);
+                    });
+                }
             }
         });
     }
@@ -414,3 +419,6 @@ impl Note {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -187,6 +187,7 @@ impl Lane {
             let waiting = journal.waiting(&self.key);
             if waiting.records == 0 {
                 self.due.store(false, Ordering::Relaxed);
+                self.stuck.clear();
                 linger_until = None;
                 if timeout(settings.idle, self.wake.notified()).await.is_err() {
                     return false;

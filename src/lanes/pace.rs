@@ -36,6 +36,12 @@ pub(super) fn climbed(factor: f64) -> f64 {
     (factor + CLIMB).min(FULL)
 }
 
+/// What is left of the pace when so many percent of a limit are used up: all of it up to 75, then
+/// linearly less.
+pub(super) fn left(percent: f64) -> f64 {
+    ((100.0 - percent) / 25.0).clamp(least(), FULL)
+}
+
 fn least() -> f64 {
     FULL / f64::from(STEPS)
 }
@@ -207,6 +213,12 @@ mod tests {
             batches += 1;
         }
         assert_eq!(batches, 20);
+    }
+
+    #[test]
+    fn from_75_percent_on_it_gets_slower() {
+        let steps = [0.0, 75.0, 87.5, 99.0, 100.0, 1000.0].map(|percent| steps(left(percent)));
+        assert_eq!(steps, [64, 64, 32, 2, 1, 1]);
     }
 
     proptest! {

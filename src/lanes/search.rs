@@ -171,21 +171,20 @@ impl Search {
         self.bisect.answer(said)
     }
 
-    /// Whom to look at first: hints only.
+    /// Whom to look at first: the event that Graph names, or those that break the rule it names.
     fn suspects(&self, part: &[usize], answer: &Answer) -> Vec<usize> {
         let Some(error) = &answer.error else {
             return Vec::new();
         };
         let now = self.sender.shared.tools.clock.now();
-        let breaks = |lease: &Lease| lease.event().breaks(error.code, error.subcode, now);
-        part.iter()
-            .copied()
-            .filter(|at| {
-                self.leases
-                    .get(*at)
-                    .and_then(Option::as_ref)
-                    .is_some_and(breaks)
-            })
+        let sent = part
+            .iter()
+            .filter_map(|at| Some((*at, self.leases.get(*at)?.as_ref()?)));
+        if let Some(index) = error.index {
+            return sent.skip(index).take(1).map(|(at, _)| at).collect();
+        }
+        sent.filter(|(_, lease)| lease.event().breaks(error.code, error.subcode, now))
+            .map(|(at, _)| at)
             .collect()
     }
 

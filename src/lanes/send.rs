@@ -150,7 +150,7 @@ impl Sender {
             .await;
         drop(places);
         self.count(&answer, events.len(), started.elapsed());
-        ticket.report(heard(&answer, patient));
+        ticket.report(heard(&answer, patient), &answer.usage);
         Some(answer)
     }
 

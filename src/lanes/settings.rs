@@ -54,3 +54,28 @@ impl Settings {
         of(self) != of(other)
     }
 }
+
+#[cfg(test)]
+impl Settings {
+    /// The defaults of the configuration, more or less.
+    pub(super) fn sample() -> Self {
+        let quota = Quota::per_second(std::num::NonZeroU32::MAX);
+        Self {
+            linger: Duration::from_millis(200),
+            max_events: 1000,
+            max_bytes: 1_000_000,
+            max_in_flight_batches: 64,
+            max_in_flight_batches_per_pixel: 4,
+            max_bisections_per_pixel: 1,
+            rate: quota,
+            rate_per_pixel: quota,
+            backoff_min: Duration::from_secs(1),
+            backoff_max: Duration::from_mins(5),
+            throttle_min: Duration::from_mins(1),
+            throttle_max: Duration::from_hours(1),
+            probe_interval: Duration::from_mins(5),
+            messaging_at_most_once: false,
+            idle: Duration::from_mins(1),
+        }
+    }
+}

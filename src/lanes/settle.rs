@@ -48,10 +48,11 @@ impl Death {
 
     fn said(answer: &Answer) -> Option<Refusal> {
         let error = answer.error.as_ref()?;
+        let message = error.message.as_ref().or(error.title.as_ref());
         Some(Refusal {
             code: error.code,
             subcode: error.subcode,
-            message: None,
+            message: message.map(ToString::to_string),
             trace_id: answer.trace_id.as_ref().map(ToString::to_string),
         })
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::circuits::{Circuits, Heard, Key};
+use crate::graph::Usage;
 use crate::tokens::Credential;
 
 /// What a circuit was when it let a batch pass.
@@ -56,9 +57,9 @@ impl Ticket {
     }
 
     /// Says what was heard.
-    pub(super) fn report(mut self, heard: Heard) {
+    pub(super) fn report(mut self, heard: Heard, usage: &Usage) {
         self.reported = true;
-        self.circuits.report(&self.stamps, heard);
+        self.circuits.report(&self.stamps, &heard, usage);
     }
 }
 
