@@ -4,8 +4,11 @@ mod client;
 pub mod config;
 mod dead;
 mod demo;
+mod holds;
 pub mod journal;
 mod lanes;
+mod receipt;
+mod reload;
 pub mod sandbox;
 mod serve;
 mod table;
@@ -60,10 +63,16 @@ enum Command {
     Config(config::ConfigArgs),
     /// Look at events that were given up, send them again or delete them.
     Dead(dead::DeadArgs),
+    /// Show what is held or throttled, and release it.
+    Holds(holds::HoldsArgs),
     /// Look into the journal's files.
     Journal(journal::JournalArgs),
     /// Show what the lanes of a running gateway do.
     Lanes(lanes::LanesArgs),
+    /// Ask a running gateway what became of an event.
+    Receipt(receipt::ReceiptArgs),
+    /// Make a running gateway take over a changed configuration.
+    Reload(reload::ReloadArgs),
 }
 
 /// Runs one command and gives the exit code.
@@ -84,7 +93,10 @@ pub fn run(cli: Cli) -> u8 {
         Command::Config(args) => config::run(&args, environment(), &Clock::Real, &mut out),
         Command::Journal(args) => journal::run(&args, &mut out),
         Command::Dead(args) => on_runtime(dead::run(args, &mut out)),
+        Command::Holds(args) => on_runtime(holds::run(args, &mut out)),
         Command::Lanes(args) => on_runtime(lanes::run(args, &mut out)),
+        Command::Receipt(args) => on_runtime(receipt::run(args, &mut out)),
+        Command::Reload(args) => on_runtime(reload::run(args, &mut out)),
     };
     result.unwrap_or_else(|error| {
         if is_closed_pipe(&error) {

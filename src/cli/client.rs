@@ -84,6 +84,8 @@ struct Told {
     code: String,
     message: String,
     next: String,
+    #[serde(default)]
+    details: Vec<String>,
 }
 
 impl Reach {
@@ -319,8 +321,16 @@ impl Client {
             code,
             message,
             next,
+            details,
         } = error;
-        Err(Failure::new(exit, format!("{message}: {next} ({code})")))
+        let details: String = details
+            .iter()
+            .map(|line| format!("\n  {}", super::table::plain(line)))
+            .collect();
+        Err(Failure::new(
+            exit,
+            format!("{message}: {next} ({code}){details}"),
+        ))
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> anyhow::Error {

@@ -85,11 +85,12 @@ async fn with_trouble(gateway: &Gateway) {
         let fault = Fault::refuse_event(id, Some(2_804_019));
         gateway.sandbox.add_fault(fault);
     }
-    gateway.sandbox.add_fault(Fault {
+    let bad_token = Fault {
         pixel: Some(OTHER.parse().unwrap()),
         times: None,
         action: Action::BadToken { subcode: None },
-    });
+    };
+    gateway.sandbox.add_fault(bad_token.forever());
     let events = ["bad-1", "good", "bad-2"].map(purchase).to_vec();
     assert_eq!(gateway.post(events).await.status, 200);
     let body = json!({"data": [purchase("held")]});
