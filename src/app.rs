@@ -169,11 +169,12 @@ impl App {
             let (settings, dead_settings) =
                 (wiring::journal(&config), wiring::dead(&config.journal));
             let (clock, metrics) = (clock.clone(), metrics.clone());
-            let disk = Arc::clone(&disk);
+            let opened = Arc::clone(&disk);
             let open = move || {
                 let dir = settings.dir.clone();
-                let journal = Journal::open(settings, Arc::clone(&disk), clock.clone(), &metrics)?;
-                let dead = DeadLetters::open(dir, dead_settings, disk, clock, &metrics)
+                let journal =
+                    Journal::open(settings, Arc::clone(&opened), clock.clone(), &metrics)?;
+                let dead = DeadLetters::open(dir, dead_settings, opened, clock, &metrics)
                     .context("the dead letters cannot be opened")?;
                 anyhow::Ok((journal, Arc::new(dead)))
             };
@@ -345,11 +346,6 @@ impl Running {
         &self.journal
     }
 
-    /// What puts its dead letters back.
-    pub fn redrive(&self) -> &Redrive {
-        &self.redrive
-    }
-
     /// Which events it holds for duplicates.
     pub fn duplicates(&self) -> &Duplicates {
         &self.duplicates
@@ -358,6 +354,11 @@ impl Running {
     /// What it knows about the end of events.
     pub fn receipts(&self) -> &Receipts {
         &self.receipts
+    }
+
+    /// What puts its dead letters back.
+    pub fn redrive(&self) -> &Redrive {
+        &self.redrive
     }
 
     /// What its lanes do.

@@ -45,8 +45,8 @@
 //!
 //! One way only: `ingest → event → journal → lanes → graph`; beside them [`duplicates`],
 //! [`receipts`], [`redrive`], which takes dead letters back to the journal, [`tokens`],
-//! [`sandbox`], [`config`], [`telemetry`], [`cli`]; [`app`] puts them together. `tests/layers.rs` holds every
-//! `use` to that.
+//! [`sandbox`], [`config`], [`telemetry`] and [`cli`]; [`app`] puts them together.
+//! `tests/layers.rs` holds every `use` to that.
 
 pub mod app;
 pub mod cli;

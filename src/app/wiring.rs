@@ -47,13 +47,6 @@ pub(super) fn journal(config: &Config) -> journal::Settings {
     }
 }
 
-pub(super) fn dead(journal: &config::Journal) -> journal::dead::Settings {
-    journal::dead::Settings {
-        max_bytes: journal.dead_max_bytes.get(),
-        max_age: journal.dead_max_age.get(),
-    }
-}
-
 pub(super) fn receipts(config: &Config) -> Option<receipts::Settings> {
     let receipts = &config.receipts;
     receipts.enabled.then(|| receipts::Settings {
@@ -73,6 +66,13 @@ pub(super) fn duplicates(config: &Config) -> duplicates::Settings {
             config::duplicates::Covers::All => duplicates::Covers::All,
         },
         max_entries: duplicates.max_entries as usize,
+    }
+}
+
+pub(super) fn dead(journal: &config::Journal) -> journal::dead::Settings {
+    journal::dead::Settings {
+        max_bytes: journal.dead_max_bytes.get(),
+        max_age: journal.dead_max_age.get(),
     }
 }
 

@@ -266,14 +266,6 @@ impl Metrics {
                 let vec = IntGaugeVec::new(opts("lanes", "lanes by state"), &["state"])?;
                 keep(r, vec)?
             },
-            receipts: gauge(r, "receipts", "events a receipt is kept of")?,
-            receipts_bytes: gauge(r, "receipts_bytes", "bytes of the receipts' files")?,
-            receipts_lost: counter(
-                r,
-                "receipts_lost_total",
-                "endings of events that no receipt was kept of",
-            )?,
-            receipts_failed: gauge(r, "receipts_failed", "1 while receipts cannot be written")?,
             holds: {
                 let opts = opts("holds", "what is held or throttled");
                 keep(r, IntGaugeVec::new(opts, &["scope", "cause"])?)?
@@ -297,6 +289,14 @@ impl Metrics {
                 );
                 keep(r, GaugeVec::new(opts, &["pixel"])?)?
             },
+            receipts: gauge(r, "receipts", "events a receipt is kept of")?,
+            receipts_bytes: gauge(r, "receipts_bytes", "bytes of the receipts' files")?,
+            receipts_lost: counter(
+                r,
+                "receipts_lost_total",
+                "endings of events that no receipt was kept of",
+            )?,
+            receipts_failed: gauge(r, "receipts_failed", "1 while receipts cannot be written")?,
             journal_records: gauge(
                 r,
                 "journal_records",
@@ -357,12 +357,12 @@ impl Metrics {
             let pixel = pixel.as_str();
             for counter in [
                 &self.accepted,
-                &self.duplicates,
                 &self.delivered,
                 &self.graph_short,
-                &self.redriven,
                 &self.bisections,
                 &self.bisection_requests,
+                &self.duplicates,
+                &self.redriven,
             ] {
                 counter.with_label_values(&[pixel]).inc_by(0);
             }
@@ -371,11 +371,11 @@ impl Metrics {
             }
             self.pace_factor.with_label_values(&[pixel]).set(1.0);
         }
-        for bound in ["dead_max_bytes", "dead_max_age", "operator"] {
-            self.dead_purged.with_label_values(&[bound]).inc_by(0);
-        }
         for state in LANE_STATES {
             self.lanes.with_label_values(&[*state]).add(0);
+        }
+        for bound in ["dead_max_bytes", "dead_max_age", "operator"] {
+            self.dead_purged.with_label_values(&[bound]).inc_by(0);
         }
     }
 

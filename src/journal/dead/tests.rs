@@ -688,3 +688,17 @@ fn a_hundred_thousand_letters_cost_what_they_should() {
     let rest = dead.list(&all(), odd.last().copied(), 10).unwrap().letters;
     assert_eq!(rest.len(), 1);
 }
+
+#[test]
+fn a_file_that_cannot_be_read_does_not_keep_the_others_from_it() {
+    let desk = Desk::new(Settings::default());
+    let dead = desk.open();
+    dead.append(&[letter(1, "a", T0)]).unwrap();
+    drop(dead);
+    RealDisk.create_dir(&desk.file(5)).unwrap();
+    let dead = desk.open();
+    assert_eq!(desk.metrics.dead_damaged.get(), 1);
+    dead.append(&[letter(1, "b", T0)]).unwrap();
+    assert_eq!(names(&dead, &all()), ["a", "b"]);
+    assert!(desk.file(6).exists());
+}
