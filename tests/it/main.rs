@@ -10,6 +10,7 @@
 )]
 
 mod admin;
+mod commands;
 mod dead;
 mod delivery;
 mod duplicates;
