@@ -66,11 +66,10 @@ pub(super) struct Failure {
     message: String,
 }
 
-impl Failure {
-    pub(super) fn new(exit: u8, message: impl Into<String>) -> anyhow::Error {
-        let message = message.into();
-        anyhow::Error::new(Self { exit, message })
-    }
+/// The error of a command, with its exit code.
+pub(super) fn failure(exit: u8, message: impl Into<String>) -> anyhow::Error {
+    let message = message.into();
+    anyhow::Error::new(Failure { exit, message })
 }
 
 /// The error of an answer.
@@ -97,7 +96,7 @@ impl Reach {
             None => address(&config)?,
         };
         if !matches!(base.scheme(), "http" | "https") {
-            return Err(Failure::new(
+            return Err(failure(
                 USAGE,
                 "--admin is an http or https address, such as http://127.0.0.1:9090",
             ));
@@ -125,9 +124,7 @@ impl Reach {
     /// The configuration, its secrets not read.
     pub(super) fn load(&self) -> anyhow::Result<Config> {
         let loaded = Config::load(&self.config.files, super::environment());
-        loaded.map_err(|faults| {
-            Failure::new(USAGE, format!("the configuration has faults:\n{faults}"))
-        })
+        loaded.map_err(|faults| failure(USAGE, format!("the configuration has faults:\n{faults}")))
     }
 
     fn key(&self, config: &Config) -> anyhow::Result<Secret> {
@@ -139,7 +136,7 @@ impl Reach {
         };
         if let Some(place) = named {
             let read = place.read_with(&env);
-            return read.map_err(|error| Failure::new(USAGE, error.to_string()));
+            return read.map_err(|error| failure(USAGE, error.to_string()));
         }
         let usual = SecretRef::Env(KEY_VARIABLE.to_owned());
         let keys = config.admin.keys.iter().chain(&config.admin.view_keys);
@@ -149,7 +146,7 @@ impl Reach {
         });
         let mut places = std::iter::once(&usual).chain(configured);
         places.find_map(|place| place.read_with(&env).ok()).ok_or_else(|| {
-            Failure::new(
+            failure(
                 USAGE,
                 format!("no admin key is at hand: set {KEY_VARIABLE}, or name another variable with --key-env or a file with --key-file (the gateway's keys are admin.keys of its configuration)"),
             )
@@ -161,7 +158,7 @@ impl Reach {
 fn address(config: &Config) -> anyhow::Result<Url> {
     let mut addr = config.listen.admin;
     if addr.port() == 0 {
-        return Err(Failure::new(
+        return Err(failure(
             USAGE,
             "listen.admin takes any free port: name the gateway's admin address with --admin",
         ));
@@ -236,7 +233,7 @@ impl Client {
         let mut body = self.send(Method::GET, path, query, None).await?.into_body();
         while let Some(frame) = body.frame().await {
             let cut = || {
-                Failure::new(
+                failure(
                     WRONG,
                     "the gateway ended the answer before it was whole; its log may say why",
                 )
@@ -323,14 +320,12 @@ impl Client {
             next,
             details,
         } = error;
-        let details: String = details
-            .iter()
-            .map(|line| format!("\n  {}", super::table::plain(line)))
-            .collect();
-        Err(Failure::new(
-            exit,
-            format!("{message}: {next} ({code}){details}"),
-        ))
+        let mut text = format!("{message}: {next} ({code})");
+        for line in details {
+            text.push_str("\n  ");
+            text.push_str(&super::table::plain(&line));
+        }
+        Err(failure(exit, text))
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> anyhow::Error {
@@ -338,7 +333,7 @@ impl Client {
             return self.silent();
         }
         let base = &self.base;
-        Failure::new(
+        failure(
             WRONG,
             format!(
                 "no gateway answers at {base}: start it with `capigate serve`, or name its admin address with --admin"
@@ -348,7 +343,7 @@ impl Client {
 
     fn silent(&self) -> anyhow::Error {
         let base = &self.base;
-        Failure::new(
+        failure(
             WRONG,
             format!("the gateway at {base} did not answer in time, or broke off; see its log"),
         )
@@ -356,7 +351,7 @@ impl Client {
 
     fn stranger(&self) -> anyhow::Error {
         let base = &self.base;
-        Failure::new(
+        failure(
             WRONG,
             format!(
                 "what answers at {base} is no admin API of capigate: name the gateway's admin address with --admin"

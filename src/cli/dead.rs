@@ -8,7 +8,7 @@ use std::io::Write;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 
-use super::client::{Client, Failure, Reach};
+use super::client::{Client, Reach, failure};
 use super::{USAGE, table};
 use crate::app::offline::Offline;
 
@@ -118,7 +118,7 @@ pub(super) async fn run(args: DeadArgs, out: &mut dyn Write) -> anyhow::Result<u
     }
     let config = at.reach.load()?;
     let opened = tokio::task::spawn_blocking(move || Offline::open(config)).await?;
-    let offline = opened.map_err(|error| Failure::new(USAGE, format!("{error:#}")))?;
+    let offline = opened.map_err(|error| failure(USAGE, format!("{error:#}")))?;
     let client = Client::here(offline.router(), offline.key())?;
     let done = verb(&client, &args.verb, out).await;
     offline.close().await;

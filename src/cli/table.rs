@@ -30,11 +30,12 @@ pub(super) fn print(out: &mut dyn Write, heads: &[&str], rows: &[Vec<String>]) -
             let text = cell(row, at);
             let pad = " ".repeat(width - text.chars().count().min(*width));
             let gap = if at == 0 { "" } else { "  " };
-            line += &if *right {
-                format!("{gap}{pad}{text}")
+            let parts = if *right {
+                [gap, &pad, &text]
             } else {
-                format!("{gap}{text}{pad}")
+                [gap, &text, &pad]
             };
+            line.extend(parts);
         }
         writeln!(out, "{}", line.trim_end())?;
     }

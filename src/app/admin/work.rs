@@ -29,7 +29,7 @@ impl Admin {
     pub(super) fn place(&self) -> Result<Place, Problem> {
         let permit = Arc::clone(&self.0.places.0).try_acquire_owned();
         permit
-            .map(|_permit| Place { _permit })
+            .map(|permit| Place { _permit: permit })
             .map_err(|_| Problem::busy())
     }
 }

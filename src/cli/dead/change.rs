@@ -6,7 +6,7 @@ use std::io::{IsTerminal, Write};
 use clap::Args;
 use serde_json::{Map, Value};
 
-use super::{At, Client, Failure, USAGE, Which, table};
+use super::{At, Client, USAGE, Which, failure, table};
 use crate::cli::{OK, WRONG, print_json};
 
 #[derive(Debug, Args)]
@@ -84,7 +84,7 @@ pub(super) async fn purge(
     let mut body = args.change.which.body(&args.change.ids);
     if body.is_empty() && !args.all {
         let message = "say which letters to delete (such as --pixel, --reason or ids), or --all";
-        return Err(Failure::new(USAGE, message));
+        return Err(failure(USAGE, message));
     }
     body.insert("all".to_owned(), args.all.into());
     let path = ["dead", "purge"];
@@ -123,7 +123,7 @@ async fn change(
             show(&report)?;
             let message =
                 "nothing was done, since nobody can be asked: look at the above and say --yes";
-            return Err(Failure::new(USAGE, message));
+            return Err(failure(USAGE, message));
         }
         // what asks a person is no part of the output
         let mut asks = std::io::stderr();
