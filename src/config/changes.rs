@@ -193,6 +193,7 @@ mod tests {
                 )]
                 .into(),
                 keys: [([key; 32], "shop".to_owned())].into(),
+                admin: Vec::new(),
             }
         };
         let config = parse(ONE);

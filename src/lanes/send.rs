@@ -135,6 +135,8 @@ impl Sender {
         if !ticket.is_current() {
             return None;
         }
+        // the one place where events leave: a note that they were sent belongs before the request,
+        // and its end behind the answer
         let tools = &self.shared.tools;
         let started = Instant::now();
         let credential = ticket.credential();
@@ -150,7 +152,7 @@ impl Sender {
             .await;
         drop(places);
         self.count(&answer, events.len(), started.elapsed());
-        ticket.report(heard(&answer, patient), &answer.usage);
+        ticket.report(&heard(&answer, patient), &answer.usage);
         Some(answer)
     }
 
