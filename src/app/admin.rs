@@ -28,6 +28,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
+use tokio_util::task::TaskTracker;
 
 use super::reload::{InForce, Reloader};
 use crate::journal::Journal;
@@ -89,6 +90,8 @@ struct Inner {
     places: work::Places,
     clock: Clock,
     guard: auth::Guard,
+    /// Changes that are under way.
+    tasks: TaskTracker,
     lanes: OnceLock<Lanes>,
     stage: AtomicU8,
 }
@@ -106,6 +109,7 @@ impl Admin {
             places: work::Places::new(),
             clock: rooms.clock,
             guard: auth::Guard::default(),
+            tasks: TaskTracker::new(),
             lanes: OnceLock::new(),
             stage: AtomicU8::new(STARTING),
         }))

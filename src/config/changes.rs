@@ -140,7 +140,7 @@ pub(super) fn needs_restart(topic: &docs::Topic, key: &docs::Key) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::PixelSecrets;
+    use crate::config::{AdminKey, PixelSecrets};
 
     fn parse(text: &str) -> Config {
         toml::from_str(text).unwrap()
@@ -193,7 +193,11 @@ mod tests {
                 )]
                 .into(),
                 keys: [([key; 32], "shop".to_owned())].into(),
-                admin: Vec::new(),
+                admin: vec![AdminKey {
+                    name: "admin.view_keys[0]".to_owned(),
+                    role: Role::View,
+                    digest: [key; 32],
+                }],
             }
         };
         let config = parse(ONE);
@@ -207,7 +211,11 @@ mod tests {
         assert_eq!(changed(secrets("u", Some("a"), 1)), ["pixels.1.token"]);
         assert_eq!(
             changed(secrets("t", Some("b"), 2)),
-            ["pixels.1.app_secret", "sources.shop.keys"]
+            [
+                "admin.view_keys",
+                "pixels.1.app_secret",
+                "sources.shop.keys"
+            ]
         );
     }
 

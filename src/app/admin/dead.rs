@@ -39,7 +39,7 @@ pub(super) fn list(mut call: Call) -> Done {
         let (limit, after) = (call.members.limit()?, id(&mut call.members, "after")?);
         let filter = filter(&mut call.members)?;
         call.members.end()?;
-        let place = call.admin.place()?;
+        let place = call.admin.0.places.take()?;
         let dead = Arc::clone(&call.admin.0.dead);
         let page = beside(move || {
             let _place = place;
@@ -86,7 +86,7 @@ pub(super) fn export(mut call: Call) -> Done {
     Box::pin(async move {
         let filter = filter(&mut call.members)?;
         call.members.end()?;
-        let place = call.admin.place()?;
+        let place = call.admin.0.places.take()?;
         let dead = Arc::clone(&call.admin.0.dead);
         let body = stream::written(move |out| {
             let _place = place;
@@ -114,7 +114,7 @@ pub(super) fn purge(mut call: Call) -> Done {
                 "choose by pixel, reason, event_name, code, subcode, older_than, newer_than or ids, or say \"all\": true",
             ));
         }
-        let place = call.admin.place()?;
+        let place = call.admin.0.places.take()?;
         let dead = Arc::clone(&call.admin.0.dead);
         let purged = beside(move || {
             let _place = place;
@@ -135,7 +135,7 @@ pub(super) fn redrive(mut call: Call) -> Done {
             dry_run: call.members.flag("dry_run")?,
         };
         call.members.end()?;
-        let _place = call.admin.place()?;
+        let _place = call.admin.0.places.take()?;
         let inner = &call.admin.0;
         let pixels = inner.in_force().config.pixels.keys().copied().collect();
         let report = inner.redrive.run(request, pixels).await;

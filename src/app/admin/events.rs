@@ -35,7 +35,7 @@ pub(super) fn find(call: Call) -> Done {
             let next = format!("send 1 to {MAX_ID} bytes, percent-encoded where need be");
             return Err(Problem::bad("the event id", next));
         }
-        let place = call.admin.place()?;
+        let place = call.admin.0.places.take()?;
         let admin = call.admin;
         let found = beside(move || {
             let _place = place;

@@ -88,6 +88,16 @@ impl Problem {
         )
     }
 
+    /// The key's role is not enough.
+    pub(super) fn view_only() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "view_only",
+            "this key may read and change nothing",
+            "use a key of admin.keys",
+        )
+    }
+
     /// Too many heavy requests at once.
     pub(super) fn busy() -> Self {
         let message = "other long requests are still running";

@@ -1,8 +1,9 @@
 //! The keyed routes, as a table, and the way of one request through them: key, role, members,
 //! work, audit line.
 
+use std::net::IpAddr;
 use std::pin::Pin;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -11,6 +12,7 @@ use axum::extract::rejection::PathRejection;
 use axum::http::{Method, Request, Response};
 use axum::routing::{MethodFilter, on};
 
+use super::auth::Caller;
 use super::call::{Call, Members};
 use super::problem::Problem;
 use super::reply::Reply;
@@ -115,50 +117,70 @@ async fn answer(
     path: PathResult,
     request: Request<Body>,
 ) -> Response<Body> {
-    let started = Instant::now();
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
-    let in_force = admin.0.in_force();
-    let let_in = admin.0.guard.admit(
-        &in_force.secrets.admin,
-        request.headers(),
-        peer,
-        route.role(),
-        admin.0.clock.now(),
-    );
-    let (caller, result) = match let_in {
-        Ok(caller) => (Some(caller), work(admin, route, path, request).await),
-        Err(problem) => (None, Err(problem)),
+    let let_in = {
+        let keys = &admin.0.in_force().secrets.admin;
+        let now = admin.0.clock.now();
+        admin.0.guard.admit(keys, request.headers(), peer, now)
     };
-    let (status, outcome, changed) = match &result {
+    let caller = match let_in {
+        Ok(caller) => caller,
+        Err(problem) => return problem.into_response(),
+    };
+    if !route.is_audited {
+        return respond(work(admin, route, &caller, path, request).await);
+    }
+    // to its end and its line in the log, also when the caller hangs up
+    let tasks = admin.0.tasks.clone();
+    let work = async move {
+        let started = Instant::now();
+        let result = work(admin, route, &caller, path, request).await;
+        audit(route, &caller, peer, &result, started.elapsed());
+        respond(result)
+    };
+    let done = tasks.spawn(work).await;
+    done.unwrap_or_else(|_| Problem::failed("panic", "see the log").into_response())
+}
+
+fn respond(result: Result<Reply, Problem>) -> Response<Body> {
+    result.map_or_else(Problem::into_response, Reply::into_response)
+}
+
+fn audit(
+    route: &Route,
+    caller: &Caller,
+    peer: Option<IpAddr>,
+    result: &Result<Reply, Problem>,
+    took: Duration,
+) {
+    let (status, outcome, changed) = match result {
         Ok(reply) => (reply.status, "ok", reply.changed),
         Err(problem) => (problem.status, problem.code, None),
     };
-    if route.is_audited {
-        tracing::info!(
-            admin.route = route.path,
-            admin.key = caller.as_ref().map(|caller| caller.name.as_str()),
-            admin.fingerprint = caller.as_ref().map(|caller| caller.fingerprint.as_str()),
-            admin.role = caller.as_ref().map(super::auth::Caller::role),
-            admin.peer = peer.map(tracing::field::display),
-            admin.outcome = outcome,
-            admin.changed = changed,
-            status = status.as_u16(),
-            duration_ms = started.elapsed().as_millis() as u64,
-            "admin call"
-        );
-    }
-    match result {
-        Ok(reply) => reply.into_response(),
-        Err(problem) => problem.into_response(),
-    }
+    tracing::info!(
+        admin.route = route.path,
+        admin.key = caller.name,
+        admin.fingerprint = caller.fingerprint,
+        admin.role = caller.role.code(),
+        admin.peer = peer.map(tracing::field::display),
+        admin.outcome = outcome,
+        admin.changed = changed,
+        status = status.as_u16(),
+        duration_ms = took.as_millis() as u64,
+        "admin call"
+    );
 }
 
 async fn work(
     admin: Admin,
     route: &Route,
+    caller: &Caller,
     path: PathResult,
     request: Request<Body>,
 ) -> Result<Reply, Problem> {
+    if caller.role < route.role() {
+        return Err(Problem::view_only());
+    }
     let path = path.map_err(|_| Problem::bad("the path", "send UTF-8 with percent-encoding"))?;
     let id = path.0.into_iter().next().map(|(_, id)| id);
     let query = Members::of_query(request.uri().query().unwrap_or_default())?;

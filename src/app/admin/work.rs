@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::Admin;
 use super::problem::Problem;
 
 /// Long requests at once: searches of the journal, exports, redrives and purges.
@@ -22,12 +21,10 @@ impl Places {
     pub(super) fn new() -> Self {
         Self(Arc::new(Semaphore::new(MAX_LONG)))
     }
-}
 
-impl Admin {
     /// A place for a long request, or that there is none now.
-    pub(super) fn place(&self) -> Result<Place, Problem> {
-        let permit = Arc::clone(&self.0.places.0).try_acquire_owned();
+    pub(super) fn take(&self) -> Result<Place, Problem> {
+        let permit = Arc::clone(&self.0).try_acquire_owned();
         permit
             .map(|permit| Place { _permit: permit })
             .map_err(|_| Problem::busy())
@@ -42,4 +39,20 @@ pub(super) async fn beside<T: Send + 'static>(
         tracing::error!(error = %error, "work for the admin api has panicked");
         Problem::failed("panic", "report it, with what the log says")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_long_requests_run_at_once() {
+        let places = Places::new();
+        let mut taken: Vec<Place> = (0..MAX_LONG).map(|_| places.take().unwrap()).collect();
+        let busy = places.take().err().unwrap().into_response();
+        assert_eq!(busy.status(), 429);
+        assert_eq!(busy.headers()["retry-after"], "1");
+        taken.pop();
+        assert!(places.take().is_ok());
+    }
 }
