@@ -190,18 +190,8 @@ impl<'a> Exchange<'a> {
                 subcode,
                 blame,
             }) => self.refuse_event(event_id.as_deref(), index, code, subcode, blame),
-            Some(Action::Html { status }) => {
-                self.record.outcome = Outcome::Refused {
-                    status,
-                    code: None,
-                    subcode: None,
-                    reason: "html",
-                    event_index: None,
-                };
-                self.close();
-                let page = "<!DOCTYPE html><html><body><h1>Sorry, something went wrong.</h1></body></html>";
-                Reply::Answer(answer::raw(status, "text/html; charset=utf-8", page))
-            }
+            Some(Action::Html { status }) => self.page(status, "html"),
+            Some(Action::TooLarge { .. }) => self.page(413, "too_large"),
             Some(Action::Cut {}) => {
                 self.close();
                 Reply::HangUp
@@ -295,6 +285,20 @@ impl<'a> Exchange<'a> {
             event_index: at,
         };
         self.refused_saying(error, &Headers::new(), blame)
+    }
+
+    /// A page of some proxy.
+    fn page(mut self, status: u16, reason: &'static str) -> Reply {
+        self.record.outcome = Outcome::Refused {
+            status,
+            code: None,
+            subcode: None,
+            reason,
+            event_index: None,
+        };
+        self.close();
+        let page = "<!DOCTYPE html><html><body><h1>Sorry, something went wrong.</h1></body></html>";
+        Reply::Answer(answer::raw(status, "text/html; charset=utf-8", page))
     }
 
     fn scripted(

@@ -29,7 +29,7 @@ pub struct Fault {
     /// Only for this pixel; for every pixel when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pixel: Option<PixelId>,
-    /// How many requests it spoils. When absent: one; for ever for `refuse_event`.
+    /// How many requests it spoils. When absent: one; for ever for `refuse_event` and `too_large`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<Times>,
     /// What happens.
@@ -129,6 +129,11 @@ pub enum Action {
         /// Say in `error_data` which event it was. Meta is not known to.
         #[serde(default)]
         blame: bool,
+    },
+    /// Answer every batch whose events take more bytes with 413 and an HTML page, as a proxy would.
+    TooLarge {
+        /// The most bytes that pass.
+        bytes: usize,
     },
     /// Accept everything, but say that fewer were received. The ledger counts all of them.
     Short {
@@ -323,6 +328,10 @@ impl Fault {
             Action::RefuseEvent {
                 event_id, index, ..
             } => refused_index(event_id.as_deref(), *index, events).is_some(),
+            Action::TooLarge { bytes } => {
+                let sizes = events.iter().map(|event| event.to_string().len());
+                sizes.sum::<usize>() > *bytes
+            }
             _ => true,
         }
     }
@@ -355,6 +364,7 @@ impl Action {
             Self::Slow { .. } => "slow",
             Self::BadToken { .. } => "bad_token",
             Self::RefuseEvent { .. } => "refuse_event",
+            Self::TooLarge { .. } => "too_large",
             Self::Short { .. } => "short",
             Self::WrongJson { .. } => "wrong_json",
             Self::Headers { .. } => "headers",
@@ -363,7 +373,7 @@ impl Action {
 
     pub(super) fn default_times(&self) -> Times {
         match self {
-            Self::RefuseEvent { .. } => Times::Forever,
+            Self::RefuseEvent { .. } | Self::TooLarge { .. } => Times::Forever,
             _ => Times::Count(1),
         }
     }

@@ -13,6 +13,7 @@ mod dead;
 mod delivery;
 mod duplicates;
 mod durability;
+mod faults;
 mod harness;
 mod ingest;
 mod process;
