@@ -320,6 +320,40 @@ async fn what_waits_in_the_queue_at_the_stop_is_still_answered() {
     gateway.finish().await;
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_while_it_waits_for_the_journal_ends_it() {
+    let sandbox = sandbox().await;
+    let site = Site::new(sandbox.url());
+    let mut owner = site.start(None, LOG).unwrap();
+    let mut waiting = std::process::Command::new(env!("CARGO_BIN_EXE_capigate"))
+        .args(["serve", "--config"])
+        .arg(site.config_file())
+        .env("TEST_TOKEN", &site.token)
+        .env("TEST_KEY", &site.key)
+        // longer than the test waits for the end
+        .env("CAPIGATE__JOURNAL__LOCK_WAIT", "10m")
+        .spawn()
+        .unwrap();
+    let status = format!("/proc/{}/status", waiting.id());
+    until("it to listen to SIGTERM", async || {
+        let status = std::fs::read_to_string(&status).unwrap_or_default();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        caught.is_some_and(|mask| mask & (1 << 14) != 0)
+    })
+    .await;
+    crate::support::signal(waiting.id(), "TERM");
+    let mut ended = None;
+    until("its end", async || {
+        ended = waiting.try_wait().unwrap();
+        ended.is_some()
+    })
+    .await;
+    assert_eq!(ended.unwrap().code(), Some(0));
+    assert_eq!(tokio::task::block_in_place(|| owner.terminate()), 0);
+}
+
 /// A gateway whose batch is under way, and stays so.
 async fn stuck(sandbox: &Sandbox, site: &Site, load: &Load) -> Process {
     sandbox.add_fault(Fault {
