@@ -23,6 +23,7 @@ use crate::graph::GraphClient;
 use crate::ingest::Ingest;
 use crate::ingest::listener::{Listener, Serving};
 use crate::journal::dead::DeadLetters;
+use crate::journal::intents::Intents;
 use crate::journal::segment::disk::{Disk, RealDisk};
 use crate::journal::{Health, Journal};
 use crate::lanes::{Lanes, Tools};
@@ -104,7 +105,7 @@ impl App {
         let tokens = wiring::tokens(&secrets);
         let sources = wiring::sources(&config, &secrets);
 
-        let (journal, dead) = {
+        let (journal, dead, intents) = {
             let (settings, dead_settings) =
                 (wiring::journal(&config), wiring::dead(&config.journal));
             let (clock, metrics) = (clock.clone(), metrics.clone());
@@ -113,9 +114,11 @@ impl App {
                 let dir = settings.dir.clone();
                 let journal =
                     Journal::open(settings, Arc::clone(&opened), clock.clone(), &metrics)?;
+                let intents = Intents::open(&dir, Arc::clone(&opened))
+                    .context("the intents to send cannot be read")?;
                 let dead = DeadLetters::open(dir, dead_settings, opened, clock, &metrics)
                     .context("the dead letters cannot be opened")?;
-                anyhow::Ok((journal, Arc::new(dead)))
+                anyhow::Ok((journal, Arc::new(dead), Arc::new(intents)))
             };
             tokio::task::spawn_blocking(open).await??
         };
@@ -165,6 +168,7 @@ impl App {
         let tools = Tools {
             journal: journal.clone(),
             dead,
+            intents,
             graph,
             tokens,
             clock,
@@ -194,7 +198,7 @@ impl App {
         );
         let mut chores = JoinSet::new();
         chores.spawn(housekeep(dead));
-        let lanes = Lanes::start(wiring::lanes(&self.config.lanes), self.tools);
+        let lanes = Lanes::start(wiring::lanes(&self.config), self.tools);
         self.admin.show_lanes(lanes.clone());
         let admin_serving = self.admin_listener.serve()?;
         let ingest_serving = self.ingest_listener.serve()?;

@@ -24,6 +24,7 @@ mod circuits;
 mod gate;
 mod lane;
 mod lease;
+mod once;
 mod pace;
 mod places;
 mod publish;
@@ -47,12 +48,14 @@ use tokio_util::task::TaskTracker;
 
 use crate::graph::GraphClient;
 use crate::journal::dead::DeadLetters;
+use crate::journal::intents::Intents;
 use crate::journal::{Journal, LaneKey};
 use crate::telemetry::metrics::Metrics;
 use crate::time::Clock;
 use crate::tokens::Tokens;
 
 use circuits::Circuits;
+use once::Once;
 use pace::Pace;
 pub use settings::Settings;
 use snapshot::Stuck;
@@ -67,6 +70,8 @@ pub struct Tools {
     pub journal: Journal,
     /// Where events go that can never be delivered.
     pub dead: Arc<DeadLetters>,
+    /// What is being sent at most once.
+    pub intents: Arc<Intents>,
     /// The way out.
     pub graph: GraphClient,
     /// Whose token.
@@ -86,6 +91,7 @@ struct Shared {
     tools: Tools,
     pace: Pace,
     circuits: Arc<Circuits>,
+    once: Arc<Once>,
     lanes: Mutex<BTreeMap<LaneKey, Running>>,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -100,6 +106,7 @@ impl Lanes {
     /// Starts the dispatcher, and with it a lane for everything the journal already holds.
     pub fn start(settings: Settings, tools: Tools) -> Self {
         let pace = Pace::new(&settings);
+        let once = Once::new(Arc::clone(&tools.intents), settings.settling);
         let settings = Arc::new(ArcSwap::from_pointee(settings));
         let circuits = Circuits::new(
             tools.tokens.clone(),
@@ -109,12 +116,15 @@ impl Lanes {
         let shared = Arc::new(Shared {
             pace,
             circuits: Arc::new(circuits),
+            once: Arc::new(once),
             lanes: Mutex::default(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             settings,
             tools,
         });
+        let (once, journal) = (Arc::clone(&shared.once), shared.tools.journal.clone());
+        tokio::task::spawn_blocking(move || once.prune(&journal));
         shared.tasks.spawn(dispatch(Arc::clone(&shared)));
         shared.tasks.spawn(follow_tokens(Arc::clone(&shared)));
         shared.tasks.spawn(publish::publish(Arc::clone(&shared)));
@@ -133,8 +143,8 @@ impl Lanes {
             .configured(settings.throttles_differ(&before));
     }
 
-    /// Lets the next batch decide about the hold or throttle of this id ([`HoldSnapshot::id`]
-    /// (snapshot::HoldSnapshot::id)). False when there is none.
+    /// Lets the next batch decide about the hold or throttle of this id, which is a
+    /// [`HoldSnapshot::id`](snapshot::HoldSnapshot::id). False when there is none.
     pub fn release(&self, id: &str) -> bool {
         self.0.circuits.release(id)
     }

@@ -75,7 +75,8 @@ pub(super) fn dead(journal: &config::Journal) -> journal::dead::Settings {
     }
 }
 
-pub(super) fn lanes(lanes: &config::Lanes) -> lanes::Settings {
+pub(super) fn lanes(config: &Config) -> lanes::Settings {
+    let lanes = &config.lanes;
     lanes::Settings {
         linger: lanes.linger.get(),
         max_events: lanes.max_events as usize,
@@ -94,6 +95,8 @@ pub(super) fn lanes(lanes: &config::Lanes) -> lanes::Settings {
         throttle_max: lanes.throttle_max.get(),
         probe_interval: lanes.probe_interval.get(),
         messaging_at_most_once: lanes.messaging == config::lanes::Messaging::AtMostOnce,
+        // a note of what is settled waits for one sync, and for the one that is under way
+        settling: config.journal.settle_sync.get() * 5 + std::time::Duration::from_secs(1),
         idle: std::time::Duration::from_mins(1),
     }
 }

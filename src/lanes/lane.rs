@@ -18,9 +18,9 @@ use super::send::{Batch, Sender, Sent};
 use super::snapshot::{HeldBy, Stuck};
 use crate::journal::{LaneKey, Lease};
 
-/// How many batches are remembered that Graph did not know what was wrong with. More than are
-/// ever in flight at once; what is forgotten gets its tries anew.
-const MAX_REMEMBERED: usize = 1000;
+/// How many events are remembered that Graph did not know what was wrong with: those of some full
+/// batches. What is forgotten gets its tries anew.
+const MAX_REMEMBERED: usize = 10_000;
 
 /// How long a lane rests after a send that panicked.
 const AFTER_PANIC: Duration = Duration::from_secs(1);
@@ -85,12 +85,12 @@ impl Lane {
                             match lane.batch(passage, search, &mut tries).await {
                                 Ok(Some(batch)) => { sends.spawn(lane.sender().send(batch)); }
                                 Ok(None) => {}
-                                Err(DeadLettersFailed) => lane.rest(&mut mind),
+                                Err(DeadLettersFailed) => lane.rest(HeldBy::DeadLetters, &mut mind),
                             }
                         }
                         Next::Idle if sends.is_empty() && lane.shared.retire(&lane.key) => return,
                         Next::Idle | Next::Nothing => {}
-                        Next::DeadLetters => lane.rest(&mut mind),
+                        Next::DeadLetters => lane.rest(HeldBy::DeadLetters, &mut mind),
                         Next::End => break,
                     }
                     next.set(lane.next(mind));
@@ -113,17 +113,15 @@ impl Lane {
         match sent {
             Ok(Sent::Done) => return false,
             Ok(Sent::Again(again)) => {
-                if again.tries > 0 {
-                    if tries.len() >= MAX_REMEMBERED {
-                        tries.clear();
-                    }
-                    tries.insert(again.first, again.tries);
+                if tries.len() + again.tries.len() > MAX_REMEMBERED {
+                    tries.clear();
                 }
+                tries.extend(&again.tries);
                 mind.search |= again.needs_search;
                 self.call();
                 return again.needs_search;
             }
-            Ok(Sent::DeadLetters) => self.rest(mind),
+            Ok(Sent::Stuck(by)) => self.rest(*by, mind),
             // its leases went back to the journal, and were counted as a defect
             Err(_) => mind.rest_until = Some(Instant::now() + AFTER_PANIC),
         }
@@ -137,9 +135,8 @@ impl Lane {
         self.wake.notify_one();
     }
 
-    fn rest(&self, mind: &mut Mind) {
-        self.stuck
-            .set(HeldBy::DeadLetters, self.shared.tools.clock.now());
+    fn rest(&self, by: HeldBy, mind: &mut Mind) {
+        self.stuck.set(by, self.shared.tools.clock.now());
         self.shared.circuits.moved.notify_one();
         mind.rest_until = Some(Instant::now() + self.shared.settings().probe_interval);
     }
@@ -222,14 +219,15 @@ impl Lane {
         self.due.store(false, Ordering::Relaxed);
         let leases = self.lease(most).await?;
         self.stuck.clear();
-        let Some(first) = leases.first().map(Lease::seq) else {
+        if leases.is_empty() {
             return Ok(None);
-        };
+        }
+        let known = |lease: &Lease| Some((lease.seq(), tries.remove(&lease.seq())?));
         Ok(Some(Batch {
+            tries: leases.iter().filter_map(known).collect(),
             leases,
             passage,
             search,
-            tries: tries.remove(&first).unwrap_or_default(),
         }))
     }
 

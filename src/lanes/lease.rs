@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use super::Shared;
 use super::lane::Lane;
 use super::settle::{Death, NotWritten, bury, give_back};
-use crate::journal::{Lease, LeaseLimits};
+use crate::journal::{Class, LaneKey, Lease, LeaseLimits};
 
-/// The dead letters could not be written, so the expired events went back to the journal.
+/// The dead letters could not be written, so the events went back to the journal.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DeadLettersFailed;
 
@@ -28,7 +29,8 @@ impl Lane {
             let (mut live, expired): (Vec<_>, Vec<_>) = leases
                 .into_iter()
                 .partition(|lease| lease.expires_at() > now);
-            let buried = bury(&shared, &key, expired, &Death::expired());
+            let buried = bury(&shared, &key, expired, &Death::expired())
+                .and_then(|()| screen_sent(&shared, &key, &mut live));
             let rest = match &buried {
                 Ok(()) => live.split_off(live.len().min(max_events)),
                 Err(_) => std::mem::take(&mut live),
@@ -36,8 +38,8 @@ impl Lane {
             give_back(rest);
             match buried {
                 Ok(()) => Ok(live),
-                Err(NotWritten(expired)) => {
-                    give_back(expired);
+                Err(NotWritten(kept)) => {
+                    give_back(kept);
                     Err(DeadLettersFailed)
                 }
             }
@@ -54,4 +56,26 @@ impl Lane {
     pub(super) async fn screen(&self) -> Result<(), DeadLettersFailed> {
         self.lease(0).await.map(drop)
     }
+}
+
+/// Gives up what an earlier life may have sent, where nothing is to be sent twice.
+fn screen_sent(shared: &Shared, key: &LaneKey, live: &mut Vec<Lease>) -> Result<(), NotWritten> {
+    if key.class != Class::BusinessMessaging {
+        return Ok(());
+    }
+    let once = &shared.once;
+    let (sent, rest): (Vec<_>, Vec<_>) = std::mem::take(live)
+        .into_iter()
+        .partition(|lease| once.may_have_been_sent(lease));
+    *live = rest;
+    let seqs: Vec<u64> = sent.iter().map(Lease::seq).collect();
+    if shared.settings().messaging_at_most_once {
+        bury(shared, key, sent, &Death::unconfirmed(None))?;
+        once.settled(seqs);
+    } else {
+        once.returned(&seqs);
+        live.extend(sent);
+        live.sort_by_key(Lease::seq);
+    }
+    Ok(())
 }

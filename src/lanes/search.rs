@@ -10,8 +10,9 @@ use std::time::Duration;
 use super::bisect::{Bisect, Said};
 use super::gate::Passage;
 use super::places::Place;
-use super::send::{Again, Sender, Sent};
+use super::send::{Again, Sender, Sent, Unsent};
 use super::settle::{self, Death, NotWritten};
+use super::snapshot::HeldBy;
 use crate::graph::verdict::UNKNOWN_TRIES;
 use crate::graph::{Answer, Split, Transient, Verdict};
 use crate::journal::Lease;
@@ -106,7 +107,11 @@ impl Search {
             return Ok(None);
         }
         let patient = !self.tried && self.tries + 1 < UNKNOWN_TRIES;
-        Ok(self.sender.exchange(&events, passage, patient).await)
+        match self.sender.exchange(&events, passage, patient).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(Unsent::Stale) => Ok(None),
+            Err(Unsent::NotNoted) => Err(GiveUp),
+        }
     }
 
     async fn pass(&self) -> Option<Passage> {
@@ -245,7 +250,7 @@ impl Search {
         let none = self.unwritten.is_empty();
         settle::give_back(self.unwritten);
         match (unwritten, none) {
-            (true, _) => Sent::DeadLetters,
+            (true, _) => Sent::Stuck(HeldBy::DeadLetters),
             (false, true) => Sent::Done,
             (false, false) => Sent::Again(Again::default()),
         }

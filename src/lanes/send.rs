@@ -1,5 +1,6 @@
 //! Sends one batch, settles it or starts a search in it, and says what the lane should know.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use super::gate::{Gate, Passage};
 use super::places::Place;
 use super::search::Search;
 use super::settle::{self, Death, NotWritten};
-use super::snapshot::Seen;
+use super::snapshot::{HeldBy, Seen};
 use crate::graph::verdict::UNKNOWN_TRIES;
 use crate::graph::{Answer, Transient, Verdict};
 use crate::journal::{Class, LaneKey, Lease};
@@ -22,30 +23,37 @@ pub(super) struct Batch {
     pub(super) passage: Passage,
     /// The right to search in it, if that was waited for.
     pub(super) search: Option<Place>,
-    /// How often in a row Graph did not know what was wrong with it.
-    pub(super) tries: u32,
+    /// How often in a row Graph did not know what was wrong with a batch of these events.
+    pub(super) tries: HashMap<u64, u32>,
 }
 
 /// What a batch came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Sent {
     /// Every event has met its end.
     Done,
     /// Events went back to the journal.
     Again(Again),
-    /// Dead letters cannot be written; what was to become one is back in the journal.
-    DeadLetters,
+    /// Something cannot be written; the events went back to the journal.
+    Stuck(HeldBy),
 }
 
 /// What to know about a batch when it is sent again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Again {
-    /// Its first event, by which it is known again.
-    pub(super) first: u64,
-    /// As [`Batch::tries`].
-    pub(super) tries: u32,
+    /// As [`Batch::tries`], this one included. By event, since the next batch may be made of others.
+    pub(super) tries: HashMap<u64, u32>,
     /// It was refused, while the pixel's other searches were not done.
     pub(super) needs_search: bool,
+}
+
+/// Why a request was not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unsent {
+    /// A circuit got in the way.
+    Stale,
+    /// It could not be noted that it is about to be made.
+    NotNoted,
 }
 
 /// What sending takes, beside the batch.
@@ -64,31 +72,40 @@ impl Sender {
             search,
             tries,
         } = batch;
-        let again = Again {
-            first: leases.first().map(Lease::seq).unwrap_or_default(),
-            ..Again::default()
-        };
         let give_back = |leases, again| {
             settle::give_back(leases);
             Sent::Again(again)
         };
-        let tries = tries.saturating_add(1);
+        let worst = tries.values().max().copied().unwrap_or_default();
+        let patient = worst + 1 < UNKNOWN_TRIES;
         let events: Vec<&Lease> = leases.iter().collect();
-        let Some(answer) = self.exchange(&events, passage, tries < UNKNOWN_TRIES).await else {
-            return give_back(leases, again);
+        let answer = match self.exchange(&events, passage, patient).await {
+            Ok(answer) => answer,
+            Err(Unsent::Stale) => return give_back(leases, Again::default()),
+            Err(Unsent::NotNoted) => {
+                settle::give_back(leases);
+                return Sent::Stuck(HeldBy::Intents);
+            }
+        };
+        let once_more = |lease: &Lease| {
+            let before = tries.get(&lease.seq()).copied().unwrap_or_default();
+            (lease.seq(), before.saturating_add(1))
         };
         match answer.verdict {
             Verdict::Delivered { received } => {
                 settle::delivered(&self.shared, &self.key, leases, received);
                 Sent::Done
             }
-            Verdict::Transient(Transient::Unknown, _) if tries < UNKNOWN_TRIES => {
-                give_back(leases, Again { tries, ..again })
-            }
-            Verdict::Transient(Transient::Unknown, _) if leases.len() == 1 => {
-                // with nothing to compare it to, it may as well be downtime
-                self.shared.circuits.fail(self.key.pixel);
-                give_back(leases, Again { tries, ..again })
+            Verdict::Transient(Transient::Unknown, _) if patient || leases.len() == 1 => {
+                if !patient {
+                    // with nothing to compare it to, it may as well be downtime
+                    self.shared.circuits.fail(self.key.pixel);
+                }
+                let again = Again {
+                    tries: leases.iter().map(once_more).collect(),
+                    needs_search: false,
+                };
+                give_back(leases, again)
             }
             Verdict::Transient(cause, _) if self.must_not_repeat(cause) => {
                 self.bury_unconfirmed(leases, &answer).await
@@ -99,44 +116,52 @@ impl Sender {
                     Ok(()) => Sent::Done,
                     Err(NotWritten(leases)) => {
                         settle::give_back(leases);
-                        Sent::DeadLetters
+                        Sent::Stuck(HeldBy::DeadLetters)
                     }
                 }
             }
             Verdict::Split(_) | Verdict::Transient(Transient::Unknown, _) => {
                 let Some(place) = search.or_else(|| self.gate.pace.searches.try_take()) else {
-                    let needs_search = true;
-                    return give_back(
-                        leases,
-                        Again {
-                            tries,
-                            needs_search,
-                            ..again
-                        },
-                    );
+                    let again = Again {
+                        tries,
+                        needs_search: true,
+                    };
+                    return give_back(leases, again);
                 };
                 Search::new(self, leases, place).run(answer).await
             }
             Verdict::Transient(..) | Verdict::Throttled(_) | Verdict::Hold(_) => {
-                give_back(leases, again)
+                give_back(leases, Again::default())
             }
         }
     }
 
-    /// One request and its answer. None when a circuit got in the way, and nothing was sent.
+    /// One request and its answer, or why nothing was sent.
     /// `patient`: that Graph does not know what is wrong is taken for its own trouble.
     pub(super) async fn exchange(
         &self,
         events: &[&Lease],
         passage: Passage,
         patient: bool,
-    ) -> Option<Answer> {
+    ) -> Result<Answer, Unsent> {
         let Passage { ticket, places } = passage;
-        if !ticket.is_current() {
-            return None;
+        let once = self.is_at_most_once().then_some(&self.shared.once);
+        let seqs: Vec<u64> = match once {
+            Some(_) => events.iter().map(|lease| lease.seq()).collect(),
+            None => Vec::new(),
+        };
+        if let Some(once) = once
+            && let Err(error) = once.begin(&seqs).await
+        {
+            tracing::error!(pixel.id = %self.key.pixel, error = %error, code = error.code(), "events to be sent at most once cannot be noted");
+            return Err(Unsent::NotNoted);
         }
-        // the one place where events leave: a note that they were sent belongs before the request,
-        // and its end behind the answer
+        if !ticket.is_current() {
+            if let Some(once) = once {
+                once.returned(&seqs);
+            }
+            return Err(Unsent::Stale);
+        }
         let tools = &self.shared.tools;
         let started = Instant::now();
         let credential = ticket.credential();
@@ -152,31 +177,45 @@ impl Sender {
             .await;
         drop(places);
         self.count(&answer, events.len(), started.elapsed());
+        if let Some(once) = once {
+            match &answer.verdict {
+                Verdict::Delivered { .. } => once.settled(seqs),
+                // until its dead letters are written
+                Verdict::Transient(cause, _) if cause.is_ambiguous() => {}
+                _ => once.returned(&seqs),
+            }
+        }
         ticket.report(&heard(&answer, patient), &answer.usage);
-        Some(answer)
+        Ok(answer)
     }
 
     /// Whether an answer that leaves open if the batch was taken must not lead to a second try.
     pub(super) fn must_not_repeat(&self, cause: Transient) -> bool {
-        cause.is_ambiguous()
-            && self.key.class == Class::BusinessMessaging
-            && self.shared.settings().messaging_at_most_once
+        cause.is_ambiguous() && self.is_at_most_once()
+    }
+
+    fn is_at_most_once(&self) -> bool {
+        self.key.class == Class::BusinessMessaging && self.shared.settings().messaging_at_most_once
     }
 
     /// Gives up events that may have arrived. They must not be sent again, so they are not given
     /// back before they are written, unless the gateway stops.
     pub(super) async fn bury_unconfirmed(&self, mut leases: Vec<Lease>, answer: &Answer) -> Sent {
+        let seqs: Vec<u64> = leases.iter().map(Lease::seq).collect();
         loop {
-            let death = Death::unconfirmed(answer);
+            let death = Death::unconfirmed(Some(answer));
             match settle::bury_aside(&self.shared, &self.key, leases, death).await {
-                Ok(()) => return Sent::Done,
+                Ok(()) => {
+                    self.shared.once.settled(seqs);
+                    return Sent::Done;
+                }
                 Err(NotWritten(kept)) => leases = kept,
             }
             tokio::select! {
                 () = sleep(self.shared.settings().probe_interval) => {}
                 () = self.shared.stop.cancelled() => {
                     settle::give_back(leases);
-                    return Sent::DeadLetters;
+                    return Sent::Stuck(HeldBy::DeadLetters);
                 }
             }
         }

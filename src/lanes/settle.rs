@@ -39,10 +39,10 @@ impl Death {
     }
 
     /// Sent once, and nobody knows whether it arrived.
-    pub(super) fn unconfirmed(answer: &Answer) -> Self {
+    pub(super) fn unconfirmed(answer: Option<&Answer>) -> Self {
         Self {
             reason: "unconfirmed",
-            refusal: Self::said(answer),
+            refusal: answer.and_then(Self::said),
         }
     }
 
