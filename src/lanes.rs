@@ -4,7 +4,7 @@
 //! **Promises.** An event leaves its lane only when Graph has confirmed it or when it is a dead
 //! letter on disk, which it becomes when it has expired or was refused by itself. What goes wrong
 //! holds back who it concerns and no other: a pixel, the pixels of a token, the tokens of an app
-//! ([`circuits`]). A bad event is searched for ([`bisect`]), and its neighbours are delivered.
+//! (`circuits`). A bad event is searched for (`bisect`), and its neighbours are delivered.
 //! **Refuses.** It never sends an event that has expired, never sends what is held more than one
 //! event now and then, sends nothing where a limit is reached, and never has more than the
 //! configured number of batches in flight.
@@ -46,16 +46,17 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::duplicates::Duplicates;
 use crate::graph::GraphClient;
 use crate::journal::dead::DeadLetters;
 use crate::journal::intents::Intents;
 use crate::journal::{Journal, LaneKey};
+use crate::receipts::Receipts;
 use crate::telemetry::metrics::Metrics;
 use crate::time::Clock;
 use crate::tokens::Tokens;
 
 use circuits::Circuits;
-use once::Once;
 use pace::Pace;
 pub use settings::Settings;
 use snapshot::Stuck;
@@ -70,7 +71,11 @@ pub struct Tools {
     pub journal: Journal,
     /// Where events go that can never be delivered.
     pub dead: Arc<DeadLetters>,
-    /// What is being sent at most once.
+    /// Where the ends of events are noted.
+    pub receipts: Receipts,
+    /// Where events are told that must not come again, or may.
+    pub duplicates: Duplicates,
+    /// Which events are being sent at most once.
     pub intents: Arc<Intents>,
     /// The way out.
     pub graph: GraphClient,
@@ -91,7 +96,6 @@ struct Shared {
     tools: Tools,
     pace: Pace,
     circuits: Arc<Circuits>,
-    once: Arc<Once>,
     lanes: Mutex<BTreeMap<LaneKey, Running>>,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -106,7 +110,6 @@ impl Lanes {
     /// Starts the dispatcher, and with it a lane for everything the journal already holds.
     pub fn start(settings: Settings, tools: Tools) -> Self {
         let pace = Pace::new(&settings);
-        let once = Once::new(Arc::clone(&tools.intents), settings.settling);
         let settings = Arc::new(ArcSwap::from_pointee(settings));
         let circuits = Circuits::new(
             tools.tokens.clone(),
@@ -116,15 +119,12 @@ impl Lanes {
         let shared = Arc::new(Shared {
             pace,
             circuits: Arc::new(circuits),
-            once: Arc::new(once),
             lanes: Mutex::default(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             settings,
             tools,
         });
-        let (once, journal) = (Arc::clone(&shared.once), shared.tools.journal.clone());
-        tokio::task::spawn_blocking(move || once.prune(&journal));
         shared.tasks.spawn(dispatch(Arc::clone(&shared)));
         shared.tasks.spawn(follow_tokens(Arc::clone(&shared)));
         shared.tasks.spawn(publish::publish(Arc::clone(&shared)));

@@ -85,12 +85,12 @@ impl Lane {
                             match lane.batch(passage, search, &mut tries).await {
                                 Ok(Some(batch)) => { sends.spawn(lane.sender().send(batch)); }
                                 Ok(None) => {}
-                                Err(DeadLettersFailed) => lane.rest(HeldBy::DeadLetters, &mut mind),
+                                Err(DeadLettersFailed) => lane.rest(&mut mind),
                             }
                         }
                         Next::Idle if sends.is_empty() && lane.shared.retire(&lane.key) => return,
                         Next::Idle | Next::Nothing => {}
-                        Next::DeadLetters => lane.rest(HeldBy::DeadLetters, &mut mind),
+                        Next::DeadLetters => lane.rest(&mut mind),
                         Next::End => break,
                     }
                     next.set(lane.next(mind));
@@ -121,7 +121,7 @@ impl Lane {
                 self.call();
                 return again.needs_search;
             }
-            Ok(Sent::Stuck(by)) => self.rest(*by, mind),
+            Ok(Sent::DeadLetters) => self.rest(mind),
             // its leases went back to the journal, and were counted as a defect
             Err(_) => mind.rest_until = Some(Instant::now() + AFTER_PANIC),
         }
@@ -135,8 +135,9 @@ impl Lane {
         self.wake.notify_one();
     }
 
-    fn rest(&self, by: HeldBy, mind: &mut Mind) {
-        self.stuck.set(by, self.shared.tools.clock.now());
+    fn rest(&self, mind: &mut Mind) {
+        self.stuck
+            .set(HeldBy::DeadLetters, self.shared.tools.clock.now());
         self.shared.circuits.moved.notify_one();
         mind.rest_until = Some(Instant::now() + self.shared.settings().probe_interval);
     }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::Shared;
 use super::lane::Lane;
+use super::once;
 use super::settle::{Death, NotWritten, bury, give_back};
-use crate::journal::{Class, LaneKey, Lease, LeaseLimits};
+use crate::journal::{Class, Lease, LeaseLimits};
 
-/// The dead letters could not be written, so the events went back to the journal.
+/// The dead letters could not be written, so the expired events went back to the journal.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DeadLettersFailed;
 
@@ -23,14 +23,22 @@ impl Lane {
             max_bytes: usize::try_from(settings.max_bytes).unwrap_or(usize::MAX),
         };
         // reading from disk and syncing dead letters both block
+        let messaging = key.class == Class::BusinessMessaging;
         let job = move || {
             let now = shared.tools.clock.now();
             let leases = shared.tools.journal.lease(&key, limits);
-            let (mut live, expired): (Vec<_>, Vec<_>) = leases
+            let (live, expired): (Vec<_>, Vec<_>) = leases
                 .into_iter()
                 .partition(|lease| lease.expires_at() > now);
-            let buried = bury(&shared, &key, expired, &Death::expired())
-                .and_then(|()| screen_sent(&shared, &key, &mut live));
+            let (doubtful, mut live): (Vec<_>, Vec<_>) = live
+                .into_iter()
+                .partition(|lease| messaging && shared.tools.intents.contains(lease.seq()));
+            let seqs: Vec<u64> = doubtful.iter().map(Lease::seq).collect();
+            let buried = bury(&shared, &key, expired, &Death::expired()).and_then(|()| {
+                bury(&shared, &key, doubtful, &Death::unconfirmed(None))?;
+                once::end(&shared, seqs);
+                Ok(())
+            });
             let rest = match &buried {
                 Ok(()) => live.split_off(live.len().min(max_events)),
                 Err(_) => std::mem::take(&mut live),
@@ -38,8 +46,8 @@ impl Lane {
             give_back(rest);
             match buried {
                 Ok(()) => Ok(live),
-                Err(NotWritten(kept)) => {
-                    give_back(kept);
+                Err(NotWritten(expired)) => {
+                    give_back(expired);
                     Err(DeadLettersFailed)
                 }
             }
@@ -56,26 +64,4 @@ impl Lane {
     pub(super) async fn screen(&self) -> Result<(), DeadLettersFailed> {
         self.lease(0).await.map(drop)
     }
-}
-
-/// Gives up what an earlier life may have sent, where nothing is to be sent twice.
-fn screen_sent(shared: &Shared, key: &LaneKey, live: &mut Vec<Lease>) -> Result<(), NotWritten> {
-    if key.class != Class::BusinessMessaging {
-        return Ok(());
-    }
-    let once = &shared.once;
-    let (sent, rest): (Vec<_>, Vec<_>) = std::mem::take(live)
-        .into_iter()
-        .partition(|lease| once.may_have_been_sent(lease));
-    *live = rest;
-    let seqs: Vec<u64> = sent.iter().map(Lease::seq).collect();
-    if shared.settings().messaging_at_most_once {
-        bury(shared, key, sent, &Death::unconfirmed(None))?;
-        once.settled(seqs);
-    } else {
-        once.returned(&seqs);
-        live.extend(sent);
-        live.sort_by_key(Lease::seq);
-    }
-    Ok(())
 }

@@ -1,173 +1,77 @@
-//! At most once: events of business messaging are noted before they are sent, so that a crash in
-//! flight does not send them twice.
+//! Sending at most once: what is about to be sent is noted durably first.
 //!
-//! A note is taken back when the events surely were not taken. When they were, it stays until the
-//! journal has surely written down that they are gone: a crash before that would find them
-//! waiting. What an earlier life left noted is given up when it is leased, and forgotten when it
-//! is not in the journal any more.
+//! A note stays until the events have met their end *and* the journal has noted that on disk: so
+//! a crash at any moment leaves either the note, and the next life makes dead letters
+//! `unconfirmed` of the events, or no event.
 
-use std::collections::{HashSet, VecDeque};
-use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use super::Shared;
+use crate::graph::Verdict;
+use crate::journal::{Class, LaneKey, Lease};
 
-use crate::journal::intents::{IntentError, Intents};
-use crate::journal::{Class, Journal, Lease};
+/// Beyond twice `journal.settle_sync`, for a disk that is slow.
+const SLACK: Duration = Duration::from_secs(1);
 
-/// The notes of one gateway.
-#[derive(Debug)]
-pub(super) struct Once {
-    intents: Arc<Intents>,
-    /// How long the journal may take to write down what is settled.
-    settling: Duration,
-    state: Mutex<State>,
+/// Whether events of this lane are sent at most once.
+pub(super) fn applies(shared: &Shared, key: &LaneKey) -> bool {
+    key.class == Class::BusinessMessaging && shared.settings().messaging_at_most_once
 }
 
-#[derive(Debug, Default)]
-struct State {
-    /// Settled, and when that surely is on disk.
-    settled: VecDeque<(Instant, Vec<u64>)>,
-    /// Of an earlier life, and found in the journal.
-    claimed: HashSet<u64>,
+/// Notes that events are about to be sent. None when that cannot be written: they must not be.
+pub(super) async fn begin(
+    shared: &Arc<Shared>,
+    key: &LaneKey,
+    events: &[&Lease],
+) -> Option<Vec<u64>> {
+    if !applies(shared, key) {
+        return Some(Vec::new());
+    }
+    let seqs: Vec<u64> = events.iter().map(|lease| lease.seq()).collect();
+    let job = {
+        let (shared, seqs) = (Arc::clone(shared), seqs.clone());
+        move || shared.tools.intents.begin(&seqs)
+    };
+    match tokio::task::spawn_blocking(job).await {
+        Ok(Ok(())) => Some(seqs),
+        Ok(Err(error)) => {
+            tracing::error!(pixel.id = %key.pixel, error = %error, code = error.code(), "events that are sent at most once wait, since that cannot be noted on disk");
+            None
+        }
+        Err(_) => None,
+    }
 }
 
-impl Once {
-    pub(super) fn new(intents: Arc<Intents>, settling: Duration) -> Self {
-        Self {
-            intents,
-            settling,
-            state: Mutex::default(),
+/// Takes in what was heard. An answer that leaves open whether the events were taken keeps their
+/// note until they are dead letters.
+pub(super) fn heard(shared: &Arc<Shared>, seqs: Vec<u64>, verdict: &Verdict) {
+    match verdict {
+        Verdict::Transient(cause, _) if cause.is_ambiguous() => {}
+        Verdict::Delivered { .. } => end(shared, seqs),
+        Verdict::Transient(..) | Verdict::Throttled(_) | Verdict::Hold(_) | Verdict::Split(_) => {
+            shared.tools.intents.end(&seqs)
         }
     }
+}
 
-    /// Notes that these are about to be sent; durable when `Ok`.
-    pub(super) async fn begin(self: &Arc<Self>, seqs: &[u64]) -> Result<(), IntentError> {
-        loop {
-            self.forget_settled();
-            let (once, seqs) = (Arc::clone(self), seqs.to_vec());
-            let begun = tokio::task::spawn_blocking(move || once.intents.begin(&seqs)).await;
-            match begun {
-                Ok(Err(IntentError::Full)) => {
-                    // there is room again once something is surely settled
-                    let next = super::lock(&self.state).settled.front().map(|(at, _)| *at);
-                    match next {
-                        Some(at) => sleep_until(at).await,
-                        None => return Err(IntentError::Full),
-                    }
-                }
-                Ok(result) => return result,
-                Err(error) => return Err(IntentError::Io(std::io::Error::other(error))),
+/// Forgets events that have met their end, once the journal has noted it on disk. A stop before
+/// that leaves the note; the next start takes it away.
+pub(super) fn end(shared: &Arc<Shared>, seqs: Vec<u64>) {
+    if seqs.is_empty() {
+        return;
+    }
+    let wait = shared.tools.journal.settle_sync() * 2 + SLACK;
+    let task = {
+        let shared = Arc::clone(shared);
+        async move {
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = shared.stop.cancelled() => return,
             }
+            let job = move || shared.tools.intents.end(&seqs);
+            let _stopping = tokio::task::spawn_blocking(job).await;
         }
-    }
-
-    /// These were not taken, or it does not matter.
-    pub(super) fn returned(&self, seqs: &[u64]) {
-        self.intents.end(seqs);
-    }
-
-    /// These are settled in the journal.
-    pub(super) fn settled(&self, seqs: Vec<u64>) {
-        let at = Instant::now() + self.settling;
-        super::lock(&self.state).settled.push_back((at, seqs));
-    }
-
-    /// Whether an earlier life may have sent this event.
-    pub(super) fn may_have_been_sent(&self, lease: &Lease) -> bool {
-        let left = self.intents.contains(lease.seq());
-        if left {
-            super::lock(&self.state).claimed.insert(lease.seq());
-        }
-        left
-    }
-
-    fn forget_settled(&self) {
-        let mut due = Vec::new();
-        let mut state = super::lock(&self.state);
-        while let Some((at, _)) = state.settled.front()
-            && *at <= Instant::now()
-        {
-            due.extend(
-                state
-                    .settled
-                    .pop_front()
-                    .into_iter()
-                    .flat_map(|(_, seqs)| seqs),
-            );
-        }
-        drop(state);
-        if !due.is_empty() {
-            self.intents.end(&due);
-        }
-    }
-
-    /// Forgets what an earlier life noted of events that are not in the journal any more. Reads
-    /// the journal, if there is anything to look for.
-    pub(super) fn prune(&self, journal: &Journal) {
-        let mut gone = self.intents.left();
-        if gone.is_empty() {
-            return;
-        }
-        let walked = journal.walk(
-            &|lane| lane.class == Class::BusinessMessaging,
-            &mut |waiting| {
-                gone.remove(&waiting.seq);
-                ControlFlow::Continue(())
-            },
-        );
-        if let Err(error) = walked {
-            tracing::warn!(error = %error, "the journal could not be searched for events sent at most once");
-            return;
-        }
-        let state = super::lock(&self.state);
-        let gone: Vec<u64> = gone.difference(&state.claimed).copied().collect();
-        drop(state);
-        self.intents.end(&gone);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::journal::{RealDisk, Settings};
-    use crate::telemetry::metrics::Metrics;
-    use crate::time::Clock;
-
-    #[tokio::test]
-    async fn what_is_settled_stays_noted_for_a_while() {
-        let dir = tempfile::tempdir().unwrap();
-        let open = || Arc::new(Intents::open(dir.path(), Arc::new(RealDisk)).unwrap());
-        let once = Arc::new(Once::new(open(), Duration::from_hours(1)));
-        once.begin(&[1, 2, 3]).await.unwrap();
-        once.settled(vec![1]);
-        once.returned(&[2]);
-        once.forget_settled();
-        assert_eq!(open().left(), HashSet::from([1, 3]));
-        let once = Arc::new(Once::new(open(), Duration::ZERO));
-        once.begin(&[4]).await.unwrap();
-        once.settled(vec![1, 4]);
-        once.begin(&[5]).await.unwrap();
-        assert_eq!(open().left(), HashSet::from([3, 5]));
-    }
-
-    #[tokio::test]
-    async fn what_is_no_longer_in_the_journal_is_forgotten() {
-        let dir = tempfile::tempdir().unwrap();
-        let open = || Arc::new(Intents::open(dir.path(), Arc::new(RealDisk)).unwrap());
-        let journal = Journal::open(
-            Settings::new(dir.path()),
-            Arc::new(RealDisk),
-            Clock::Real,
-            &Metrics::new().unwrap(),
-        )
-        .unwrap();
-        open().begin(&[1, 2]).unwrap();
-        let once = Once::new(open(), Duration::ZERO);
-        super::super::lock(&once.state).claimed.insert(2);
-        once.prune(&journal);
-        assert_eq!(once.intents.left(), HashSet::from([2]));
-        journal.close().await;
-    }
+    };
+    shared.tasks.spawn(task);
 }

@@ -10,9 +10,8 @@ use std::time::Duration;
 use super::bisect::{Bisect, Said};
 use super::gate::Passage;
 use super::places::Place;
-use super::send::{Again, Sender, Sent, Unsent};
+use super::send::{Again, Sender, Sent};
 use super::settle::{self, Death, NotWritten};
-use super::snapshot::HeldBy;
 use crate::graph::verdict::UNKNOWN_TRIES;
 use crate::graph::{Answer, Split, Transient, Verdict};
 use crate::journal::Lease;
@@ -107,11 +106,7 @@ impl Search {
             return Ok(None);
         }
         let patient = !self.tried && self.tries + 1 < UNKNOWN_TRIES;
-        match self.sender.exchange(&events, passage, patient).await {
-            Ok(answer) => Ok(Some(answer)),
-            Err(Unsent::Stale) => Ok(None),
-            Err(Unsent::NotNoted) => Err(GiveUp),
-        }
+        Ok(self.sender.exchange(&events, passage, patient).await)
     }
 
     async fn pass(&self) -> Option<Passage> {
@@ -127,7 +122,8 @@ impl Search {
         match answer.verdict {
             Verdict::Delivered { received } => {
                 let leases = self.take(part);
-                settle::delivered(&self.sender.shared, &self.sender.key, leases, received);
+                let Sender { shared, key, .. } = &self.sender;
+                settle::delivered(shared, key, leases, received, &answer).await;
                 self.any_delivered = true;
                 self.say(Said::Fine);
             }
@@ -250,7 +246,7 @@ impl Search {
         let none = self.unwritten.is_empty();
         settle::give_back(self.unwritten);
         match (unwritten, none) {
-            (true, _) => Sent::Stuck(HeldBy::DeadLetters),
+            (true, _) => Sent::DeadLetters,
             (false, true) => Sent::Done,
             (false, false) => Sent::Again(Again::default()),
         }

@@ -9,13 +9,14 @@ use tokio::time::{Instant, sleep};
 use super::Shared;
 use super::circuits::Heard;
 use super::gate::{Gate, Passage};
+use super::once;
 use super::places::Place;
 use super::search::Search;
 use super::settle::{self, Death, NotWritten};
-use super::snapshot::{HeldBy, Seen};
+use super::snapshot::Seen;
 use crate::graph::verdict::UNKNOWN_TRIES;
 use crate::graph::{Answer, Transient, Verdict};
-use crate::journal::{Class, LaneKey, Lease};
+use crate::journal::{LaneKey, Lease};
 
 /// One to a thousand events of one lane, and the right to send them.
 pub(super) struct Batch {
@@ -34,26 +35,17 @@ pub(super) enum Sent {
     Done,
     /// Events went back to the journal.
     Again(Again),
-    /// Something cannot be written; the events went back to the journal.
-    Stuck(HeldBy),
+    /// Dead letters cannot be written; what was to become one is back in the journal.
+    DeadLetters,
 }
 
 /// What to know about a batch when it is sent again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Again {
-    /// As [`Batch::tries`], this one included. By event, since the next batch may be made of others.
+    /// As [`Batch::tries`]: by event, since the next batch may be made of others.
     pub(super) tries: HashMap<u64, u32>,
     /// It was refused, while the pixel's other searches were not done.
     pub(super) needs_search: bool,
-}
-
-/// Why a request was not made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unsent {
-    /// A circuit got in the way.
-    Stale,
-    /// It could not be noted that it is about to be made.
-    NotNoted,
 }
 
 /// What sending takes, beside the batch.
@@ -79,13 +71,8 @@ impl Sender {
         let worst = tries.values().max().copied().unwrap_or_default();
         let patient = worst + 1 < UNKNOWN_TRIES;
         let events: Vec<&Lease> = leases.iter().collect();
-        let answer = match self.exchange(&events, passage, patient).await {
-            Ok(answer) => answer,
-            Err(Unsent::Stale) => return give_back(leases, Again::default()),
-            Err(Unsent::NotNoted) => {
-                settle::give_back(leases);
-                return Sent::Stuck(HeldBy::Intents);
-            }
+        let Some(answer) = self.exchange(&events, passage, patient).await else {
+            return give_back(leases, Again::default());
         };
         let once_more = |lease: &Lease| {
             let before = tries.get(&lease.seq()).copied().unwrap_or_default();
@@ -93,7 +80,7 @@ impl Sender {
         };
         match answer.verdict {
             Verdict::Delivered { received } => {
-                settle::delivered(&self.shared, &self.key, leases, received);
+                settle::delivered(&self.shared, &self.key, leases, received, &answer).await;
                 Sent::Done
             }
             Verdict::Transient(Transient::Unknown, _) if patient || leases.len() == 1 => {
@@ -116,7 +103,7 @@ impl Sender {
                     Ok(()) => Sent::Done,
                     Err(NotWritten(leases)) => {
                         settle::give_back(leases);
-                        Sent::Stuck(HeldBy::DeadLetters)
+                        Sent::DeadLetters
                     }
                 }
             }
@@ -136,32 +123,23 @@ impl Sender {
         }
     }
 
-    /// One request and its answer, or why nothing was sent.
+    /// One request and its answer. None when a circuit got in the way, and nothing was sent.
     /// `patient`: that Graph does not know what is wrong is taken for its own trouble.
     pub(super) async fn exchange(
         &self,
         events: &[&Lease],
         passage: Passage,
         patient: bool,
-    ) -> Result<Answer, Unsent> {
+    ) -> Option<Answer> {
         let Passage { ticket, places } = passage;
-        let once = self.is_at_most_once().then_some(&self.shared.once);
-        let seqs: Vec<u64> = match once {
-            Some(_) => events.iter().map(|lease| lease.seq()).collect(),
-            None => Vec::new(),
-        };
-        if let Some(once) = once
-            && let Err(error) = once.begin(&seqs).await
-        {
-            tracing::error!(pixel.id = %self.key.pixel, error = %error, code = error.code(), "events to be sent at most once cannot be noted");
-            return Err(Unsent::NotNoted);
-        }
         if !ticket.is_current() {
-            if let Some(once) = once {
-                once.returned(&seqs);
-            }
-            return Err(Unsent::Stale);
+            return None;
         }
+        let Some(noted) = once::begin(&self.shared, &self.key, events).await else {
+            drop(ticket);
+            self.shared.circuits.fail(self.key.pixel);
+            return None;
+        };
         let tools = &self.shared.tools;
         let started = Instant::now();
         let credential = ticket.credential();
@@ -177,25 +155,14 @@ impl Sender {
             .await;
         drop(places);
         self.count(&answer, events.len(), started.elapsed());
-        if let Some(once) = once {
-            match &answer.verdict {
-                Verdict::Delivered { .. } => once.settled(seqs),
-                // until its dead letters are written
-                Verdict::Transient(cause, _) if cause.is_ambiguous() => {}
-                _ => once.returned(&seqs),
-            }
-        }
         ticket.report(&heard(&answer, patient), &answer.usage);
-        Ok(answer)
+        once::heard(&self.shared, noted, &answer.verdict);
+        Some(answer)
     }
 
     /// Whether an answer that leaves open if the batch was taken must not lead to a second try.
     pub(super) fn must_not_repeat(&self, cause: Transient) -> bool {
-        cause.is_ambiguous() && self.is_at_most_once()
-    }
-
-    fn is_at_most_once(&self) -> bool {
-        self.key.class == Class::BusinessMessaging && self.shared.settings().messaging_at_most_once
+        cause.is_ambiguous() && once::applies(&self.shared, &self.key)
     }
 
     /// Gives up events that may have arrived. They must not be sent again, so they are not given
@@ -206,7 +173,7 @@ impl Sender {
             let death = Death::unconfirmed(Some(answer));
             match settle::bury_aside(&self.shared, &self.key, leases, death).await {
                 Ok(()) => {
-                    self.shared.once.settled(seqs);
+                    once::end(&self.shared, seqs);
                     return Sent::Done;
                 }
                 Err(NotWritten(kept)) => leases = kept,
@@ -215,7 +182,7 @@ impl Sender {
                 () = sleep(self.shared.settings().probe_interval) => {}
                 () = self.shared.stop.cancelled() => {
                     settle::give_back(leases);
-                    return Sent::Stuck(HeldBy::DeadLetters);
+                    return Sent::DeadLetters;
                 }
             }
         }

@@ -36,8 +36,6 @@ pub struct Settings {
     /// Business messaging events of which nobody knows whether Graph took them become dead
     /// letters instead of being sent again.
     pub messaging_at_most_once: bool,
-    /// How long the journal takes at most to write down what is settled. Read at the start.
-    pub settling: Duration,
     /// After how long without work a lane's task ends.
     pub idle: Duration,
 }
@@ -77,7 +75,6 @@ impl Settings {
             throttle_max: Duration::from_hours(1),
             probe_interval: Duration::from_mins(5),
             messaging_at_most_once: false,
-            settling: Duration::from_secs(1),
             idle: Duration::from_mins(1),
         }
     }

@@ -22,8 +22,6 @@ pub enum HeldBy {
     NoToken,
     /// Dead letters cannot be written.
     DeadLetters,
-    /// It cannot be noted what is being sent at most once.
-    Intents,
 }
 
 impl HeldBy {
@@ -33,7 +31,6 @@ impl HeldBy {
             Self::Graph(cause) => cause.code(),
             Self::NoToken => "no_token",
             Self::DeadLetters => "dead_letters",
-            Self::Intents => "intents",
         }
     }
 
@@ -58,9 +55,6 @@ impl HeldBy {
             Self::NoToken => "no token is configured for this pixel: add pixels.<id>.token",
             Self::DeadLetters => {
                 "dead letters cannot be written: free disk space, or raise journal.dead_max_bytes"
-            }
-            Self::Intents => {
-                "events to be sent at most once cannot be noted before they are sent: free disk space"
             }
         }
     }

@@ -546,7 +546,6 @@ fn settings(rate: &str) -> capigate::lanes::Settings {
         throttle_max: Duration::from_hours(1),
         probe_interval: Duration::from_hours(1),
         messaging_at_most_once: false,
-        settling: Duration::from_secs(1),
         idle: Duration::from_mins(1),
     }
 }

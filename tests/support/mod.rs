@@ -1,6 +1,7 @@
 //! The real binary as a child process, for tests that kill it.
 
 use std::io::{BufRead, BufReader, Read};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -32,6 +33,13 @@ pub(crate) struct Site {
     pub(crate) token: String,
     /// More lines of configuration.
     pub(crate) extra: String,
+    /// The name of the journal's directory and of the configuration's file: what two gateways side
+    /// by side must not share.
+    pub(crate) name: &'static str,
+    /// Bound already, and handed over as systemd does.
+    pub(crate) socket: Option<std::net::TcpListener>,
+    /// Settings that win over those of the file, such as `SHUTDOWN__GRACE`.
+    pub(crate) env: Vec<(&'static str, String)>,
 }
 
 /// A running gateway process. Killed when dropped.
@@ -54,16 +62,24 @@ impl Site {
             key: "the-ingest-key".to_owned(),
             token: "sandbox-token".to_owned(),
             extra: String::new(),
+            name: "journal",
+            socket: None,
+            env: Vec::new(),
         }
     }
 
     pub(crate) fn journal(&self) -> PathBuf {
-        self.dir.path().join("journal")
+        self.dir.path().join(self.name)
+    }
+
+    /// The file the gateway reads.
+    pub(crate) fn config_file(&self) -> PathBuf {
+        self.dir.path().join(format!("{}.toml", self.name))
     }
 
     /// The configuration the process runs with: small segments, so that they roll and recycle.
     fn write_config(&self) -> PathBuf {
-        let path = self.dir.path().join("capigate.toml");
+        let path = self.config_file();
         let text = format!(
             r#"
 [listen]
@@ -107,10 +123,26 @@ rate = "1000000/s"
         path
     }
 
+    /// The program, or a shell that becomes the program with the socket as its descriptor 3.
+    fn command(&self) -> Command {
+        const HAND_OVER: &str =
+            r#"LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=ingest exec "$0" "$@" 3<&0 </dev/null"#;
+        let Some(socket) = &self.socket else {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_capigate"));
+            command.stdin(Stdio::null());
+            return command;
+        };
+        let socket = OwnedFd::from(socket.try_clone().unwrap());
+        let mut command = Command::new("sh");
+        command.args(["-c", HAND_OVER, env!("CARGO_BIN_EXE_capigate")]);
+        command.stdin(Stdio::from(socket));
+        command
+    }
+
     /// Starts the gateway. `failpoints` as for the `fail` crate; None when it died before it was
     /// ready, which a failpoint in recovery may cause.
     pub(crate) fn start(&self, failpoints: Option<&str>, log_level: &str) -> Option<Process> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_capigate"));
+        let mut command = self.command();
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("CAPIGATE_") {
                 command.env_remove(name);
@@ -122,11 +154,16 @@ rate = "1000000/s"
             .arg(self.write_config())
             .env("TEST_TOKEN", &self.token)
             .env("TEST_KEY", &self.key)
-            .env("CAPIGATE__TELEMETRY__LOG_LEVEL", log_level)
             .env_remove("FAILPOINTS")
-            .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
+        for (name, value) in &self.env {
+            command.env(format!("CAPIGATE__{name}"), value);
+        }
+        // where it is not set, a test may change it in the file
+        if !log_level.is_empty() {
+            command.env("CAPIGATE__TELEMETRY__LOG_LEVEL", log_level);
+        }
         if let Some(failpoints) = failpoints {
             command.env("FAILPOINTS", failpoints);
         }
@@ -220,13 +257,23 @@ impl Process {
 
     /// SIGTERM, then the exit code.
     pub(crate) fn terminate(&mut self) -> i32 {
-        let pid = self.child.id().to_string();
+        self.signal("TERM");
+        self.exit_code()
+    }
+
+    /// Sends it a signal, by name.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id();
         // the shell's own kill: a bare machine has no program of that name
         let kill = Command::new("sh")
             .arg("-c")
-            .arg(format!("kill -TERM {pid}"))
+            .arg(format!("kill -{name} {pid}"))
             .status();
         assert!(kill.unwrap().success());
+    }
+
+    /// Waits for its end.
+    pub(crate) fn exit_code(&mut self) -> i32 {
         let deadline = std::time::Instant::now() + Duration::from_mins(1);
         while std::time::Instant::now() < deadline {
             if let Some(status) = self.child.try_wait().unwrap() {
