@@ -149,6 +149,11 @@ impl Lanes {
         self.0.circuits.release(id)
     }
 
+    /// Batches in flight now, all pixels together.
+    pub fn in_flight(&self) -> usize {
+        self.0.pace.in_flight.taken()
+    }
+
     /// Stops leasing, and waits for nothing.
     pub fn stop_leasing(&self) {
         self.0.stop.cancel();

@@ -230,14 +230,21 @@ impl Shared {
 impl Lanes {
     /// What each lane does now, in the order of pixel and options.
     pub fn snapshot(&self) -> Vec<LaneSnapshot> {
+        self.states().into_iter().map(|(_, shown)| shown).collect()
+    }
+
+    /// The same, each with its key.
+    pub fn states(&self) -> Vec<(LaneKey, LaneSnapshot)> {
         let running: Vec<(LaneKey, Stuck)> = super::lock(&self.0.lanes)
             .iter()
             .map(|(key, running)| (key.clone(), running.stuck.clone()))
             .collect();
-        let show = |(key, stuck): &(LaneKey, Stuck)| {
-            self.0.show(key, stuck, self.0.tools.journal.waiting(key))
+        let show = |(key, stuck): (LaneKey, Stuck)| {
+            let waiting = self.0.tools.journal.waiting(&key);
+            let shown = self.0.show(&key, &stuck, waiting);
+            (key, shown)
         };
-        running.iter().map(show).collect()
+        running.into_iter().map(show).collect()
     }
 
     /// Every pixel, token and app that is held or throttled: apps first, then tokens, then pixels.

@@ -78,7 +78,7 @@ impl Site {
     }
 
     /// The configuration the process runs with: small segments, so that they roll and recycle.
-    fn write_config(&self) -> PathBuf {
+    pub(crate) fn write_config(&self) -> PathBuf {
         let path = self.config_file();
         let text = format!(
             r#"
