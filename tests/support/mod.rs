@@ -32,6 +32,10 @@ pub(crate) struct Site {
     pub(crate) token: String,
     /// More lines of configuration.
     pub(crate) extra: String,
+    /// The whole configuration, in place of the usual one.
+    pub(crate) whole: Option<String>,
+    /// More variables of the environment.
+    pub(crate) env: Vec<(String, String)>,
 }
 
 /// A running gateway process. Killed when dropped.
@@ -54,6 +58,8 @@ impl Site {
             key: "the-ingest-key".to_owned(),
             token: "sandbox-token".to_owned(),
             extra: String::new(),
+            whole: None,
+            env: Vec::new(),
         }
     }
 
@@ -61,11 +67,13 @@ impl Site {
         self.dir.path().join("journal")
     }
 
-    /// The configuration the process runs with: small segments, so that they roll and recycle.
-    fn write_config(&self) -> PathBuf {
+    /// Writes the configuration the process runs with: small segments, so that they roll and
+    /// recycle.
+    pub(crate) fn write_config(&self) -> PathBuf {
         let path = self.dir.path().join("capigate.toml");
-        let text = format!(
-            r#"
+        let usual = || {
+            format!(
+                r#"
 [listen]
 ingest = "127.0.0.1:0"
 admin = "127.0.0.1:0"
@@ -97,10 +105,12 @@ pixels = ["{PIXEL}", "{OTHER}"]
 rate = "1000000/s"
 {extra}
 "#,
-            journal = self.journal().display(),
-            graph = self.graph,
-            extra = self.extra,
-        );
+                journal = self.journal().display(),
+                graph = self.graph,
+                extra = self.extra,
+            )
+        };
+        let text = self.whole.clone().unwrap_or_else(usual);
         std::fs::write(&path, text).unwrap();
         path
     }
@@ -122,6 +132,7 @@ rate = "1000000/s"
             .env("TEST_KEY", &self.key)
             .env("CAPIGATE__TELEMETRY__LOG_LEVEL", log_level)
             .env_remove("FAILPOINTS")
+            .envs(self.env.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
@@ -216,15 +227,24 @@ impl Process {
         ended.is_some()
     }
 
-    /// SIGTERM, then the exit code.
-    pub(crate) fn terminate(&mut self) -> i32 {
-        let pid = self.child.id().to_string();
+    /// The number of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends the signal of this name, such as `HUP`.
+    pub(crate) fn signal(&self, name: &str) {
         // the shell's own kill: a bare machine has no program of that name
         let kill = Command::new("sh")
             .arg("-c")
-            .arg(format!("kill -TERM {pid}"))
+            .arg(format!("kill -{name} {}", self.child.id()))
             .status();
         assert!(kill.unwrap().success());
+    }
+
+    /// SIGTERM, then the exit code.
+    pub(crate) fn terminate(&mut self) -> i32 {
+        self.signal("TERM");
         let deadline = std::time::Instant::now() + Duration::from_mins(1);
         while std::time::Instant::now() < deadline {
             if let Some(status) = self.child.try_wait().unwrap() {

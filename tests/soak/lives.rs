@@ -1,0 +1,414 @@
+//! The lives of the gateway: started, looked at, reloaded, and ended in every way.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use capigate::sandbox::{Sandbox, SandboxSettings, SandboxToken};
+use capigate::time::Clock;
+use fastrand::Rng;
+use tokio::task::block_in_place;
+
+use super::books::pixel_id;
+use super::laws::{self, Doubt, Figures, SETTLED};
+use super::load::{self, Load, PIXELS};
+use super::support::{Process, Site};
+use super::weather::Weather;
+
+/// How long the gateway waits for an answer of Graph.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(2);
+/// Pixels that share a token.
+const PIXELS_A_TOKEN: usize = 2;
+/// The longest time to drain, as long as something is delivered in every [`STUCK`].
+const DRAIN: Duration = Duration::from_secs(120);
+const STUCK: Duration = Duration::from_secs(25);
+const LOG: &str = "info";
+
+/// How a soak ended.
+pub(crate) struct Found {
+    /// Laws that do not hold, in words.
+    pub(crate) broken: Vec<String>,
+    /// The last line.
+    pub(crate) summary: String,
+}
+
+struct Rig {
+    started: Instant,
+    rng: Rng,
+    site: Site,
+    disk: Disk,
+    sandbox: Sandbox,
+    load: Arc<Load>,
+    weather: Weather,
+    /// Times around kills.
+    doubts: Vec<Doubt>,
+    kills: u64,
+    stops: u64,
+    reloads: u64,
+    told: Instant,
+}
+
+/// The disk that fills and frees.
+struct Disk {
+    /// It is full while this file is there.
+    control: PathBuf,
+    full_since: Option<Instant>,
+    /// When it was full last.
+    was_full: Option<(Instant, Instant)>,
+    until: Instant,
+}
+
+/// A life of the gateway.
+struct Life {
+    process: Process,
+    /// Already found in the log.
+    scanned: usize,
+}
+
+pub(crate) async fn run(seed: u64, time: Duration) -> Found {
+    let mut rig = Rig::new(seed).await;
+    let clients = rig.load.start(&mut rig.rng.fork());
+    let ends = rig.started + time;
+    let mut life = rig.start();
+    while Instant::now() < ends {
+        rig.live(&mut life, ends).await;
+        if Instant::now() < ends {
+            life = rig.again(life).await;
+        }
+    }
+    rig.disk.set_full(false);
+    rig.weather.heal(&rig.sandbox);
+    rig.load.stop();
+    clients.join_all().await;
+    let drained = rig.drain(&life).await;
+    rig.look(&life, "the last").await;
+    rig.end(life);
+    rig.judge(drained)
+}
+
+impl Rig {
+    async fn new(seed: u64) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let tokens =
+            (0..PIXELS / PIXELS_A_TOKEN).map(|n| SandboxToken::new(format!("t{n}"), token(n)));
+        let settings = SandboxSettings {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            tokens: tokens.collect(),
+            latency: Duration::from_millis(2),
+            ..SandboxSettings::default()
+        };
+        let sandbox = Sandbox::start(settings, Clock::Real).await.unwrap();
+        let mut site = Site::new(sandbox.url());
+        site.key = load::KEY.to_owned();
+        let full = site.dir.path().join("disk-is-full");
+        site.env
+            .push(("FAILPOINT_DISK_FULL".to_owned(), full.display().to_string()));
+        for n in 0..PIXELS / PIXELS_A_TOKEN {
+            site.env.push((format!("SOAK_TOKEN_{n}"), token(n)));
+        }
+        site.whole = Some(config(&site, 200));
+        let now = Instant::now();
+        Self {
+            started: now,
+            weather: Weather::new(rng.fork()),
+            rng,
+            site,
+            disk: Disk {
+                control: full,
+                full_since: None,
+                was_full: None,
+                until: now,
+            },
+            sandbox,
+            load: Load::new(),
+            doubts: Vec::new(),
+            kills: 0,
+            stops: 0,
+            reloads: 0,
+            told: now,
+        }
+    }
+
+    fn start(&mut self) -> Life {
+        let process = block_in_place(|| self.site.start(None, LOG)).expect("the gateway starts");
+        self.load.show_gateway(Some(process.ingest.clone()));
+        Life {
+            process,
+            scanned: 0,
+        }
+    }
+
+    /// A few seconds of one life; in the middle of it the books are compared.
+    async fn live(&mut self, life: &mut Life, ends: Instant) {
+        let begun = Instant::now();
+        let lasts = Duration::from_millis(self.rng.u64(1500..8000));
+        let look_at = lasts.mul_f64(self.rng.f64());
+        let reload_at = (self.rng.u8(..3) == 0).then(|| lasts.mul_f64(self.rng.f64()));
+        let (mut looked, mut reloaded) = (false, false);
+        while begun.elapsed() < lasts && Instant::now() < ends {
+            self.weather.step(&self.sandbox);
+            if let Some(full_for) = self.disk.step(self.started, &mut self.rng) {
+                // emptied segments would be used again, and the disk never felt
+                self.weather.outage(full_for);
+            }
+            self.progress();
+            if !looked && begun.elapsed() >= look_at {
+                looked = true;
+                self.look(life, "a").await;
+            }
+            if !reloaded && reload_at.is_some_and(|at| begun.elapsed() >= at) {
+                reloaded = true;
+                self.reload(life);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Ends the life, one way or another, and begins the next.
+    async fn again(&mut self, mut life: Life) -> Life {
+        if self.rng.u8(..3) == 0 {
+            self.look(&life, "an ended").await;
+            self.end(life);
+            return self.start();
+        }
+        self.kills += 1;
+        let full_for = self.disk.unnoted();
+        block_in_place(|| life.process.kill());
+        self.load.show_gateway(None);
+        let killed = Clock::Real.now();
+        self.read_log(life);
+        let life = self.start();
+        self.doubts
+            .push(Doubt::around(killed, full_for, Clock::Real.now()));
+        life
+    }
+
+    /// SIGTERM: everything under way is finished, and nothing is in doubt.
+    fn end(&mut self, mut life: Life) {
+        self.stops += 1;
+        let code = block_in_place(|| life.process.terminate());
+        self.load.show_gateway(None);
+        if code != 0 {
+            self.load
+                .books
+                .problem(format!("SIGTERM ends with code {code}"));
+        }
+        self.read_log(life);
+    }
+
+    fn read_log(&self, life: Life) {
+        let log = life.process.whole_log();
+        for what in laws::read_log(&log[life.scanned..]) {
+            self.load.books.problem(what);
+        }
+    }
+
+    /// Lets nothing in for a moment, and compares the counters: they must balance.
+    async fn look(&self, life: &Life, which: &str) {
+        let load = Arc::clone(&self.load);
+        let _silence = load.silence().await;
+        let mut last = Figures::default();
+        for _ in 0..100 {
+            last = self.figures(life).await;
+            if last.balance() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        if !last.balance() {
+            self.load.books.problem(format!(
+                "the counters of {which} life do not balance: {last:?}"
+            ));
+        }
+        if last.defects > 0 {
+            self.load.books.problem(format!(
+                "a journal poisoned or damaged, or a lease dropped: {last:?}"
+            ));
+        }
+    }
+
+    async fn figures(&self, life: &Life) -> Figures {
+        let page = self
+            .load
+            .page(&format!("{}/metrics", life.process.admin))
+            .await;
+        Figures::read(&page)
+    }
+
+    fn reload(&mut self, life: &Life) {
+        if !RELOADS {
+            return;
+        }
+        self.reloads += 1;
+        self.site.whole = Some(config(&self.site, self.rng.u32(50..400)));
+        self.site.write_config();
+        life.process.signal("HUP");
+    }
+
+    fn progress(&mut self) {
+        if self.told.elapsed() < Duration::from_secs(10) {
+            return;
+        }
+        self.told = Instant::now();
+        let totals = self.sandbox.totals();
+        println!(
+            "{:>4} s: accepted={} distinct={} deliveries={} batches={}+{} put_off={} kills={} stops={} reloads={}{}",
+            self.started.elapsed().as_secs(),
+            self.load.books.accepted(),
+            totals.events_distinct,
+            totals.events_accepted,
+            totals.batches_accepted,
+            totals.batches_refused,
+            self.load.put_off.load(Ordering::Relaxed),
+            self.kills,
+            self.stops,
+            self.reloads,
+            if self.disk.full_since.is_some() {
+                " (disk full)"
+            } else {
+                ""
+            },
+        );
+    }
+
+    /// Waits until the journal is empty; false when it is stuck.
+    async fn drain(&mut self, life: &Life) -> bool {
+        let begun = Instant::now();
+        let (mut least, mut moved) = (u64::MAX, begun);
+        while begun.elapsed() < DRAIN && moved.elapsed() < STUCK {
+            let left = self.figures(life).await.in_journal;
+            if left == 0 {
+                println!("drained in {} s", begun.elapsed().as_secs());
+                return true;
+            }
+            if left < least {
+                (least, moved) = (left, Instant::now());
+            }
+            self.progress();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        println!(
+            "not drained in {} s; /readyz says {}",
+            begun.elapsed().as_secs(),
+            {
+                self.load
+                    .page(&format!("{}/readyz", life.process.admin))
+                    .await
+            }
+        );
+        false
+    }
+
+    fn judge(self, drained: bool) -> Found {
+        println!("moods: {:?}", self.weather.seen);
+        let case = laws::Case {
+            books: &self.load.books,
+            ledger: self.sandbox.ledger(),
+            violations: self.sandbox.violations(),
+            doubts: &self.doubts,
+            journal: &self.site.journal(),
+            drained,
+        };
+        let found = case.judge();
+        if !found.broken.is_empty() {
+            let Self { site, .. } = self;
+            println!(
+                "the data of the gateway is left in {}",
+                site.dir.keep().display()
+            );
+        }
+        found
+    }
+}
+
+impl Disk {
+    /// Now and then it is full for a few seconds, and says so; not at the very start.
+    fn step(&mut self, started: Instant, rng: &mut Rng) -> Option<Duration> {
+        let now = Instant::now();
+        if now < self.until {
+            return None;
+        }
+        let fills = self.full_since.is_none() && now > started + Duration::from_secs(5);
+        let next = Duration::from_millis(if fills {
+            rng.u64(4000..9000)
+        } else {
+            rng.u64(5000..20_000)
+        });
+        self.set_full(fills);
+        self.until = now + next;
+        fills.then_some(next)
+    }
+
+    fn set_full(&mut self, is_full: bool) {
+        if is_full {
+            std::fs::write(&self.control, "").unwrap();
+            self.full_since = Some(Instant::now());
+        } else if let Some(since) = self.full_since.take() {
+            std::fs::remove_file(&self.control).unwrap();
+            self.was_full = Some((since, Instant::now()));
+        }
+    }
+
+    /// For how long deliveries may not have been noted on disk, beside the usual time.
+    fn unnoted(&self) -> Duration {
+        let just_now = self.was_full.filter(|(_, freed)| freed.elapsed() < SETTLED);
+        let since = self.full_since.or(just_now.map(|(since, _)| since));
+        since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+}
+
+/// Whether the gateway takes SIGHUP yet.
+const RELOADS: bool = false;
+
+fn token(n: usize) -> String {
+    format!("EAA{}TOKEN{n:04}", load::CANARY.to_ascii_uppercase())
+}
+
+fn config(site: &Site, max_events: u32) -> String {
+    let mut text = format!(
+        r#"
+[listen]
+ingest = "127.0.0.1:0"
+admin = "127.0.0.1:0"
+[journal]
+dir = "{journal}"
+segment_bytes = "1MiB"
+max_bytes = "512MiB"
+settle_sync = "100ms"
+[lanes]
+linger = "50ms"
+max_events = {max_events}
+rate = "10000/s"
+rate_per_pixel = "1000/s"
+backoff_min = "20ms"
+backoff_max = "300ms"
+probe_interval = "1s"
+[graph]
+url = "{graph}"
+timeout = "{timeout}ms"
+[telemetry]
+log_format = "json"
+[shutdown]
+grace = "0s"
+[sources.soak]
+keys = [{{ env = "TEST_KEY" }}]
+pixels = {pixels:?}
+rate = "1000000/s"
+"#,
+        journal = site.journal().display(),
+        graph = site.graph,
+        timeout = TIMEOUT.as_millis(),
+        pixels = (0..PIXELS)
+            .map(|n| pixel_id(n).to_string())
+            .collect::<Vec<_>>(),
+    );
+    for n in 0..PIXELS {
+        let token = n / PIXELS_A_TOKEN;
+        text += &format!(
+            "[pixels.{}]\ntoken = {{ env = \"SOAK_TOKEN_{token}\" }}\n",
+            pixel_id(n)
+        );
+    }
+    text
+}
