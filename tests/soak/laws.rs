@@ -12,9 +12,10 @@ use capigate::time::{Clock, UnixMs};
 use serde_json::Value;
 
 use super::books::{Books, Entry, Fate, Kind, pixel_id};
-use super::lives::{Found, TIMEOUT};
+use super::lives::Found;
 use super::load::{CANARY, CANARY_PHONE};
-use super::support::all_bytes;
+use super::place::TIMEOUT;
+use super::support::{all_bytes, sum};
 
 /// An answer that took longer may have been given up on.
 const HEARD_MS: i64 = TIMEOUT.as_millis() as i64 / 2;
@@ -59,24 +60,15 @@ pub(crate) struct Figures {
 
 impl Figures {
     pub(crate) fn read(page: &str) -> Self {
-        let sum = |name: &str| -> u64 {
-            let of_name = |line: &&str| {
-                line.strip_prefix(name)
-                    .is_some_and(|rest| rest.starts_with(['{', ' ']))
-            };
-            let value =
-                |line: &str| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap() as u64;
-            page.lines().filter(of_name).map(value).sum()
-        };
         Self {
-            accepted: sum("capigate_accepted_total"),
-            recovered: sum("capigate_journal_recovered"),
-            delivered: sum("capigate_delivered_total"),
-            dead: sum("capigate_dead_total"),
-            in_journal: sum("capigate_journal_records"),
-            defects: sum("capigate_journal_poisoned")
-                + sum("capigate_journal_corrupt_total")
-                + sum("capigate_journal_leases_dropped_total"),
+            accepted: sum(page, "capigate_accepted_total"),
+            recovered: sum(page, "capigate_journal_recovered"),
+            delivered: sum(page, "capigate_delivered_total"),
+            dead: sum(page, "capigate_dead_total"),
+            in_journal: sum(page, "capigate_journal_records"),
+            defects: sum(page, "capigate_journal_poisoned")
+                + sum(page, "capigate_journal_corrupt_total")
+                + sum(page, "capigate_journal_leases_dropped_total"),
         }
     }
 

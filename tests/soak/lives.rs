@@ -1,27 +1,23 @@
 //! The lives of the gateway: started, looked at, reloaded, and ended in every way.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use capigate::sandbox::{Sandbox, SandboxSettings, SandboxToken};
+use capigate::sandbox::{Sandbox, SandboxSettings};
 use capigate::time::Clock;
 use fastrand::Rng;
 use tokio::task::block_in_place;
 
-use super::books::pixel_id;
-use super::laws::{self, Doubt, Figures, SETTLED};
-use super::load::{self, Load, PIXELS};
+use super::disk::Disk;
+use super::laws::{self, Doubt, Figures};
+use super::load::Load;
+use super::place;
 use super::support::{Process, Site};
-use super::weather::Weather;
+use super::weather::{self, Weather};
 
-/// How long the gateway waits for an answer of Graph.
-pub(crate) const TIMEOUT: Duration = Duration::from_secs(2);
-/// Pixels that share a token.
-const PIXELS_A_TOKEN: usize = 2;
 /// The longest time to drain, as long as something is delivered in every [`STUCK`].
-const DRAIN: Duration = Duration::from_secs(120);
+const DRAIN: Duration = Duration::from_mins(2);
 const STUCK: Duration = Duration::from_secs(25);
 const LOG: &str = "info";
 
@@ -49,16 +45,6 @@ struct Rig {
     told: Instant,
 }
 
-/// The disk that fills and frees.
-struct Disk {
-    /// It is full while this file is there.
-    control: PathBuf,
-    full_since: Option<Instant>,
-    /// When it was full last.
-    was_full: Option<(Instant, Instant)>,
-    until: Instant,
-}
-
 /// A life of the gateway.
 struct Life {
     process: Process,
@@ -77,8 +63,8 @@ pub(crate) async fn run(seed: u64, time: Duration) -> Found {
             life = rig.again(life).await;
         }
     }
-    rig.disk.set_full(false);
-    rig.weather.heal(&rig.sandbox);
+    rig.disk.free();
+    weather::heal(&rig.sandbox);
     rig.load.stop();
     clients.join_all().await;
     let drained = rig.drain(&life).await;
@@ -90,36 +76,21 @@ pub(crate) async fn run(seed: u64, time: Duration) -> Found {
 impl Rig {
     async fn new(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
-        let tokens =
-            (0..PIXELS / PIXELS_A_TOKEN).map(|n| SandboxToken::new(format!("t{n}"), token(n)));
         let settings = SandboxSettings {
             listen: "127.0.0.1:0".parse().unwrap(),
-            tokens: tokens.collect(),
+            tokens: place::tokens(),
             latency: Duration::from_millis(2),
             ..SandboxSettings::default()
         };
         let sandbox = Sandbox::start(settings, Clock::Real).await.unwrap();
-        let mut site = Site::new(sandbox.url());
-        site.key = load::KEY.to_owned();
-        let full = site.dir.path().join("disk-is-full");
-        site.env
-            .push(("FAILPOINT_DISK_FULL".to_owned(), full.display().to_string()));
-        for n in 0..PIXELS / PIXELS_A_TOKEN {
-            site.env.push((format!("SOAK_TOKEN_{n}"), token(n)));
-        }
-        site.whole = Some(config(&site, 200));
+        let site = place::site(sandbox.url());
         let now = Instant::now();
         Self {
             started: now,
             weather: Weather::new(rng.fork()),
             rng,
+            disk: Disk::new(place::disk_control(&site)),
             site,
-            disk: Disk {
-                control: full,
-                full_since: None,
-                was_full: None,
-                until: now,
-            },
             sandbox,
             load: Load::new(),
             doubts: Vec::new(),
@@ -148,7 +119,7 @@ impl Rig {
         let (mut looked, mut reloaded) = (false, false);
         while begun.elapsed() < lasts && Instant::now() < ends {
             self.weather.step(&self.sandbox);
-            if let Some(full_for) = self.disk.step(self.started, &mut self.rng) {
+            if let Some(full_for) = self.disk.step(&mut self.rng) {
                 // emptied segments would be used again, and the disk never felt
                 self.weather.outage(full_for);
             }
@@ -241,7 +212,7 @@ impl Rig {
             return;
         }
         self.reloads += 1;
-        self.site.whole = Some(config(&self.site, self.rng.u32(50..400)));
+        place::configure(&mut self.site, self.rng.u32(50..400));
         self.site.write_config();
         life.process.signal("HUP");
     }
@@ -264,7 +235,7 @@ impl Rig {
             self.kills,
             self.stops,
             self.reloads,
-            if self.disk.full_since.is_some() {
+            if self.disk.is_full() {
                 " (disk full)"
             } else {
                 ""
@@ -322,93 +293,5 @@ impl Rig {
     }
 }
 
-impl Disk {
-    /// Now and then it is full for a few seconds, and says so; not at the very start.
-    fn step(&mut self, started: Instant, rng: &mut Rng) -> Option<Duration> {
-        let now = Instant::now();
-        if now < self.until {
-            return None;
-        }
-        let fills = self.full_since.is_none() && now > started + Duration::from_secs(5);
-        let next = Duration::from_millis(if fills {
-            rng.u64(4000..9000)
-        } else {
-            rng.u64(5000..20_000)
-        });
-        self.set_full(fills);
-        self.until = now + next;
-        fills.then_some(next)
-    }
-
-    fn set_full(&mut self, is_full: bool) {
-        if is_full {
-            std::fs::write(&self.control, "").unwrap();
-            self.full_since = Some(Instant::now());
-        } else if let Some(since) = self.full_since.take() {
-            std::fs::remove_file(&self.control).unwrap();
-            self.was_full = Some((since, Instant::now()));
-        }
-    }
-
-    /// For how long deliveries may not have been noted on disk, beside the usual time.
-    fn unnoted(&self) -> Duration {
-        let just_now = self.was_full.filter(|(_, freed)| freed.elapsed() < SETTLED);
-        let since = self.full_since.or(just_now.map(|(since, _)| since));
-        since.map_or(Duration::ZERO, |since| since.elapsed())
-    }
-}
-
 /// Whether the gateway takes SIGHUP yet.
 const RELOADS: bool = false;
-
-fn token(n: usize) -> String {
-    format!("EAA{}TOKEN{n:04}", load::CANARY.to_ascii_uppercase())
-}
-
-fn config(site: &Site, max_events: u32) -> String {
-    let mut text = format!(
-        r#"
-[listen]
-ingest = "127.0.0.1:0"
-admin = "127.0.0.1:0"
-[journal]
-dir = "{journal}"
-segment_bytes = "1MiB"
-max_bytes = "512MiB"
-settle_sync = "100ms"
-[lanes]
-linger = "50ms"
-max_events = {max_events}
-rate = "10000/s"
-rate_per_pixel = "1000/s"
-backoff_min = "20ms"
-backoff_max = "300ms"
-probe_interval = "1s"
-[graph]
-url = "{graph}"
-timeout = "{timeout}ms"
-[telemetry]
-log_format = "json"
-[shutdown]
-grace = "0s"
-[sources.soak]
-keys = [{{ env = "TEST_KEY" }}]
-pixels = {pixels:?}
-rate = "1000000/s"
-"#,
-        journal = site.journal().display(),
-        graph = site.graph,
-        timeout = TIMEOUT.as_millis(),
-        pixels = (0..PIXELS)
-            .map(|n| pixel_id(n).to_string())
-            .collect::<Vec<_>>(),
-    );
-    for n in 0..PIXELS {
-        let token = n / PIXELS_A_TOKEN;
-        text += &format!(
-            "[pixels.{}]\ntoken = {{ env = \"SOAK_TOKEN_{token}\" }}\n",
-            pixel_id(n)
-        );
-    }
-    text
-}

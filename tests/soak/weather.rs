@@ -9,8 +9,8 @@ use capigate::sandbox::{Action, Fault, Headers, Sandbox};
 use fastrand::Rng;
 
 use super::books::pixel_id;
-use super::lives::TIMEOUT;
 use super::load::PIXELS;
+use super::place::TIMEOUT;
 
 /// How events are refused wherever they are: code, subcode, and whether the answer says which.
 pub(crate) const POISONS: [(i64, Option<i64>, bool); 6] = [
@@ -27,14 +27,14 @@ struct Mood {
     name: &'static str,
     weight: u32,
     lasts_ms: RangeInclusive<u64>,
-    action: fn(&mut Rng) -> Option<Action>,
+    action: fn(&mut Rng) -> Action,
 }
 
 const fn mood(
     name: &'static str,
     weight: u32,
     lasts_ms: RangeInclusive<u64>,
-    action: fn(&mut Rng) -> Option<Action>,
+    action: fn(&mut Rng) -> Action,
 ) -> Mood {
     Mood {
         name,
@@ -45,7 +45,7 @@ const fn mood(
 }
 
 const MOODS: &[Mood] = &[
-    mood("well", 30, 500..=4000, |_| None),
+    mood("well", 30, 500..=4000, |_| well()),
     mood("throttle of an app", 2, 100..=2000, |rng| {
         throttle(rng, &[(4, None), (341, None)])
     }),
@@ -61,63 +61,63 @@ const MOODS: &[Mood] = &[
     }),
     mood("usage near its limit", 2, 500..=3000, |rng| {
         let headers = usage(rng.u8(70..95));
-        Some(Action::Headers { headers })
+        Action::Headers { headers }
     }),
     mood("5xx", 2, 100..=2000, |rng| {
         let status = *pick(rng, &[500, 502, 503, 504]);
-        Some(Fault::status(status).action)
+        Fault::status(status).action
     }),
     mood("html", 2, 100..=2000, |rng| {
         let status = *pick(rng, &[200, 500, 502, 503]);
-        Some(Action::Html { status })
+        Action::Html { status }
     }),
     mood("html after accept", 1, 100..=1000, |rng| {
         let status = *pick(rng, &[200, 502, 503]);
-        Some(Action::HtmlAfterAccept { status })
+        Action::HtmlAfterAccept { status }
     }),
-    mood("cut", 2, 100..=2000, |_| Some(Action::Cut {})),
+    mood("cut", 2, 100..=2000, |_| Action::Cut {}),
     mood("cut after accept", 2, 100..=1000, |_| {
-        Some(Action::CutAfterAccept {})
+        Action::CutAfterAccept {}
     }),
     mood("slow", 3, 500..=3000, |rng| {
         let (ms, accept_first) = (rng.u64(20..400), rng.bool());
-        Some(Action::Slow { ms, accept_first })
+        Action::Slow { ms, accept_first }
     }),
     mood("too slow", 1, 500..=2000, |rng| {
         let ms = TIMEOUT.as_millis() as u64 + rng.u64(300..1000);
         let accept_first = rng.bool();
-        Some(Action::Slow { ms, accept_first })
+        Action::Slow { ms, accept_first }
     }),
     mood("wrong json", 2, 100..=1000, |rng| {
         let accept = rng.bool();
-        Some(Action::WrongJson { accept })
+        Action::WrongJson { accept }
     }),
     mood("short", 2, 100..=2000, |rng| {
         let missing = *pick(rng, &[1, 1000]);
-        Some(Action::Short { missing })
+        Action::Short { missing }
     }),
     mood("bad token", 2, 100..=2000, |rng| {
         let known = [None, Some(458), Some(460), Some(463), Some(467)];
         let subcode = *pick(rng, &known);
-        Some(Action::BadToken { subcode })
+        Action::BadToken { subcode }
     }),
     mood("no permission", 2, 100..=2000, |rng| {
         let codes = [(200, None), (294, None), (10, None), (100, Some(33))];
         let more = [(803, None), (3, None), (1_870_090, None)];
         let (code, subcode) = *pick(rng, &[&codes[..], &more].concat());
-        Some(error(400, code, subcode))
+        error(400, code, subcode)
     }),
     mood("too large", 2, 500..=3000, |rng| {
         let max_events = rng.usize(1..4);
-        Some(Action::TooLarge { max_events })
+        Action::TooLarge { max_events }
     }),
-    mood("unknown", 1, 100..=200, |_| Some(error(500, 1, None))),
+    mood("unknown", 1, 100..=200, |_| error(500, 1, None)),
 ];
 
 /// The walk of all pixels.
 pub(crate) struct Weather {
     rng: Rng,
-    pixels: Vec<(Option<Action>, Instant)>,
+    pixels: Vec<(Action, Instant)>,
     /// Until then Graph is down for everyone.
     outage: Option<Instant>,
     /// How often each mood was taken on.
@@ -129,7 +129,7 @@ impl Weather {
         let now = Instant::now();
         Self {
             rng,
-            pixels: vec![(None, now); PIXELS],
+            pixels: vec![(well(), now); PIXELS],
             outage: None,
             seen: BTreeMap::new(),
         }
@@ -156,19 +156,26 @@ impl Weather {
         }
         if changed {
             let moods = self.pixels.iter().enumerate();
-            let moods = moods.filter_map(|(pixel, (action, _))| {
+            let moods = moods.map(|(pixel, (action, _))| {
                 let pixel = PixelId::from_u64(pixel_id(pixel)).unwrap();
-                Some(Fault::from(action.clone()?).on(pixel).forever())
+                Fault::from(action.clone()).on(pixel).forever()
             });
             let outage = self.outage.map(|_| Fault::status(503).forever());
             let script = outage.into_iter().chain(poisons()).chain(moods);
             sandbox.set_faults(script.collect());
         }
     }
+}
 
-    /// All is well, but for poison.
-    pub(crate) fn heal(&mut self, sandbox: &Sandbox) {
-        sandbox.set_faults(poisons().collect());
+/// All is well, but for poison.
+pub(crate) fn heal(sandbox: &Sandbox) {
+    sandbox.set_faults(poisons().collect());
+}
+
+/// No fault at all.
+fn well() -> Action {
+    Action::Headers {
+        headers: Headers::new(),
     }
 }
 
@@ -215,20 +222,20 @@ fn error(status: u16, code: i64, subcode: Option<i64>) -> Action {
     }
 }
 
-fn throttle(rng: &mut Rng, codes: &[(i64, Option<i64>)]) -> Option<Action> {
+fn throttle(rng: &mut Rng, codes: &[(i64, Option<i64>)]) -> Action {
     let (code, subcode) = *pick(rng, codes);
     let headers = if rng.bool() {
         usage(100)
     } else {
         Headers::new()
     };
-    Some(Action::Throttle {
+    Action::Throttle {
         code,
         subcode,
         status: *pick(rng, &[400, 403, 429, 500]),
         retry_after: (rng.u8(..3) == 0).then_some(1),
         headers,
-    })
+    }
 }
 
 /// Usage headers at this percentage; at 100 they say that it takes a second.
