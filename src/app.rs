@@ -84,7 +84,7 @@ impl App {
         let tls = config.listen.tls.as_ref().map(config::Tls::server_config);
         let tls = tls.transpose().map_err(|faults| ConfigErrors { faults })?;
         let tls = tls.map(|tls| TlsAcceptor::from(Arc::new(tls)));
-        let graph = GraphClient::new(wiring::graph(&config)?)?;
+        let graph = GraphClient::new(wiring::graph(&config)?, clock.clone())?;
         let tokens = wiring::tokens(&secrets);
         let sources = wiring::sources(&config, &secrets);
 

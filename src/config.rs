@@ -13,7 +13,7 @@ mod fault;
 pub mod graph;
 mod ingest;
 mod journal;
-mod lanes;
+pub mod lanes;
 mod layers;
 mod leaf;
 mod listen;

@@ -36,6 +36,7 @@
 pub mod encoded;
 
 mod app_data;
+mod blame;
 mod build;
 mod click_id;
 mod custom_data;

@@ -1,27 +1,46 @@
-//! One lane for each pixel and set of request options: wakes, batches, sends, settles.
+//! One lane for each pixel, set of request options and class of events: wakes, batches, sends,
+//! settles.
 //!
 //! **Promises.** An event leaves its lane only when Graph has confirmed it or when it is a dead
-//! letter on disk. Failures of the far end hold back the lane they belong to and no other: lanes
-//! share nothing but the fair pool of sends in flight and the pace of the whole gateway.
-//! **Refuses.** It never sends an event that has expired, never sends a held lane more than a
-//! probe, and never has more than the configured number of batches in flight.
+//! letter on disk, which it becomes when it has expired or was refused by itself. What goes wrong
+//! holds back who it concerns and no other: a pixel, the pixels of a token, the tokens of an app
+//! ([`circuits`]). A bad event is searched for ([`bisect`]), and its neighbours are delivered.
+//! **Refuses.** It never sends an event that has expired, never sends what is held more than one
+//! event now and then, sends nothing where a limit is reached, and never has more than the
+//! configured number of batches in flight.
 //! **Limits.** At most `max_events` events and about `max_bytes` bytes a batch; a single event
 //! larger than that travels alone.
+//!
+//! ```text
+//! lane ──work──> gate ──circuits, places, pace──> lease ──> send ──┬─> settle
+//!   ^                                                              ├─> search ─> settle
+//!   └──────────────────────── returned <───────────────────────────┘
+//! ```
 
 pub mod backoff;
-mod batch;
+mod bisect;
+mod circuit;
+mod circuits;
+mod gate;
 mod lane;
-pub mod pace;
+mod lease;
+mod pace;
+mod places;
+mod publish;
+mod search;
 mod send;
+mod settings;
+mod settle;
 pub mod snapshot;
+mod ticket;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use governor::Quota;
-use tokio::sync::{Notify, Semaphore};
+use arc_swap::ArcSwap;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -33,38 +52,13 @@ use crate::telemetry::metrics::Metrics;
 use crate::time::Clock;
 use crate::tokens::Tokens;
 
+use circuits::Circuits;
 use pace::Pace;
-use snapshot::{LaneSnapshot, Shown};
+pub use settings::Settings;
+use snapshot::Stuck;
 
 /// How long a lane that has panicked rests.
 const AFTER_PANIC: Duration = Duration::from_secs(1);
-
-/// How lanes batch, pace and wait.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// How long the first event of a batch waits for company.
-    pub linger: Duration,
-    /// Events in a batch, 1 to 1,000 (Meta's limit).
-    pub max_events: usize,
-    /// Payload bytes of a batch; soft, since one event always goes.
-    pub max_bytes: u64,
-    /// Batches in flight, all pixels together.
-    pub max_in_flight_batches: usize,
-    /// Batches in flight for one pixel.
-    pub max_in_flight_batches_per_pixel: usize,
-    /// Batches a second, all pixels together.
-    pub rate: Quota,
-    /// Batches a second for one pixel.
-    pub rate_per_pixel: Quota,
-    /// Upper bound of the first wait after a failure.
-    pub backoff_min: Duration,
-    /// Upper bound of every wait after a failure.
-    pub backoff_max: Duration,
-    /// How often a held lane tries one event.
-    pub probe_interval: Duration,
-    /// After how long without work a lane's task ends.
-    pub idle: Duration,
-}
 
 /// The rooms and tools a lane works with.
 #[derive(Clone)]
@@ -88,10 +82,10 @@ pub struct Tools {
 pub struct Lanes(Arc<Shared>);
 
 struct Shared {
-    settings: Settings,
+    settings: Arc<ArcSwap<Settings>>,
     tools: Tools,
     pace: Pace,
-    in_flight: Arc<Semaphore>,
+    circuits: Arc<Circuits>,
     lanes: Mutex<BTreeMap<LaneKey, Running>>,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -99,15 +93,22 @@ struct Shared {
 
 struct Running {
     wake: Arc<Notify>,
-    shown: Shown,
+    stuck: Stuck,
 }
 
 impl Lanes {
     /// Starts the dispatcher, and with it a lane for everything the journal already holds.
     pub fn start(settings: Settings, tools: Tools) -> Self {
+        let pace = Pace::new(&settings);
+        let settings = Arc::new(ArcSwap::from_pointee(settings));
+        let circuits = Circuits::new(
+            tools.tokens.clone(),
+            tools.clock.clone(),
+            Arc::clone(&settings),
+        );
         let shared = Arc::new(Shared {
-            pace: Pace::new(&settings),
-            in_flight: Arc::new(Semaphore::new(settings.max_in_flight_batches)),
+            pace,
+            circuits: Arc::new(circuits),
             lanes: Mutex::default(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -115,17 +116,27 @@ impl Lanes {
             tools,
         });
         shared.tasks.spawn(dispatch(Arc::clone(&shared)));
+        shared.tasks.spawn(follow_tokens(Arc::clone(&shared)));
+        shared.tasks.spawn(publish::publish(Arc::clone(&shared)));
         Self(shared)
     }
 
-    /// What each lane does now, in the order of pixel and options.
-    pub fn snapshot(&self) -> Vec<LaneSnapshot> {
-        let now = self.0.tools.clock.now();
-        let lanes = lock(&self.0.lanes);
-        lanes
-            .iter()
-            .map(|(key, running)| running.shown.snapshot(key, now))
-            .collect()
+    /// Goes on with other settings, from the next batch of each lane. What is held decides anew
+    /// with its next batch, but for what Meta has blocked; what is throttled does if rates or
+    /// throttles were changed.
+    pub fn apply(&self, settings: Settings) {
+        let before = self.0.settings.swap(Arc::new(settings));
+        let settings = self.0.settings();
+        self.0.pace.apply(&settings);
+        self.0
+            .circuits
+            .configured(settings.throttles_differ(&before));
+    }
+
+    /// Lets the next batch decide about the hold or throttle of this id ([`HoldSnapshot::id`]
+    /// (snapshot::HoldSnapshot::id)). False when there is none.
+    pub fn release(&self, id: &str) -> bool {
+        self.0.circuits.release(id)
     }
 
     /// Stops leasing, and waits for nothing.
@@ -158,22 +169,39 @@ async fn dispatch(shared: Arc<Shared>) {
     }
 }
 
+/// Looks at what is held again when tokens change.
+async fn follow_tokens(shared: Arc<Shared>) {
+    let mut changed = shared.tools.tokens.changed();
+    loop {
+        tokio::select! {
+            result = changed.changed() => if result.is_err() { return },
+            () = shared.stop.cancelled() => return,
+        }
+        shared.circuits.tokens_changed();
+    }
+}
+
 impl Shared {
+    fn settings(&self) -> Arc<Settings> {
+        self.settings.load_full()
+    }
+
     fn wake(self: &Arc<Self>, key: LaneKey) {
         let mut lanes = lock(&self.lanes);
         match lanes.entry(key) {
             Entry::Occupied(running) => running.get().wake.notify_one(),
             Entry::Vacant(slot) => {
                 let wake = Arc::new(Notify::new());
-                let shown = Shown::new(self.tools.clock.now(), &self.tools.metrics);
+                let stuck = Stuck::default();
                 let lane = lane::Lane::new(
                     Arc::clone(self),
                     slot.key().clone(),
                     Arc::clone(&wake),
-                    shown.clone(),
+                    stuck.clone(),
                 );
                 let key = slot.key().clone();
-                slot.insert(Running { wake, shown });
+                slot.insert(Running { wake, stuck });
+                self.circuits.moved.notify_one();
                 let task = self.tasks.spawn(lane.run());
                 self.tasks.spawn(Arc::clone(self).watch(key, task));
             }
@@ -200,6 +228,10 @@ impl Shared {
         let idle = self.tools.journal.waiting(key).records == 0;
         if idle {
             lanes.remove(key);
+            if !lanes.keys().any(|other| other.pixel == key.pixel) {
+                self.circuits.idle(key.pixel);
+            }
+            self.circuits.moved.notify_one();
         }
         idle
     }

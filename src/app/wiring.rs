@@ -51,6 +51,7 @@ pub(super) fn lanes(lanes: &config::Lanes) -> lanes::Settings {
         max_bytes: lanes.max_bytes.get(),
         max_in_flight_batches: lanes.max_in_flight_batches as usize,
         max_in_flight_batches_per_pixel: lanes.max_in_flight_batches_per_pixel as usize,
+        max_bisections_per_pixel: lanes.max_bisections_per_pixel as usize,
         rate: quota(lanes.rate, lanes.rate.each_second().get()),
         rate_per_pixel: quota(
             lanes.rate_per_pixel,
@@ -58,7 +59,10 @@ pub(super) fn lanes(lanes: &config::Lanes) -> lanes::Settings {
         ),
         backoff_min: lanes.backoff_min.get(),
         backoff_max: lanes.backoff_max.get(),
+        throttle_min: lanes.throttle_min.get(),
+        throttle_max: lanes.throttle_max.get(),
         probe_interval: lanes.probe_interval.get(),
+        messaging_at_most_once: lanes.messaging == config::lanes::Messaging::AtMostOnce,
         idle: std::time::Duration::from_mins(1),
     }
 }

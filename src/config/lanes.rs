@@ -19,6 +19,8 @@ pub struct Lanes {
     pub max_in_flight_batches: u32,
     /// Batches being sent at once for one pixel. At most `lanes.max_in_flight_batches`.
     pub max_in_flight_batches_per_pixel: u32,
+    /// Refused batches of one pixel that are searched for their bad events at once. 1 to 100.
+    pub max_bisections_per_pixel: u32,
     /// Batches sent, all pixels together.
     pub rate: Rate,
     /// Batches sent for one pixel.
@@ -27,8 +29,27 @@ pub struct Lanes {
     pub backoff_min: Span,
     /// Longest such wait, unless Meta asks for more.
     pub backoff_max: Span,
-    /// Time between two tries, of one event each, of a lane that is held.
+    /// First wait after Meta has said that a limit is reached; it doubles each time.
+    pub throttle_min: Span,
+    /// Longest such wait, unless Meta asks for more.
+    pub throttle_max: Span,
+    /// Time between two tries, of one event each, of a pixel, token or app that is held.
     pub probe_interval: Span,
+    /// What to do with events of business messaging when nobody knows whether Meta took them.
+    /// Meta drops no duplicates of these: `at_least_once` sends them again, `at_most_once` puts
+    /// them among the dead letters.
+    pub messaging: Messaging,
+}
+
+/// Whether events of business messaging may arrive twice, or never.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Messaging {
+    /// Sent again; some may arrive twice.
+    #[default]
+    AtLeastOnce,
+    /// Not sent again; some may have to be redriven by hand.
+    AtMostOnce,
 }
 
 impl Default for Lanes {
@@ -39,11 +60,15 @@ impl Default for Lanes {
             max_bytes: Bytes::new(1_000_000),
             max_in_flight_batches: 64,
             max_in_flight_batches_per_pixel: 4,
+            max_bisections_per_pixel: 1,
             rate: Rate::per_second(100),
             rate_per_pixel: Rate::per_second(20),
             backoff_min: Span::from_secs(1),
             backoff_max: Span::from_secs(300),
+            throttle_min: Span::from_secs(60),
+            throttle_max: Span::from_secs(3600),
             probe_interval: Span::from_secs(300),
+            messaging: Messaging::AtLeastOnce,
         }
     }
 }
@@ -77,6 +102,19 @@ impl Lanes {
             faults.push(Fault::cross(
                 "lanes.backoff_max",
                 format!("at least lanes.backoff_min ({})", self.backoff_min),
+            ));
+        }
+        within(
+            faults,
+            "lanes.max_bisections_per_pixel",
+            self.max_bisections_per_pixel,
+            1..=100,
+        );
+        at_least(faults, "lanes.throttle_min", self.throttle_min, short);
+        if self.throttle_max < self.throttle_min {
+            faults.push(Fault::cross(
+                "lanes.throttle_max",
+                format!("at least lanes.throttle_min ({})", self.throttle_min),
             ));
         }
         let short = Span::from_secs(1);

@@ -7,11 +7,15 @@ use reqwest::redirect::Policy;
 use url::{Host, Url};
 
 use super::payload::{self, Members};
-use super::reply::{self, GraphError, Reply, TraceId};
-use super::verdict::{self, Transient, Verdict};
+use super::reply::{self, GraphError, Literal, Reply, TraceId};
+use super::scrub::Scrubber;
+use super::usage::Usage;
+use super::verdict::{self, Cause, Hold, Scope, Transient, Verdict};
+use super::wait;
 use crate::event::EncodedEvent;
 use crate::pixel::PixelId;
 use crate::secret::Secret;
+use crate::time::Clock;
 
 /// Bytes of an answer that are read; what is longer is not Graph's answer to a batch.
 pub const MAX_ANSWER: usize = 1 << 20;
@@ -46,6 +50,7 @@ pub struct Settings {
 pub struct GraphClient {
     http: reqwest::Client,
     settings: Settings,
+    clock: Clock,
 }
 
 /// What came of sending one batch.
@@ -53,10 +58,12 @@ pub struct GraphClient {
 pub struct Answer {
     /// What to do next.
     pub verdict: Verdict,
-    /// Graph's error codes, when it gave any.
+    /// Graph's error, when it gave one.
     pub error: Option<GraphError>,
     /// Graph's trace id, when it gave one.
     pub trace_id: Option<TraceId>,
+    /// How much of Graph's limits is used up; empty when its headers do not say.
+    pub usage: Usage,
 }
 
 /// The client cannot be built.
@@ -73,8 +80,9 @@ pub enum ClientError {
 }
 
 impl GraphClient {
-    /// Sets up TLS and the connection pool; connects to nothing yet.
-    pub fn new(settings: Settings) -> Result<Self, ClientError> {
+    /// Sets up TLS and the connection pool; connects to nothing yet. The clock tells how far away
+    /// a date in `Retry-After` is.
+    pub fn new(settings: Settings, clock: Clock) -> Result<Self, ClientError> {
         if settings.url.cannot_be_a_base() {
             return Err(ClientError::Url);
         }
@@ -97,7 +105,11 @@ impl GraphClient {
             .tcp_nodelay(true)
             .build()
             .map_err(ClientError::Http)?;
-        Ok(Self { http, settings })
+        Ok(Self {
+            http,
+            settings,
+            clock,
+        })
     }
 
     /// Sends one batch and judges what comes back. `options` is a JSON object or empty.
@@ -116,7 +128,7 @@ impl GraphClient {
             token: in_body.then_some(token),
             proof: proof.as_deref(),
         };
-        let body = payload::body(events, members);
+        let body = payload::body(events.clone(), members);
 
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -124,14 +136,10 @@ impl GraphClient {
             // a token with control characters cannot be a header; Graph would not know it either
             let Ok(mut bearer) = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
             else {
-                return Answer {
-                    verdict: Verdict::Hold(verdict::Hold {
-                        scope: verdict::Scope::Token,
-                        cause: verdict::Cause::Token,
-                    }),
-                    error: None,
-                    trace_id: None,
-                };
+                return Answer::unread(Verdict::Hold(Hold {
+                    scope: Scope::Token,
+                    cause: Cause::Token,
+                }));
             };
             bearer.set_sensitive(true);
             headers.insert(AUTHORIZATION, bearer);
@@ -141,26 +149,28 @@ impl GraphClient {
             .post(self.endpoint(pixel))
             .headers(headers)
             .body(body);
-        match exchange(request).await {
-            Ok(got) => {
-                let (reply, trace_id) = reply::read(&got.body);
-                let trace_id = trace_id.filter(|trace| !trace.repeats(token.expose()));
-                let verdict = verdict::judge(got.status, &reply, got.retry_after);
-                let error = match reply {
-                    Reply::Error(error) => Some(error),
-                    _ => None,
-                };
-                Answer {
-                    verdict,
-                    error,
-                    trace_id,
-                }
-            }
-            Err(cause) => Answer {
-                verdict: Verdict::Transient(cause, None),
-                error: None,
-                trace_id: None,
+        let got = match exchange(request).await {
+            Ok(got) => got,
+            Err(cause) => return Answer::unread(Verdict::Transient(cause, None)),
+        };
+        let scrubber = Scrubber::new(token, app_secret, proof.as_deref());
+        let (mut reply, trace_id) = reply::read(&got.body, &scrubber);
+        if let Reply::Error(error) = &mut reply {
+            distrust_echoes(error, events);
+        }
+        // a date, or a number of seconds, which Graph does not document
+        let asked = got.headers.get(RETRY_AFTER);
+        let asked =
+            asked.and_then(|value| wait::retry_after(value.to_str().ok()?, self.clock.now()));
+        let usage = Usage::read(&got.headers);
+        Answer {
+            verdict: verdict::judge(got.status, &reply, asked, &usage),
+            error: match reply {
+                Reply::Error(error) => Some(error),
+                _ => None,
             },
+            trace_id,
+            usage,
         }
     }
 
@@ -170,6 +180,37 @@ impl GraphClient {
         url.set_path(&format!("{base}/{}/{pixel}/events", self.settings.version));
         url
     }
+}
+
+impl Answer {
+    /// Nothing of Graph's was read.
+    fn unread(verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            error: None,
+            trace_id: None,
+            usage: Usage::default(),
+        }
+    }
+}
+
+/// Forgets what the error says about a batch that the batch itself may have put there.
+fn distrust_echoes<'a>(
+    error: &mut GraphError,
+    events: impl Iterator<Item = &'a EncodedEvent> + Clone,
+) {
+    let sent = events.clone().count();
+    error.index = error.index.filter(|index| *index < sent);
+    // an event that names the proof must not hold the token: Graph may only be repeating it
+    if error.literal == Some(Literal::AppsecretProof) && events.into_iter().any(names_the_proof) {
+        error.literal = None;
+    }
+}
+
+fn names_the_proof(event: &EncodedEvent) -> bool {
+    // read and written again, because the stored bytes may escape its letters
+    serde_json::from_slice::<serde_json::Value>(event.as_bytes())
+        .map_or(true, |event| event.to_string().contains(Literal::PROOF))
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -183,19 +224,14 @@ fn is_loopback(url: &Url) -> bool {
 
 struct Got {
     status: u16,
-    retry_after: Option<Duration>,
+    headers: HeaderMap,
     body: Vec<u8>,
 }
 
 async fn exchange(request: reqwest::RequestBuilder) -> Result<Got, Transient> {
     let mut response = request.send().await.map_err(|error| cause(&error))?;
     let status = response.status().as_u16();
-    // a date is not read here: Graph does not document the header at all
-    let retry_after = response
-        .headers()
-        .get(RETRY_AFTER)
-        .and_then(|value| value.to_str().ok()?.trim().parse().ok())
-        .map(Duration::from_secs);
+    let headers = std::mem::take(response.headers_mut());
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| cause(&error))? {
         if body.len() + chunk.len() > MAX_ANSWER {
@@ -205,7 +241,7 @@ async fn exchange(request: reqwest::RequestBuilder) -> Result<Got, Transient> {
     }
     Ok(Got {
         status,
-        retry_after,
+        headers,
         body,
     })
 }
@@ -222,30 +258,4 @@ fn cause(error: &reqwest::Error) -> Transient {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_path_of_the_base_is_kept() {
-        for (base, want) in [
-            (
-                "https://graph.facebook.com",
-                "https://graph.facebook.com/v26.0/7/events",
-            ),
-            (
-                "https://relay.example/meta/",
-                "https://relay.example/meta/v26.0/7/events",
-            ),
-        ] {
-            let client = GraphClient::new(Settings {
-                url: base.parse().unwrap(),
-                version: "v26.0".to_owned(),
-                timeout: Duration::from_secs(1),
-                connect_timeout: Duration::from_secs(1),
-                token_in: TokenIn::Header,
-            });
-            let endpoint = client.unwrap().endpoint("7".parse().unwrap());
-            assert_eq!(endpoint.as_str(), want);
-        }
-    }
-}
+mod tests;

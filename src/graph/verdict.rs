@@ -1,12 +1,28 @@
-//! What an answer of Graph means for the lane that sent the batch: a table, read top-down.
+//! What an answer of Graph means for the lane that sent the batch.
 //!
-//! The JSON code decides first and the HTTP status second, because Graph reports an expired
-//! token as 400 or 401 and throttling under several statuses. Texts never decide: they are
-//! localised. Sources: Meta's "Handling errors", "Error reference" and "Rate limiting" pages.
+//! It is read in this order, and the first that fits decides:
+//!
+//! 1. The code and subcode of the JSON error, in a table read top-down: the rows of one code stand
+//!    together, the narrower first. Graph reports an expired token as 400, 401 or 500, and throttling
+//!    under several statuses, so the code comes before the status.
+//! 2. `is_transient`, which only upgrades an error that is in no row.
+//! 3. The HTTP status. Without a Graph error in the body it was some proxy that answered, or Graph's
+//!    front door: then only 400, 413 and 422 say something against the events; other 4xx hold.
+//!
+//! Texts never decide, because they are localised; two names of the API in `error.message` do,
+//! where the codes cannot tell ([`Literal`](super::reply::Literal)).
+//!
+//! Each row says what the error is, and how we know: from Meta's documentation, from answers that
+//! others published, from others' programs, or not for sure. Sources: Meta's "Handling errors",
+//! "Error reference" and "Rate limiting" pages. At level debug the log names the row that decided.
 
 use std::time::Duration;
 
 use super::reply::{GraphError, Reply};
+use super::usage::Usage;
+use table::{Action, Floor};
+
+mod table;
 
 /// What a lane does next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -171,183 +187,183 @@ impl Verdict {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Action {
-    Retry,
-    Throttle,
-    Hold(Cause),
-}
-
-struct Row {
-    first: i64,
-    last: i64,
-    subcode: Option<i64>,
-    action: Action,
-}
-
-const fn row(first: i64, last: i64, action: Action) -> Row {
-    Row {
-        first,
-        last,
-        subcode: None,
-        action,
-    }
-}
-
-/// First match wins; what is not here falls to [`by_status`].
-const TABLE: &[Row] = &[
-    row(1, 2, Action::Retry),
-    row(3, 3, Action::Hold(Cause::Permission)),
-    row(4, 4, Action::Throttle),
-    row(5, 5, Action::Hold(Cause::Token)),
-    row(10, 10, Action::Hold(Cause::Permission)),
-    row(17, 17, Action::Throttle),
-    row(32, 32, Action::Throttle),
-    Row {
-        first: 100,
-        last: 100,
-        subcode: Some(33),
-        action: Action::Hold(Cause::Permission),
-    },
-    row(102, 102, Action::Hold(Cause::Token)),
-    row(104, 104, Action::Hold(Cause::Token)),
-    row(190, 190, Action::Hold(Cause::Token)),
-    row(200, 299, Action::Hold(Cause::Permission)),
-    row(341, 341, Action::Throttle),
-    row(613, 613, Action::Throttle),
-    row(803, 803, Action::Hold(Cause::Permission)),
-    row(5000, 5000, Action::Retry),
-    row(21_009, 21_009, Action::Retry),
-    row(80_000, 80_014, Action::Throttle),
-    row(3_910_001, 3_910_001, Action::Retry),
-];
-
-/// Judges one answer. `retry_after` is what the server asked for, if anything.
-pub fn judge(status: u16, reply: &Reply, retry_after: Option<Duration>) -> Verdict {
+/// Judges one answer. `retry_after` is what the server asked for, if anything; `usage` is what
+/// its headers say about limits.
+pub fn judge(status: u16, reply: &Reply, retry_after: Option<Duration>, usage: &Usage) -> Verdict {
     match reply {
         Reply::Received(received) if (200..300).contains(&status) => Verdict::Delivered {
             received: *received,
         },
-        Reply::Error(error) => by_code(status, error, retry_after),
-        Reply::Received(_) | Reply::Unreadable => by_status(status, retry_after),
+        Reply::Error(error) => by_code(status, error, retry_after, usage),
+        Reply::Received(_) | Reply::Unreadable => without_error(status, retry_after, usage),
     }
 }
 
-fn throttled(wait: Option<Duration>) -> Verdict {
-    Verdict::Throttled(Throttle {
-        scope: Scope::Pixel,
-        wait,
-        floor: 1,
-    })
-}
-
-fn held(cause: Cause) -> Verdict {
-    let scope = match cause {
-        Cause::Token => Scope::Token,
-        _ => Scope::Pixel,
+fn by_code(
+    status: u16,
+    error: &GraphError,
+    retry_after: Option<Duration>,
+    usage: &Usage,
+) -> Verdict {
+    let Some(row) = table::find(error) else {
+        return if error.transient {
+            Verdict::Transient(Transient::Graph, retry_after)
+        } else {
+            by_status(status, retry_after, usage)
+        };
     };
-    Verdict::Hold(Hold { scope, cause })
-}
-
-fn by_code(status: u16, error: &GraphError, retry_after: Option<Duration>) -> Verdict {
-    let found = TABLE.iter().find(|row| {
-        (row.first..=row.last).contains(&error.code)
-            && row.subcode.is_none_or(|code| error.subcode == Some(code))
-    });
-    match found.map(|row| row.action) {
-        Some(Action::Retry) => Verdict::Transient(Transient::Graph, retry_after),
-        Some(Action::Throttle) => throttled(retry_after),
-        Some(Action::Hold(cause)) => held(cause),
-        None if error.transient => Verdict::Transient(Transient::Graph, retry_after),
-        None => by_status(status, retry_after),
+    tracing::debug!(graph.code = %error, rule.note = row.note, rule.grade = row.grade.code(), "graph's error is in the table");
+    match row.action {
+        Action::Retry(cause) => Verdict::Transient(cause, retry_after),
+        Action::Throttle(scope, floor) => Verdict::Throttled(Throttle {
+            scope,
+            // whatever the percent: Graph has just said that the limit is reached
+            wait: retry_after.max(usage.worst(scope).and_then(|worst| worst.regain)),
+            floor: match floor {
+                Floor::Times(times) => times,
+                Floor::ByTier if usage.limited_tier => 5,
+                Floor::ByTier => 1,
+            },
+        }),
+        Action::Hold(scope, cause) => held(scope, cause),
+        Action::Split(split) => Verdict::Split(split),
     }
 }
 
-fn by_status(status: u16, retry_after: Option<Duration>) -> Verdict {
+fn without_error(status: u16, retry_after: Option<Duration>, usage: &Usage) -> Verdict {
     match status {
-        429 => throttled(retry_after),
+        401 => held(Scope::Token, Cause::Token),
+        403 => held(Scope::Pixel, Cause::Permission),
+        400 | 408 | 413 | 422 | 425 | 429 => by_status(status, retry_after, usage),
+        // a wrong graph.url or version, or a proxy that wants something of us
+        400..500 => held(Scope::Pixel, Cause::Configuration),
+        _ => by_status(status, retry_after, usage),
+    }
+}
+
+fn by_status(status: u16, retry_after: Option<Duration>, usage: &Usage) -> Verdict {
+    match status {
+        413 => Verdict::Split(Split::TooLarge),
+        429 => {
+            let scope = Scope::Pixel;
+            let reached = usage.worst(scope).filter(|worst| worst.percent >= 100.0);
+            Verdict::Throttled(Throttle {
+                scope,
+                wait: retry_after.max(reached.and_then(|worst| worst.regain)),
+                floor: 1,
+            })
+        }
         // a proxy's word, not Graph's
         408 | 425 => Verdict::Transient(Transient::Server, retry_after),
-        401 => held(Cause::Token),
-        403 => held(Cause::Permission),
         400..500 => Verdict::Split(Split::Refused),
         // 5xx; also 1xx to 3xx, and a 2xx that is not Graph's: some proxy answered in its place
         _ => Verdict::Transient(Transient::Server, retry_after),
     }
 }
 
+fn held(scope: Scope, cause: Cause) -> Verdict {
+    Verdict::Hold(Hold { scope, cause })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph::usage::Reading;
 
-    fn error(status: u16, code: i64, subcode: Option<i64>, transient: bool) -> Verdict {
-        judge(
-            status,
-            &Reply::Error(GraphError {
-                code,
-                subcode,
-                transient,
-            }),
-            None,
-        )
+    const SEVEN: Option<Duration> = Some(Duration::from_secs(7));
+
+    fn error(code: i64, transient: bool) -> Reply {
+        Reply::Error(GraphError {
+            code,
+            subcode: None,
+            transient,
+            literal: None,
+            index: None,
+            title: None,
+            message: None,
+        })
+    }
+
+    fn throttled(scope: Scope, wait: Option<u64>) -> Verdict {
+        Verdict::Throttled(Throttle {
+            scope,
+            wait: wait.map(Duration::from_secs),
+            floor: 1,
+        })
     }
 
     #[test]
-    fn each_row_decides_whatever_the_status() {
-        for row in TABLE {
-            for code in [row.first, row.last] {
-                for status in [200, 400, 401, 500] {
-                    let expected = match row.action {
-                        Action::Retry => "transient",
-                        Action::Throttle => "throttled",
-                        Action::Hold(_) => "held",
-                    };
-                    assert_eq!(
-                        error(status, code, row.subcode, false).outcome(),
-                        expected,
-                        "{code} at {status}"
-                    );
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn code_comes_before_status() {
-        assert_eq!(error(500, 190, None, false), held(Cause::Token));
-        assert_eq!(error(400, 100, Some(33), false), held(Cause::Permission));
+    fn is_transient_upgrades_an_unknown_error_only() {
+        let judged = |reply: &Reply| judge(400, reply, SEVEN, &Usage::default());
         assert_eq!(
-            error(400, 100, Some(2_804_003), false),
+            judged(&error(987_654, true)),
+            Verdict::Transient(Transient::Graph, SEVEN)
+        );
+        assert_eq!(
+            judged(&error(987_654, false)),
             Verdict::Split(Split::Refused)
         );
-        assert_eq!(
-            error(400, 987_654, None, true),
-            Verdict::Transient(Transient::Graph, None)
-        );
-        assert_eq!(
-            error(503, 987_654, None, false),
-            Verdict::Transient(Transient::Server, None)
-        );
+        assert_eq!(judged(&error(190, true)), held(Scope::Token, Cause::Token));
     }
 
     #[test]
-    fn without_a_graph_body_the_status_decides() {
-        let transient = |cause| Verdict::Transient(cause, Some(Duration::from_secs(7)));
-        let at = |status| judge(status, &Reply::Unreadable, Some(Duration::from_secs(7)));
-        assert_eq!(at(200), transient(Transient::Server));
-        assert_eq!(at(302), transient(Transient::Server));
-        assert_eq!(at(404), Verdict::Split(Split::Refused));
-        assert_eq!(at(401), held(Cause::Token));
-        assert_eq!(at(429), throttled(Some(Duration::from_secs(7))));
-        assert_eq!(at(502), transient(Transient::Server));
-        assert_eq!(at(408), transient(Transient::Server));
-        assert_eq!(
-            judge(200, &Reply::Received(3), None),
-            Verdict::Delivered { received: 3 }
-        );
-        assert_eq!(
-            judge(500, &Reply::Received(3), None),
-            Verdict::Transient(Transient::Server, None)
-        );
+    fn without_a_graph_error_the_status_decides() {
+        let server = || Verdict::Transient(Transient::Server, SEVEN);
+        for (status, want) in [
+            (200, server()),
+            (204, server()),
+            (302, server()),
+            (400, Verdict::Split(Split::Refused)),
+            (401, held(Scope::Token, Cause::Token)),
+            (403, held(Scope::Pixel, Cause::Permission)),
+            (404, held(Scope::Pixel, Cause::Configuration)),
+            (405, held(Scope::Pixel, Cause::Configuration)),
+            (407, held(Scope::Pixel, Cause::Configuration)),
+            (410, held(Scope::Pixel, Cause::Configuration)),
+            (451, held(Scope::Pixel, Cause::Configuration)),
+            (408, server()),
+            (413, Verdict::Split(Split::TooLarge)),
+            (422, Verdict::Split(Split::Refused)),
+            (425, server()),
+            (429, throttled(Scope::Pixel, Some(7))),
+            (500, server()),
+            (502, server()),
+            (503, server()),
+            (504, server()),
+            (999, server()),
+        ] {
+            let got = judge(status, &Reply::Unreadable, SEVEN, &Usage::default());
+            assert_eq!(got, want, "{status}");
+        }
+        let received = |status| judge(status, &Reply::Received(3), None, &Usage::default());
+        assert_eq!(received(200), Verdict::Delivered { received: 3 });
+        assert_eq!(received(500), Verdict::Transient(Transient::Server, None));
+        assert_eq!(received(401), held(Scope::Token, Cause::Token));
+    }
+
+    #[test]
+    fn a_throttle_waits_for_the_longer_of_header_and_limit() {
+        let usage = |scope, percent, regain| Usage {
+            readings: vec![Reading {
+                scope,
+                percent,
+                regain: Some(Duration::from_secs(regain)),
+            }],
+            limited_tier: false,
+        };
+        let pixel = |percent, regain| usage(Scope::Pixel, percent, regain);
+        let (throttle, bare) = (error(80_004, false), Reply::Unreadable);
+        for (reply, status, usage, asked, want) in [
+            (&throttle, 400, pixel(100.0, 60), SEVEN, Some(60)),
+            (&throttle, 400, pixel(100.0, 5), SEVEN, Some(7)),
+            (&throttle, 400, pixel(9.0, 60), None, Some(60)),
+            (&throttle, 400, usage(Scope::Token, 100.0, 60), None, None),
+            (&bare, 429, pixel(100.0, 60), SEVEN, Some(60)),
+            (&bare, 429, pixel(99.9, 60), SEVEN, Some(7)),
+            (&bare, 429, pixel(99.9, 60), None, None),
+        ] {
+            let got = judge(status, reply, asked, &usage);
+            assert_eq!(got, throttled(Scope::Pixel, want), "{usage:?}");
+        }
     }
 }

@@ -39,6 +39,24 @@ pub struct DeadLetter {
     pub dead_at: UnixMs,
     /// Why: a stable word.
     pub reason: &'static str,
+    /// What Graph said, if it was asked.
+    pub refusal: Option<Refusal>,
+}
+
+/// Graph's answer that an event became a dead letter by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Refusal {
+    /// Graph's `code`.
+    pub code: i64,
+    /// Graph's `error_subcode`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subcode: Option<i64>,
+    /// Graph's text for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Graph's `fbtrace_id`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
 }
 
 /// Why dead letters were not taken. The events must stay in the journal.
@@ -87,6 +105,8 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "RequestOptions::is_empty")]
     options: &'a RequestOptions,
     reason: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<&'a Refusal>,
     received_at: i64,
     expires_at: i64,
     dead_at: i64,
@@ -212,6 +232,7 @@ fn write_line(text: &mut Vec<u8>, letter: &DeadLetter) -> Result<(), DeadError> 
         pixel: letter.lane.pixel,
         options: &letter.lane.options,
         reason: letter.reason,
+        refusal: letter.refusal.as_ref(),
         received_at: letter.received_at.0,
         expires_at: letter.expires_at.0,
         dead_at: letter.dead_at.0,
@@ -235,6 +256,7 @@ mod tests {
             expires_at: UnixMs(2),
             dead_at: UnixMs(3),
             reason: "expired",
+            refusal: None,
         }
     }
 

@@ -1,258 +1,242 @@
-//! The loop of one lane: `open → backoff → probation → held`, each state a function.
+//! The loop of one lane: waits for work, passes the gate, leases, sends, several at a time.
 
+use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{AcquireError, Notify, Semaphore};
-use tokio::task::JoinSet;
-use tokio::time::Instant;
-
-use crate::journal::LaneKey;
+use tokio::sync::Notify;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::Shared;
-use super::backoff;
-use super::batch::DeadLettersFailed;
-use super::pace::PixelPace;
-use super::send::{Permits, Sent, send};
-use super::snapshot::{HeldBy, LaneState, Shown};
+use super::gate::{Gate, Passage};
+use super::lease::DeadLettersFailed;
+use super::places::Place;
+use super::send::{Batch, Sender, Sent};
+use super::snapshot::{HeldBy, Stuck};
+use crate::journal::{LaneKey, Lease};
+
+/// How many batches are remembered that Graph did not know what was wrong with. More than are
+/// ever in flight at once; what is forgotten gets its tries anew.
+const MAX_REMEMBERED: usize = 1000;
+
+/// How long a lane rests after a send that panicked.
+const AFTER_PANIC: Duration = Duration::from_secs(1);
 
 /// One lane's task.
 pub(super) struct Lane {
     pub(super) shared: Arc<Shared>,
     pub(super) key: LaneKey,
     wake: Arc<Notify>,
-    shown: Shown,
-    pace: Arc<PixelPace>,
-    /// Failures in a row.
-    failures: u32,
+    stuck: Stuck,
+    gate: Gate,
+    /// Events came back: they have lingered long enough.
+    due: AtomicBool,
+}
+
+/// What the next batch has to wait for beside its turn.
+#[derive(Clone, Copy, Default)]
+struct Mind {
+    rest_until: Option<Instant>,
+    search: bool,
 }
 
 enum Next {
-    Open,
-    Backoff(Option<Duration>),
-    Probation { max_events: usize },
-    Held(HeldBy),
+    Batch(Passage, Option<Place>),
+    Idle,
+    /// What was there to send is gone.
+    Nothing,
+    DeadLetters,
     End,
 }
 
-/// What a waiting lane finds.
-enum Work {
-    Batch(Permits),
-    Idle,
-}
-
 impl Lane {
-    pub(super) fn new(shared: Arc<Shared>, key: LaneKey, wake: Arc<Notify>, shown: Shown) -> Self {
-        let pace = shared.pace.pixel(key.pixel);
+    pub(super) fn new(shared: Arc<Shared>, key: LaneKey, wake: Arc<Notify>, stuck: Stuck) -> Self {
         Self {
+            gate: Gate::new(Arc::clone(&shared), key.pixel),
             shared,
             key,
             wake,
-            shown,
-            pace,
-            failures: 0,
+            stuck,
+            due: AtomicBool::new(false),
         }
     }
 
     /// Runs until the gateway stops or the lane has been idle for a while.
-    pub(super) async fn run(mut self) {
-        let stop = self.shared.stop.clone();
-        let mut next = Next::Open;
+    pub(super) async fn run(self) {
+        let lane = &self;
+        let mut sends: JoinSet<Sent> = JoinSet::new();
+        let mut tries: HashMap<u64, u32> = HashMap::new();
+        let mut mind = Mind::default();
+        let mut next = Box::pin(lane.next(mind));
         loop {
-            next = match next {
-                Next::Open => self.open().await,
-                Next::Backoff(server) => self.backoff(server).await,
-                Next::Probation { max_events } => self.probation(max_events).await,
-                Next::Held(by) => self.held(by).await,
-                Next::End => return,
-            };
-            if stop.is_cancelled() {
-                return;
-            }
-        }
-    }
-
-    /// Sends batch after batch, several at a time, until one fails.
-    async fn open(&mut self) -> Next {
-        self.show(LaneState::Open);
-        let lane = &*self;
-        let mut sends = JoinSet::new();
-        let mut work = Box::pin(lane.work());
-        let failed = loop {
             tokio::select! {
-                Some(sent) = sends.join_next() => match sent {
-                    Ok(Sent::Delivered) => {}
-                    Ok(failed) => break Some(failed),
-                    Err(_) => break Some(Sent::Backoff(None)),
-                },
-                found = &mut work => match found {
-                    Ok(Work::Batch(permits)) => {
-                        match lane.lease(lane.shared.settings.max_events).await {
-                            Ok(leases) if leases.is_empty() => {}
-                            Ok(leases) => {
-                                sends.spawn(send(Arc::clone(&lane.shared), lane.key.clone(), leases, permits));
-                            }
-                            Err(DeadLettersFailed) => break Some(Sent::Held(HeldBy::DeadLetters)),
-                        }
-                        work.set(lane.work());
+                Some(sent) = sends.join_next() => {
+                    if lane.learn(sent, &mut mind, &mut tries) {
+                        next.set(lane.next(mind));
                     }
-                    Ok(Work::Idle) if sends.is_empty() && lane.shared.retire(&lane.key) => break None,
-                    Ok(Work::Idle) => work.set(lane.work()),
-                    Err(_) => break None,
-                },
-                () = lane.shared.stop.cancelled() => break None,
+                }
+                found = &mut next => {
+                    mind = Mind::default();
+                    match found {
+                        Next::Batch(passage, search) => {
+                            match lane.batch(passage, search, &mut tries).await {
+                                Ok(Some(batch)) => { sends.spawn(lane.sender().send(batch)); }
+                                Ok(None) => {}
+                                Err(DeadLettersFailed) => lane.rest(&mut mind),
+                            }
+                        }
+                        Next::Idle if sends.is_empty() && lane.shared.retire(&lane.key) => return,
+                        Next::Idle | Next::Nothing => {}
+                        Next::DeadLetters => lane.rest(&mut mind),
+                        Next::End => break,
+                    }
+                    next.set(lane.next(mind));
+                }
+                () = lane.shared.stop.cancelled() => break,
             }
-        };
-        drop(work);
-        // the others in flight were sent before the failure was known; each is settled by its task
-        let mut worst = failed;
-        while let Some(sent) = sends.join_next().await {
-            worst = worse(worst, sent.unwrap_or(Sent::Backoff(None)));
         }
-        match worst {
-            None | Some(Sent::Delivered) => Next::End,
-            Some(failed) => self.after(failed),
-        }
+        drop(next);
+        // each batch in flight is settled by its task
+        while sends.join_next().await.is_some() {}
     }
 
-    /// Waits out a failure: jittered, longer each time, or what the server asked for.
-    async fn backoff(&mut self, server: Option<Duration>) -> Next {
-        self.show(LaneState::Backoff);
-        let settings = &self.shared.settings;
-        let delay = backoff::delay(
-            self.failures,
-            settings.backoff_min,
-            settings.backoff_max,
-            server,
-            fastrand::f64,
-        );
-        tracing::debug!(pixel.id = %self.key.pixel, delay_ms = delay.as_millis() as u64, failures = self.failures, "lane waits");
-        self.pause(delay).await;
-        Next::Probation {
-            max_events: settings.max_events,
-        }
-    }
-
-    /// Sends nothing until the next probe: one event.
-    async fn held(&mut self, by: HeldBy) -> Next {
-        self.show(LaneState::Held(by));
-        self.pause(self.shared.settings.probe_interval).await;
-        Next::Probation { max_events: 1 }
-    }
-
-    /// One batch only, to see whether the far end is well again.
-    async fn probation(&mut self, max_events: usize) -> Next {
-        self.show(LaneState::Probation);
-        let permits = tokio::select! {
-            permits = self.permits() => permits,
-            () = self.shared.stop.cancelled() => return Next::End,
-        };
-        let Ok(permits) = permits else {
-            return Next::End;
-        };
-        let leases = match self.lease(max_events).await {
-            Ok(leases) => leases,
-            Err(DeadLettersFailed) => return Next::Held(HeldBy::DeadLetters),
-        };
-        if leases.is_empty() {
-            // all had expired; nothing is known about the far end yet
-            let waiting = self.shared.tools.journal.waiting(&self.key).records;
-            return if waiting == 0 {
-                Next::Open
-            } else {
-                Next::Probation { max_events }
-            };
-        }
-        let sent = send(Arc::clone(&self.shared), self.key.clone(), leases, permits).await;
-        self.after(sent)
-    }
-
-    fn after(&mut self, sent: Sent) -> Next {
+    /// Takes in what a batch came to; true when the next one has something to mind.
+    fn learn(
+        &self,
+        sent: Result<Sent, JoinError>,
+        mind: &mut Mind,
+        tries: &mut HashMap<u64, u32>,
+    ) -> bool {
         match sent {
-            Sent::Delivered => {
-                self.failures = 0;
-                Next::Open
+            Ok(Sent::Done) => return false,
+            Ok(Sent::Again(again)) => {
+                if again.tries > 0 {
+                    if tries.len() >= MAX_REMEMBERED {
+                        tries.clear();
+                    }
+                    tries.insert(again.first, again.tries);
+                }
+                mind.search |= again.needs_search;
+                self.call();
+                return again.needs_search;
             }
-            Sent::Backoff(server) => {
-                self.failures = self.failures.saturating_add(1);
-                Next::Backoff(server)
+            Ok(Sent::DeadLetters) => self.rest(mind),
+            // its leases went back to the journal, and were counted as a defect
+            Err(_) => mind.rest_until = Some(Instant::now() + AFTER_PANIC),
+        }
+        self.call();
+        true
+    }
+
+    /// There is work that came back.
+    fn call(&self) {
+        self.due.store(true, Ordering::Relaxed);
+        self.wake.notify_one();
+    }
+
+    fn rest(&self, mind: &mut Mind) {
+        self.stuck
+            .set(HeldBy::DeadLetters, self.shared.tools.clock.now());
+        self.shared.circuits.moved.notify_one();
+        mind.rest_until = Some(Instant::now() + self.shared.settings().probe_interval);
+    }
+
+    /// Waits until a batch is due and may be sent.
+    async fn next(&self, mind: Mind) -> Next {
+        if let Some(until) = mind.rest_until {
+            sleep_until(until).await;
+        }
+        if !self.work().await {
+            return Next::Idle;
+        }
+        let mut search = None;
+        if mind.search {
+            match self.gate.pace.searches.take().await {
+                Ok(place) => search = Some(place),
+                Err(_) => return Next::End,
             }
-            Sent::Held(by) => Next::Held(by),
+        }
+        let mut pass = pin!(self.gate.pass());
+        loop {
+            let screen_in = self.shared.settings().probe_interval;
+            tokio::select! {
+                passage = &mut pass => return match passage {
+                    Ok(passage) => Next::Batch(passage, search),
+                    Err(_) => Next::End,
+                },
+                () = sleep(screen_in) => {}
+            }
+            if self.screen().await.is_err() {
+                return Next::DeadLetters;
+            }
+            if self.shared.tools.journal.waiting(&self.key).records == 0 {
+                return Next::Nothing;
+            }
         }
     }
 
-    /// Waits until a batch is due, then for a place in flight and for the pace.
-    async fn work(&self) -> Result<Work, AcquireError> {
-        let settings = &self.shared.settings;
+    /// Waits until a batch is due; false when there was nothing for a while.
+    async fn work(&self) -> bool {
         let journal = &self.shared.tools.journal;
         let mut linger_until = None;
         loop {
+            let settings = self.shared.settings();
             let waiting = journal.waiting(&self.key);
             if waiting.records == 0 {
+                self.due.store(false, Ordering::Relaxed);
+                self.stuck.clear();
                 linger_until = None;
-                if tokio::time::timeout(settings.idle, self.wake.notified())
-                    .await
-                    .is_err()
-                {
-                    return Ok(Work::Idle);
+                if timeout(settings.idle, self.wake.notified()).await.is_err() {
+                    return false;
                 }
                 continue;
             }
-            if waiting.records as usize >= settings.max_events
+            if self.due.load(Ordering::Relaxed)
+                || waiting.records as usize >= settings.max_events
                 || waiting.bytes >= settings.max_bytes
             {
-                break;
+                return true;
             }
             let until = *linger_until.get_or_insert_with(|| Instant::now() + settings.linger);
-            if tokio::time::timeout_at(until, self.wake.notified())
-                .await
-                .is_err()
-            {
-                break;
+            if timeout_at(until, self.wake.notified()).await.is_err() {
+                return true;
             }
         }
-        self.permits().await.map(Work::Batch)
     }
 
-    /// The pixel's own place and pace first: who waits for those must not keep one of the whole
-    /// gateway's places, which are given in the order of asking.
-    async fn permits(&self) -> Result<Permits, AcquireError> {
-        let pixel = acquire(&self.pace.in_flight).await?;
-        self.pace.wait().await;
-        let all = acquire(&self.shared.in_flight).await?;
-        self.shared.pace.wait().await;
-        Ok(Permits {
-            _pixel: pixel,
-            _all: all,
-        })
+    /// Leases a batch; none when everything that was due has expired.
+    async fn batch(
+        &self,
+        passage: Passage,
+        search: Option<Place>,
+        tries: &mut HashMap<u64, u32>,
+    ) -> Result<Option<Batch>, DeadLettersFailed> {
+        let most = match passage.ticket.is_for_one() {
+            true => 1,
+            false => usize::MAX,
+        };
+        self.due.store(false, Ordering::Relaxed);
+        let leases = self.lease(most).await?;
+        self.stuck.clear();
+        let Some(first) = leases.first().map(Lease::seq) else {
+            return Ok(None);
+        };
+        Ok(Some(Batch {
+            leases,
+            passage,
+            search,
+            tries: tries.remove(&first).unwrap_or_default(),
+        }))
     }
 
-    async fn pause(&self, delay: Duration) {
-        tokio::select! {
-            () = tokio::time::sleep(delay) => {}
-            () = self.shared.stop.cancelled() => {}
+    fn sender(&self) -> Sender {
+        Sender {
+            shared: Arc::clone(&self.shared),
+            key: self.key.clone(),
+            gate: self.gate.clone(),
         }
-    }
-
-    fn show(&self, state: LaneState) {
-        self.shown.set(state, self.shared.tools.clock.now());
-    }
-}
-
-async fn acquire(
-    permits: &Arc<Semaphore>,
-) -> Result<tokio::sync::OwnedSemaphorePermit, AcquireError> {
-    Arc::clone(permits).acquire_owned().await
-}
-
-/// Of several batches in flight at a failure, the one that asks for the most caution counts.
-fn worse(one: Option<Sent>, other: Sent) -> Option<Sent> {
-    match (one, other) {
-        (Some(Sent::Held(by)), _) | (_, Sent::Held(by)) => Some(Sent::Held(by)),
-        (Some(Sent::Backoff(one)), Sent::Backoff(other)) => Some(Sent::Backoff(one.max(other))),
-        (Some(Sent::Backoff(wait)), Sent::Delivered) | (_, Sent::Backoff(wait)) => {
-            Some(Sent::Backoff(wait))
-        }
-        (None | Some(Sent::Delivered), Sent::Delivered) => one,
     }
 }

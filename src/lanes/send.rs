@@ -1,143 +1,230 @@
-//! Sends one batch, settles it, and says what the lane should do next.
+//! Sends one batch, settles it or starts a search in it, and says what the lane should know.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::Instant;
-
-use crate::graph::{Answer, Verdict};
-use crate::journal::{LaneKey, Lease, Settlement, settle_all};
+use tokio::time::{Instant, sleep};
 
 use super::Shared;
-use super::snapshot::HeldBy;
+use super::circuits::Heard;
+use super::gate::{Gate, Passage};
+use super::places::Place;
+use super::search::Search;
+use super::settle::{self, Death, NotWritten};
+use super::snapshot::Seen;
+use crate::graph::verdict::UNKNOWN_TRIES;
+use crate::graph::{Answer, Transient, Verdict};
+use crate::journal::{Class, LaneKey, Lease};
 
-/// A place among the batches in flight, of the pixel and of the gateway.
-pub(super) struct Permits {
-    pub(super) _pixel: OwnedSemaphorePermit,
-    pub(super) _all: OwnedSemaphorePermit,
+/// One to a thousand events of one lane, and the right to send them.
+pub(super) struct Batch {
+    pub(super) leases: Vec<Lease>,
+    pub(super) passage: Passage,
+    /// The right to search in it, if that was waited for.
+    pub(super) search: Option<Place>,
+    /// How often in a row Graph did not know what was wrong with it.
+    pub(super) tries: u32,
 }
 
 /// What a batch came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sent {
-    Delivered,
-    Backoff(Option<Duration>),
-    Held(HeldBy),
+    /// Every event has met its end.
+    Done,
+    /// Events went back to the journal.
+    Again(Again),
+    /// Dead letters cannot be written; what was to become one is back in the journal.
+    DeadLetters,
 }
 
-pub(super) async fn send(
-    shared: Arc<Shared>,
-    key: LaneKey,
-    leases: Vec<Lease>,
-    permits: Permits,
-) -> Sent {
-    let pixel = key.pixel.to_string();
-    let Some(credential) = shared.tools.tokens.get(key.pixel) else {
-        settle_all(leases, Settlement::Returned);
-        return Sent::Held(HeldBy::NoToken);
-    };
-    let options = key.options.to_stored();
-    let events = leases.iter().map(Lease::event);
-    let started = Instant::now();
-    let answer = shared
-        .tools
-        .graph
-        .send(
-            key.pixel,
-            &credential.token,
-            credential.app_secret.as_ref(),
-            events,
-            &options,
-        )
-        .await;
-    drop(permits);
-    count(&shared, &pixel, &answer, leases.len(), started.elapsed());
+/// What to know about a batch when it is sent again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Again {
+    /// Its first event, by which it is known again.
+    pub(super) first: u64,
+    /// As [`Batch::tries`].
+    pub(super) tries: u32,
+    /// It was refused, while the pixel's other searches were not done.
+    pub(super) needs_search: bool,
+}
 
-    match answer.verdict {
-        Verdict::Delivered { received } => {
-            delivered(&shared, &pixel, leases, received);
-            Sent::Delivered
+/// What sending takes, beside the batch.
+#[derive(Clone)]
+pub(super) struct Sender {
+    pub(super) shared: Arc<Shared>,
+    pub(super) key: LaneKey,
+    pub(super) gate: Gate,
+}
+
+impl Sender {
+    pub(super) async fn send(self, batch: Batch) -> Sent {
+        let Batch {
+            leases,
+            passage,
+            search,
+            tries,
+        } = batch;
+        let again = Again {
+            first: leases.first().map(Lease::seq).unwrap_or_default(),
+            ..Again::default()
+        };
+        let give_back = |leases, again| {
+            settle::give_back(leases);
+            Sent::Again(again)
+        };
+        let tries = tries.saturating_add(1);
+        let events: Vec<&Lease> = leases.iter().collect();
+        let Some(answer) = self.exchange(&events, passage, tries < UNKNOWN_TRIES).await else {
+            return give_back(leases, again);
+        };
+        match answer.verdict {
+            Verdict::Delivered { received } => {
+                settle::delivered(&self.shared, &self.key, leases, received);
+                Sent::Done
+            }
+            Verdict::Transient(Transient::Unknown, _) if tries < UNKNOWN_TRIES => {
+                give_back(leases, Again { tries, ..again })
+            }
+            Verdict::Transient(Transient::Unknown, _) if leases.len() == 1 => {
+                // with nothing to compare it to, it may as well be downtime
+                self.shared.circuits.fail(self.key.pixel);
+                give_back(leases, Again { tries, ..again })
+            }
+            Verdict::Transient(cause, _) if self.must_not_repeat(cause) => {
+                self.bury_unconfirmed(leases, &answer).await
+            }
+            Verdict::Split(split) if leases.len() == 1 => {
+                let death = Death::refused(split, &answer);
+                match settle::bury_aside(&self.shared, &self.key, leases, death).await {
+                    Ok(()) => Sent::Done,
+                    Err(NotWritten(leases)) => {
+                        settle::give_back(leases);
+                        Sent::DeadLetters
+                    }
+                }
+            }
+            Verdict::Split(_) | Verdict::Transient(Transient::Unknown, _) => {
+                let Some(place) = search.or_else(|| self.gate.pace.searches.try_take()) else {
+                    let needs_search = true;
+                    return give_back(
+                        leases,
+                        Again {
+                            tries,
+                            needs_search,
+                            ..again
+                        },
+                    );
+                };
+                Search::new(self, leases, place).run(answer).await
+            }
+            Verdict::Transient(..) | Verdict::Throttled(_) | Verdict::Hold(_) => {
+                give_back(leases, again)
+            }
         }
-        Verdict::Transient(_, wait) => {
-            settle_all(leases, Settlement::Returned);
-            Sent::Backoff(wait)
+    }
+
+    /// One request and its answer. None when a circuit got in the way, and nothing was sent.
+    /// `patient`: that Graph does not know what is wrong is taken for its own trouble.
+    pub(super) async fn exchange(
+        &self,
+        events: &[&Lease],
+        passage: Passage,
+        patient: bool,
+    ) -> Option<Answer> {
+        let Passage { ticket, places } = passage;
+        if !ticket.is_current() {
+            return None;
         }
-        Verdict::Throttled(throttle) => {
-            settle_all(leases, Settlement::Returned);
-            Sent::Backoff(throttle.wait)
+        let tools = &self.shared.tools;
+        let started = Instant::now();
+        let credential = ticket.credential();
+        let answer = tools
+            .graph
+            .send(
+                self.key.pixel,
+                &credential.token,
+                credential.app_secret.as_ref(),
+                events.iter().map(|lease| lease.event()),
+                &self.key.options.to_stored(),
+            )
+            .await;
+        drop(places);
+        self.count(&answer, events.len(), started.elapsed());
+        ticket.report(heard(&answer, patient), &answer.usage);
+        Some(answer)
+    }
+
+    /// Whether an answer that leaves open if the batch was taken must not lead to a second try.
+    pub(super) fn must_not_repeat(&self, cause: Transient) -> bool {
+        cause.is_ambiguous()
+            && self.key.class == Class::BusinessMessaging
+            && self.shared.settings().messaging_at_most_once
+    }
+
+    /// Gives up events that may have arrived. They must not be sent again, so they are not given
+    /// back before they are written, unless the gateway stops.
+    pub(super) async fn bury_unconfirmed(&self, mut leases: Vec<Lease>, answer: &Answer) -> Sent {
+        loop {
+            let death = Death::unconfirmed(answer);
+            match settle::bury_aside(&self.shared, &self.key, leases, death).await {
+                Ok(()) => return Sent::Done,
+                Err(NotWritten(kept)) => leases = kept,
+            }
+            tokio::select! {
+                () = sleep(self.shared.settings().probe_interval) => {}
+                () = self.shared.stop.cancelled() => {
+                    settle::give_back(leases);
+                    return Sent::DeadLetters;
+                }
+            }
         }
-        Verdict::Hold(hold) => {
-            settle_all(leases, Settlement::Returned);
-            Sent::Held(HeldBy::Graph(hold.cause))
+    }
+
+    fn count(&self, answer: &Answer, events: usize, took: Duration) {
+        let metrics = &self.shared.tools.metrics;
+        let pixel = self.key.pixel.to_string();
+        let outcome = answer.verdict.outcome();
+        metrics.batches.with_label_values(&[&*pixel, outcome]).inc();
+        metrics.batch_events.observe(events as f64);
+        metrics
+            .graph_seconds
+            .with_label_values(&[outcome])
+            .observe(took.as_secs_f64());
+        let code = answer.error.as_ref().map(ToString::to_string);
+        if let Some(error) = &answer.error {
+            let subcode = error
+                .subcode
+                .map_or_else(|| "none".to_owned(), |subcode| subcode.to_string());
+            metrics
+                .graph_errors
+                .with_label_values(&[error.code.to_string().as_str(), subcode.as_str()])
+                .inc();
         }
-        Verdict::Split(_) => {
-            settle_all(leases, Settlement::Returned);
-            Sent::Held(HeldBy::Refused)
-        }
+        let trace = answer.trace_id.as_ref().map(ToString::to_string);
+        let duration_ms = took.as_millis() as u64;
+        let (code, trace) = (code.as_deref(), trace.as_deref());
+        let (cause, message) = match &answer.verdict {
+            Verdict::Delivered { .. } => {
+                tracing::info!(pixel.id = %pixel, batch.events = events, graph.trace_id = trace, duration_ms, "batch delivered");
+                return;
+            }
+            Verdict::Transient(cause, _) => (cause.code(), "batch failed, it will be sent again"),
+            Verdict::Throttled(throttle) => (throttle.scope.code(), "graph asks for a slower pace"),
+            Verdict::Hold(hold) => (hold.cause.code(), "batch refused, it will wait"),
+            Verdict::Split(split) => (split.code(), "batch refused, it will be searched"),
+        };
+        tracing::warn!(pixel.id = %pixel, batch.events = events, graph.code = code, graph.trace_id = trace, cause, duration_ms, message);
     }
 }
 
-fn delivered(shared: &Shared, pixel: &str, leases: Vec<Lease>, received: u64) {
-    let metrics = &shared.tools.metrics;
-    let sent = leases.len() as u64;
-    let now = shared.tools.clock.now();
-    for lease in &leases {
-        metrics
-            .delivery_seconds
-            .observe(now.since(lease.received_at()).as_secs_f64());
-    }
-    metrics.delivered.with_label_values(&[pixel]).inc_by(sent);
-    settle_all(leases, Settlement::Delivered);
-    if received < sent {
-        // nothing says which events are missing, and sending all again would double the others
-        metrics
-            .graph_short
-            .with_label_values(&[pixel])
-            .inc_by(sent - received);
-        tracing::warn!(pixel.id = %pixel, batch.events = sent, graph.received = received, "graph counted fewer events than were sent");
-    }
-}
-
-fn count(shared: &Shared, pixel: &str, answer: &Answer, events: usize, took: Duration) {
-    let metrics = &shared.tools.metrics;
-    let outcome = answer.verdict.outcome();
-    metrics.batches.with_label_values(&[pixel, outcome]).inc();
-    metrics.batch_events.observe(events as f64);
-    metrics
-        .graph_seconds
-        .with_label_values(&[outcome])
-        .observe(took.as_secs_f64());
-    let code = answer.error.map(|error| error.to_string());
-    if let Some(error) = answer.error {
-        let subcode = error
-            .subcode
-            .map_or_else(|| "none".to_owned(), |subcode| subcode.to_string());
-        metrics
-            .graph_errors
-            .with_label_values(&[error.code.to_string().as_str(), subcode.as_str()])
-            .inc();
-    }
-    let trace = answer.trace_id.as_ref().map(ToString::to_string);
-    let duration_ms = took.as_millis() as u64;
-    let (code, trace) = (code.as_deref(), trace.as_deref());
+/// What an answer says to the circuits.
+fn heard(answer: &Answer, patient: bool) -> Heard {
     match &answer.verdict {
-        Verdict::Delivered { .. } => {
-            tracing::info!(pixel.id = %pixel, batch.events = events, graph.trace_id = trace, duration_ms, "batch delivered");
-        }
-        Verdict::Transient(cause, _) => {
-            tracing::warn!(pixel.id = %pixel, batch.events = events, graph.code = code, graph.trace_id = trace, cause = cause.code(), duration_ms, "batch failed, it will be sent again");
-        }
-        Verdict::Throttled(_) => {
-            tracing::warn!(pixel.id = %pixel, batch.events = events, graph.code = code, graph.trace_id = trace, duration_ms, "graph asks for a slower pace");
-        }
-        Verdict::Hold(hold) => {
-            let advice = HeldBy::Graph(hold.cause).advice();
-            tracing::error!(pixel.id = %pixel, batch.events = events, graph.code = code, graph.trace_id = trace, cause = hold.cause.code(), advice, duration_ms, "batch refused, its lane is held");
-        }
-        Verdict::Split(split) => {
-            let advice = HeldBy::Refused.advice();
-            tracing::error!(pixel.id = %pixel, batch.events = events, graph.code = code, graph.trace_id = trace, cause = split.code(), advice, duration_ms, "batch refused, its lane is held");
-        }
+        Verdict::Delivered { .. } => Heard::Delivered,
+        Verdict::Split(_) => Heard::Refused,
+        Verdict::Transient(Transient::Unknown, _) if !patient => Heard::Nothing,
+        Verdict::Transient(_, wait) => Heard::Transient(*wait),
+        Verdict::Throttled(throttle) => Heard::Throttled(*throttle, Seen::of(answer)),
+        Verdict::Hold(hold) => Heard::Hold(*hold, Seen::of(answer)),
     }
 }

@@ -1,34 +1,34 @@
-//! What others may see of a lane.
+//! What others may see of lanes and of what stops them.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
+use tokio::time::Instant;
 
-use crate::graph::Cause;
-use crate::journal::LaneKey;
+use super::circuits::Standing;
+use super::{Lanes, Shared};
+use crate::graph::{Answer, Cause, Scope};
+use crate::journal::{LaneDepth, LaneKey};
 use crate::pixel::PixelId;
-use crate::telemetry::metrics::Metrics;
 use crate::time::UnixMs;
 
-/// Why a lane sends nothing until a probe succeeds.
+/// Why nothing is sent until a probe succeeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeldBy {
     /// Graph's answer.
     Graph(Cause),
-    /// Graph refuses the batch.
-    Refused,
     /// No token is configured for the pixel.
     NoToken,
-    /// Expired events cannot be written to the dead letters.
+    /// Dead letters cannot be written.
     DeadLetters,
 }
 
 impl HeldBy {
-    /// The stable word for logs and `/readyz`.
+    /// The stable word for logs, metrics and `/readyz`.
     pub fn code(self) -> &'static str {
         match self {
             Self::Graph(cause) => cause.code(),
-            Self::Refused => "refused",
             Self::NoToken => "no_token",
             Self::DeadLetters => "dead_letters",
         }
@@ -38,43 +38,61 @@ impl HeldBy {
     pub fn advice(self) -> &'static str {
         match self {
             Self::Graph(Cause::Token) => {
-                "the access token is refused: put a valid one where the config points to, and restart"
+                "the access token is refused: put a valid one where the config points to, and reload"
             }
-            Self::Graph(_) => {
+            Self::Graph(Cause::Permission) => {
                 "the token may not post to this pixel, or the pixel does not exist: check both in Events Manager"
             }
-            Self::Refused => {
-                "Graph refuses the batch: look up graph.code and graph.subcode in the log"
+            Self::Graph(Cause::Blocked) => {
+                "Meta has blocked the account for a while: look into Account Quality; it is asked again by itself"
+            }
+            Self::Graph(Cause::Account) => {
+                "Meta wants something settled first, such as terms to be accepted: look into Events Manager"
+            }
+            Self::Graph(Cause::Configuration) => {
+                "the API version, the path or the dataset's set-up is wrong: look up graph.code and graph.subcode"
             }
             Self::NoToken => "no token is configured for this pixel: add pixels.<id>.token",
             Self::DeadLetters => {
-                "expired events cannot be written to the dead letters: free disk space, or raise journal.dead_max_bytes"
+                "dead letters cannot be written: free disk space, or raise journal.dead_max_bytes"
             }
         }
     }
 }
 
-/// The states of a lane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LaneState {
-    /// Sends as work comes.
-    Open,
-    /// Waits after a transient failure.
-    Backoff,
-    /// Tries one batch after a wait.
-    Probation,
-    /// Sends nothing but a probe now and then.
-    Held(HeldBy),
+const THROTTLED: &str = "throttled";
+const SLOW_DOWN: &str =
+    "a limit of Meta is reached: nothing to do, unless it happens often; then send less";
+
+/// What Graph answered: the part that is of use to a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Seen {
+    /// Graph's `code`.
+    pub code: Option<i64>,
+    /// Graph's `error_subcode`.
+    pub subcode: Option<i64>,
+    /// Graph's `fbtrace_id`.
+    pub trace_id: Option<String>,
 }
 
-impl LaneState {
-    /// The stable word, also the value of the metric label `state`.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Backoff => "backoff",
-            Self::Probation => "probation",
-            Self::Held(_) => "held",
+impl Seen {
+    pub(super) fn of(answer: &Answer) -> Option<Self> {
+        let trace_id = answer.trace_id.as_ref().map(ToString::to_string);
+        if answer.error.is_none() && trace_id.is_none() {
+            return None;
+        }
+        Some(Self {
+            code: answer.error.as_ref().map(|error| error.code),
+            subcode: answer.error.as_ref().and_then(|error| error.subcode),
+            trace_id,
+        })
+    }
+
+    pub(super) fn codes(&self) -> String {
+        match (self.code, self.subcode) {
+            (Some(code), Some(subcode)) => format!("{code}/{subcode}"),
+            (Some(code), None) => code.to_string(),
+            (None, _) => "none".to_owned(),
         }
     }
 }
@@ -86,74 +104,171 @@ pub struct LaneSnapshot {
     pub pixel: PixelId,
     /// The request-wide `test_event_code` of its batches, if any.
     pub test_event_code: Option<String>,
-    /// `open`, `backoff`, `probation` or `held`.
+    /// What kind of events: `rest`, `app`, `physical_store` or `business_messaging`.
+    pub class: &'static str,
+    /// `open`, `backoff`, `throttled`, `probation` or `held`: the gravest state of what its
+    /// batches have to pass.
     pub state: &'static str,
-    /// Why it is held.
+    /// Why it is held or throttled.
     pub reason: Option<&'static str>,
     /// What to do about that.
     pub advice: Option<&'static str>,
+    /// Whose state it is: an id as in [`HoldSnapshot::id`]; none when the lane's own.
+    pub circuit: Option<String>,
     /// Seconds in this state.
     pub seconds: u64,
+    /// Seconds to the next try, if it has to wait for one.
+    pub next_try: Option<u64>,
+    /// Events that wait.
+    pub waiting: u64,
+    /// Their bytes.
+    pub waiting_bytes: u64,
+    /// Seconds since the oldest of them was received.
+    pub oldest_seconds: Option<u64>,
+    /// The share of the configured pace that is left, up to 1.
+    pub pace_factor: f64,
 }
 
-/// A lane's state where others can read it; keeps the gauge of lanes by state.
-#[derive(Clone)]
-pub(super) struct Shown(Arc<Inner>);
-
-struct Inner {
-    now: Mutex<(LaneState, UnixMs)>,
-    metrics: Metrics,
+/// A pixel, token or app that is held or throttled.
+#[derive(Clone, Debug, Serialize)]
+pub struct HoldSnapshot {
+    /// `pixel:123`, `token:ab12cd34` (its fingerprint), `app:123`: what [`Lanes::release`] takes.
+    pub id: String,
+    /// `app`, `token` or `pixel`.
+    pub scope: &'static str,
+    /// `held` or `throttled`.
+    pub state: &'static str,
+    /// Why: the stable word.
+    pub cause: &'static str,
+    /// What to do about it.
+    pub advice: &'static str,
+    /// What Graph answered.
+    pub graph: Option<Seen>,
+    /// Since when, in Unix milliseconds.
+    pub since: i64,
+    /// For how long, in seconds.
+    pub seconds: u64,
+    /// Seconds to the next try, if there will be one.
+    pub next_probe: Option<u64>,
+    /// The pixels whose events wait.
+    pub pixels: Vec<PixelId>,
+    /// Events that wait, of all those pixels.
+    pub waiting: u64,
 }
 
-impl Shown {
-    pub(super) fn new(at: UnixMs, metrics: &Metrics) -> Self {
-        metrics
-            .lanes
-            .with_label_values(&[LaneState::Open.code()])
-            .inc();
-        Self(Arc::new(Inner {
-            now: Mutex::new((LaneState::Open, at)),
-            metrics: metrics.clone(),
-        }))
+/// What stops a lane and no other: shared between its task and who looks at it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Stuck(Arc<Mutex<Option<(HeldBy, UnixMs)>>>);
+
+impl Stuck {
+    pub(super) fn set(&self, by: HeldBy, at: UnixMs) {
+        let mut stuck = super::lock(&self.0);
+        let since = stuck.map_or(at, |(_, since)| since);
+        *stuck = Some((by, since));
     }
 
-    pub(super) fn set(&self, state: LaneState, at: UnixMs) {
-        let mut now = super::lock(&self.0.now);
-        if now.0 != state {
-            self.0
-                .metrics
-                .lanes
-                .with_label_values(&[now.0.code()])
-                .dec();
-            self.0
-                .metrics
-                .lanes
-                .with_label_values(&[state.code()])
-                .inc();
-            *now = (state, at);
+    pub(super) fn clear(&self) {
+        *super::lock(&self.0) = None;
+    }
+
+    pub(super) fn get(&self) -> Option<(HeldBy, UnixMs)> {
+        *super::lock(&self.0)
+    }
+}
+
+impl Shared {
+    /// The state of a lane, as the metric shows it.
+    pub(super) fn state_of(&self, key: &LaneKey, stuck: &Stuck) -> &'static str {
+        if stuck.get().is_some() {
+            return "held";
         }
+        let gravest = self.circuits.gravest(key.pixel);
+        gravest.map_or("open", |standing| standing.state.code())
     }
 
-    pub(super) fn snapshot(&self, key: &LaneKey, at: UnixMs) -> LaneSnapshot {
-        let (state, since) = *super::lock(&self.0.now);
-        let held = match state {
-            LaneState::Held(by) => Some(by),
-            _ => None,
+    fn show(&self, key: &LaneKey, stuck: &Stuck, depth: LaneDepth) -> LaneSnapshot {
+        let (now, wall) = (Instant::now(), self.tools.clock.now());
+        let gravest = self.circuits.gravest(key.pixel);
+        let held_by = match stuck.get() {
+            Some((by, _)) => Some(by),
+            None => gravest.as_ref().and_then(Standing::held_by),
         };
+        let state = self.state_of(key, stuck);
+        let since = match stuck.get() {
+            Some((_, since)) => since,
+            None => gravest.as_ref().map_or(wall, |standing| standing.since),
+        };
+        let gravest = gravest.filter(|_| stuck.get().is_none());
+        let is_throttled = state == THROTTLED;
         LaneSnapshot {
             pixel: key.pixel,
             test_event_code: key.options.test_event_code.clone(),
-            state: state.code(),
-            reason: held.map(HeldBy::code),
-            advice: held.map(HeldBy::advice),
-            seconds: at.since(since).as_secs(),
+            class: key.class.code(),
+            state,
+            reason: held_by
+                .map(HeldBy::code)
+                .or(is_throttled.then_some(THROTTLED)),
+            advice: held_by
+                .map(HeldBy::advice)
+                .or(is_throttled.then_some(SLOW_DOWN)),
+            circuit: gravest
+                .as_ref()
+                .filter(|standing| standing.state.rank() > 0)
+                .map(|standing| standing.key.to_string()),
+            seconds: wall.since(since).as_secs(),
+            next_try: gravest.as_ref().and_then(|standing| standing.next_try(now)),
+            waiting: depth.records,
+            waiting_bytes: depth.bytes,
+            oldest_seconds: depth.oldest_received_at.map(|at| wall.since(at).as_secs()),
+            pace_factor: self.circuits.factor(key.pixel),
         }
     }
 }
 
-impl Drop for Inner {
-    fn drop(&mut self) {
-        let (state, _) = *super::lock(&self.now);
-        self.metrics.lanes.with_label_values(&[state.code()]).dec();
+impl Lanes {
+    /// What each lane does now, in the order of pixel and options.
+    pub fn snapshot(&self) -> Vec<LaneSnapshot> {
+        let running: Vec<(LaneKey, Stuck)> = super::lock(&self.0.lanes)
+            .iter()
+            .map(|(key, running)| (key.clone(), running.stuck.clone()))
+            .collect();
+        let show = |(key, stuck): &(LaneKey, Stuck)| {
+            self.0.show(key, stuck, self.0.tools.journal.waiting(key))
+        };
+        running.iter().map(show).collect()
+    }
+
+    /// Every pixel, token and app that is held or throttled: apps first, then tokens, then pixels.
+    pub fn holds(&self) -> Vec<HoldSnapshot> {
+        let (now, wall) = (Instant::now(), self.0.tools.clock.now());
+        let stopped = self.0.circuits.stopped();
+        if stopped.is_empty() {
+            return Vec::new();
+        }
+        let mut waiting: BTreeMap<PixelId, u64> = BTreeMap::new();
+        for (key, depth) in self.0.tools.journal.lanes() {
+            *waiting.entry(key.pixel).or_default() += depth.records;
+        }
+        let show = |standing: &Standing| {
+            let held_by = standing.held_by();
+            HoldSnapshot {
+                id: standing.key.to_string(),
+                scope: Scope::code(standing.key.scope()),
+                state: standing.state.code(),
+                cause: held_by.map_or(THROTTLED, HeldBy::code),
+                advice: held_by.map_or(SLOW_DOWN, HeldBy::advice),
+                graph: standing.seen.clone(),
+                since: standing.since.0,
+                seconds: wall.since(standing.since).as_secs(),
+                next_probe: standing.next_try(now),
+                pixels: standing.pixels.clone(),
+                waiting: standing
+                    .pixels
+                    .iter()
+                    .filter_map(|pixel| waiting.get(pixel))
+                    .sum(),
+            }
+        };
+        stopped.iter().map(show).collect()
     }
 }

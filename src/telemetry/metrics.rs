@@ -10,7 +10,7 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    Encoder, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
@@ -40,7 +40,8 @@ pub struct Metrics {
     pub delivered: IntCounterVec,
     /// Events that became dead letters, by `pixel` and `reason`.
     pub dead: IntCounterVec,
-    /// Batches sent, by `pixel` and `outcome` (`delivered`, `transient`, `throttled`, `held`).
+    /// Batches sent, by `pixel` and `outcome` (`delivered`, `transient`, `throttled`, `held`,
+    /// `split`).
     pub batches: IntCounterVec,
     /// Events in a batch.
     pub batch_events: Histogram,
@@ -52,8 +53,16 @@ pub struct Metrics {
     pub graph_short: IntCounterVec,
     /// Seconds from receipt to Graph's confirmation.
     pub delivery_seconds: Histogram,
-    /// Lanes by `state` (`open`, `backoff`, `probation`, `held`).
+    /// Lanes by `state` (one of [`LANE_STATES`]).
     pub lanes: IntGaugeVec,
+    /// What is held or throttled, by `scope` (`app`, `token`, `pixel`, `lane`) and `cause`.
+    pub holds: IntGaugeVec,
+    /// Searches for bad events in a refused batch, by `pixel`.
+    pub bisections: IntCounterVec,
+    /// Requests of those searches, by `pixel`; the one that was refused first is not among them.
+    pub bisection_requests: IntCounterVec,
+    /// The share of its configured pace that a `pixel` goes at, up to 1.
+    pub pace_factor: GaugeVec,
 
     /// Events in the journal that have not met their end.
     pub journal_records: IntGauge,
@@ -164,6 +173,29 @@ impl Metrics {
                 let vec = IntGaugeVec::new(opts("lanes", "lanes by state"), &["state"])?;
                 keep(r, vec)?
             },
+            holds: {
+                let opts = opts("holds", "what is held or throttled");
+                keep(r, IntGaugeVec::new(opts, &["scope", "cause"])?)?
+            },
+            bisections: counters(
+                r,
+                "bisections_total",
+                "searches for bad events in a refused batch",
+                &["pixel"],
+            )?,
+            bisection_requests: counters(
+                r,
+                "bisection_requests_total",
+                "requests of searches for bad events",
+                &["pixel"],
+            )?,
+            pace_factor: {
+                let opts = opts(
+                    "pace_factor",
+                    "share of the configured pace a pixel goes at",
+                );
+                keep(r, GaugeVec::new(opts, &["pixel"])?)?
+            },
             journal_records: gauge(
                 r,
                 "journal_records",
@@ -222,13 +254,22 @@ impl Metrics {
     pub fn expect_pixels(&self, pixels: impl Iterator<Item = String>) {
         for pixel in pixels {
             let pixel = pixel.as_str();
-            for counter in [&self.accepted, &self.delivered, &self.graph_short] {
+            for counter in [
+                &self.accepted,
+                &self.delivered,
+                &self.graph_short,
+                &self.bisections,
+                &self.bisection_requests,
+            ] {
                 counter.with_label_values(&[pixel]).inc_by(0);
             }
-            self.dead.with_label_values(&[pixel, "expired"]).inc_by(0);
+            for reason in DEAD_REASONS {
+                self.dead.with_label_values(&[pixel, *reason]).inc_by(0);
+            }
+            self.pace_factor.with_label_values(&[pixel]).set(1.0);
         }
-        for state in ["open", "backoff", "probation", "held"] {
-            self.lanes.with_label_values(&[state]).add(0);
+        for state in LANE_STATES {
+            self.lanes.with_label_values(&[*state]).add(0);
         }
     }
 
@@ -240,6 +281,12 @@ impl Metrics {
             .map_err(|_| prometheus::Error::Msg("a label is not UTF-8".to_owned()))
     }
 }
+
+/// The states a lane can be in.
+pub const LANE_STATES: &[&str] = &["open", "backoff", "throttled", "probation", "held"];
+
+/// Why events become dead letters.
+pub const DEAD_REASONS: &[&str] = &["expired", "refused", "too_large", "unconfirmed"];
 
 const LATENCY: &[f64] = &[
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,

@@ -76,6 +76,8 @@ impl Gateway {
         config.lanes.linger = "20ms".parse().unwrap();
         config.lanes.backoff_min = "20ms".parse().unwrap();
         config.lanes.backoff_max = "100ms".parse().unwrap();
+        config.lanes.throttle_min = "20ms".parse().unwrap();
+        config.lanes.throttle_max = "100ms".parse().unwrap();
         config.lanes.probe_interval = "1s".parse().unwrap();
         config.graph.url = sandbox.url().parse().unwrap();
         config.shutdown.grace = "0s".parse().unwrap();

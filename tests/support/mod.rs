@@ -88,6 +88,8 @@ rate = "10000/s"
 rate_per_pixel = "10000/s"
 backoff_min = "20ms"
 backoff_max = "200ms"
+throttle_min = "20ms"
+throttle_max = "200ms"
 probe_interval = "1s"
 [graph]
 url = "{graph}"

@@ -1,0 +1,253 @@
+//! Takes our own secrets out of a server's words, before anyone else may hold them.
+
+use std::fmt;
+
+use crate::secret::Secret;
+
+/// Characters of a [`Text`].
+pub const MAX_TEXT: usize = 300;
+
+/// Characters of the server's words that are looked at: enough to fill a [`Text`] after some
+/// of them are taken out.
+const MAX_READ: usize = 1024;
+
+/// So many consecutive characters in common with a secret are taken out.
+const SHARED: usize = 12;
+
+/// How often `%25` may stand for the `%` of a percent-encoded secret.
+const MAX_DECODED: usize = 3;
+
+const REDACTED: &str = "[redacted]";
+
+/// Words of Graph: one line, at most [`MAX_TEXT`] characters, no control characters, and not a
+/// part of the token, of the app secret or of the proof. Localised: for people, never to decide
+/// by. Only the room `graph` makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text(String);
+
+impl Text {
+    /// The words.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The secrets of one request, borrowed for as long as its answer is read.
+pub(super) struct Scrubber<'a>([&'a [u8]; 3]);
+
+/// One byte of a text, decoded or not, and where in the text it stands.
+#[derive(Clone, Copy)]
+struct Byte {
+    value: u8,
+    from: usize,
+    to: usize,
+}
+
+impl<'a> Scrubber<'a> {
+    pub(super) fn new(
+        token: &'a Secret,
+        app_secret: Option<&'a Secret>,
+        proof: Option<&'a str>,
+    ) -> Self {
+        Self([
+            token.expose().as_bytes(),
+            app_secret.map_or(&[], |secret| secret.expose().as_bytes()),
+            proof.unwrap_or_default().as_bytes(),
+        ])
+    }
+
+    /// The words without secrets; none if nothing is left to read.
+    pub(super) fn text(&self, raw: &str) -> Option<Text> {
+        let seen = seen(raw);
+        let marks = self.marks(seen.as_bytes());
+        let mut clean = String::new();
+        let mut inside = false;
+        for (at, c) in seen.char_indices() {
+            let marked = marks[at..at + c.len_utf8()].contains(&true);
+            if !marked {
+                clean.push(c);
+            } else if !inside {
+                clean.push_str(REDACTED);
+            }
+            inside = marked;
+        }
+        let text: String = clean.trim().chars().take(MAX_TEXT).collect();
+        (!text.is_empty()).then_some(Text(text))
+    }
+
+    /// Whether part of a secret stands in `raw`.
+    pub(super) fn finds(&self, raw: &str) -> bool {
+        self.marks(seen(raw).as_bytes()).contains(&true)
+    }
+
+    /// Which bytes belong to a secret, as it is or percent-encoded.
+    fn marks(&self, text: &[u8]) -> Vec<bool> {
+        let mut marks = vec![false; text.len()];
+        let mut bytes: Vec<Byte> = (text.iter().enumerate())
+            .map(|(at, value)| Byte {
+                value: *value,
+                from: at,
+                to: at + 1,
+            })
+            .collect();
+        for _ in 0..=MAX_DECODED {
+            for secret in self.0.iter().filter(|secret| !secret.is_empty()) {
+                // a secret that is shorter than that is looked for whole
+                let part = secret.len().min(SHARED);
+                for piece in bytes.windows(part) {
+                    if secret.windows(part).any(|other| same(piece, other)) {
+                        marks[piece[0].from..piece[part - 1].to].fill(true);
+                    }
+                }
+            }
+            let decoded = decode(&bytes);
+            if decoded.len() == bytes.len() {
+                break;
+            }
+            bytes = decoded;
+        }
+        marks
+    }
+}
+
+/// What is read of a text: no control characters, and none that hide or turn others around, which
+/// could also stand between the letters of a secret.
+fn seen(raw: &str) -> String {
+    raw.chars()
+        .filter(|c| !c.is_control() && !is_invisible(*c))
+        .take(MAX_READ)
+        .collect()
+}
+
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+}
+
+fn same(piece: &[Byte], other: &[u8]) -> bool {
+    (piece.iter().zip(other)).all(|(byte, other)| byte.value.eq_ignore_ascii_case(other))
+}
+
+fn decode(bytes: &[Byte]) -> Vec<Byte> {
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let [first, after @ ..] = rest {
+        if let (b'%', [high, low, after @ ..]) = (first.value, after)
+            && let (Some(h), Some(l)) = (digit(*high), digit(*low))
+        {
+            decoded.push(Byte {
+                value: h << 4 | l,
+                from: first.from,
+                to: low.to,
+            });
+            rest = after;
+        } else {
+            decoded.push(*first);
+            rest = after;
+        }
+    }
+    decoded
+}
+
+fn digit(byte: Byte) -> Option<u8> {
+    let digit = char::from(byte.value).to_digit(16)?;
+    u8::try_from(digit).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const TOKEN: &str = "EAAB|canary/0123456789+abcdefghij=";
+    const APP_SECRET: &str = "5ec2e7c0ffee5ec2e7c0ffee";
+
+    fn scrub(raw: &str) -> Option<String> {
+        let (token, app) = (
+            Secret::new(TOKEN.to_owned()),
+            Secret::new(APP_SECRET.to_owned()),
+        );
+        let text = Scrubber::new(&token, Some(&app), Some("ab12cd34ef56ab12cd34ef56")).text(raw);
+        text.map(|text| text.as_str().to_owned())
+    }
+
+    #[test]
+    fn secrets_are_taken_out_and_the_rest_is_kept() {
+        for (raw, want) in [
+            ("Invalid parameter", "Invalid parameter"),
+            (
+                "bad token EAAB|canary/0123456789+abcdefghij= here",
+                "bad token [redacted] here",
+            ),
+            // a part of it, within other letters
+            ("xxcanary/01234xx", "xx[redacted]xx"),
+            // eleven characters are no secret
+            ("canary/0123", "canary/0123"),
+            (
+                "access_token=EAAB%7Ccanary%2F0123456789%2Babcdefghij%3D&x=1",
+                "access_token=[redacted]&x=1",
+            ),
+            ("EAAB%7ccanary%2f0123456789", "[redacted]"),
+            ("EAAB%257Ccanary%252F0123456789", "[redacted]"),
+            ("%45%41%41%42%7C%63%61%6E%61%72%79%2F%30", "[redacted]"),
+            ("EAAB|can\u{0}ary\n/012\u{200b}3456789", "[redacted]"),
+            ("é5EC2E7C0FFEE5ec2e7c0ffeeé", "é[redacted]é"),
+            (
+                "proof ab12cd34ef56ab12cd34ef56, key 5ec2e7c0ffee",
+                "proof [redacted], key [redacted]",
+            ),
+            (" 100 % of %zz and %", "100 % of %zz and %"),
+            ("line\r\n\u{1b}[31mred\u{202e}", "line[31mred"),
+        ] {
+            assert_eq!(scrub(raw).as_deref(), Some(want), "{raw:?}");
+        }
+        assert_eq!(scrub("\u{0}\n \u{feff}"), None);
+        assert_eq!(scrub(&"é".repeat(5000)).unwrap().chars().count(), MAX_TEXT);
+    }
+
+    #[test]
+    fn a_short_secret_is_found_whole_and_an_empty_one_nowhere() {
+        let (short, empty) = (
+            Secret::new("hunter2".to_owned()),
+            Secret::new(String::new()),
+        );
+        let scrubber = Scrubber::new(&short, Some(&empty), None);
+        assert_eq!(scrubber.text("xhunter2x").unwrap().as_str(), "x[redacted]x");
+        assert!(!scrubber.finds("hunter"));
+    }
+
+    fn encoded(text: &str) -> String {
+        let escapes: Vec<String> = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        escapes.concat()
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_shares_twelve_characters_with_the_token(
+            pieces in prop::collection::vec((0..TOKEN.len(), 0..TOKEN.len(), ".{0,3}", any::<bool>()), 0..30),
+        ) {
+            let mut raw = String::new();
+            for (from, to, other, escape) in pieces {
+                let part = &TOKEN[from.min(to)..from.max(to)];
+                if escape {
+                    raw.push_str(&encoded(part));
+                } else {
+                    raw.push_str(part);
+                }
+                raw.push_str(&other);
+            }
+            let clean = scrub(&raw).unwrap_or_default();
+            for piece in TOKEN.as_bytes().windows(SHARED) {
+                let piece = std::str::from_utf8(piece).unwrap();
+                let encoded = encoded(piece);
+                prop_assert!(!clean.contains(piece), "{clean}");
+                prop_assert!(!clean.contains(&encoded), "{clean}");
+            }
+        }
+    }
+}

@@ -1,0 +1,424 @@
+//! The circuits of all pixels, tokens and apps, and what an answer means for them.
+//!
+//! A batch passes when the circuits of its app, its token **and** its pixel let it; it then holds
+//! a [`Ticket`]. So a token that is refused stops every pixel that uses it and no other. A token's
+//! circuit is found by the token's digest: a new token has a new circuit.
+//!
+//! All are behind one lock, held for moments: a batch passes all three at once or none. They are
+//! as many as pixels and tokens are in use.
+
+mod changes;
+mod view;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::Instant;
+
+use super::Settings;
+use super::circuit::{Circuit, Look, Now, State};
+use super::pace;
+use super::snapshot::{HeldBy, Seen};
+use super::ticket::{Stamp, Ticket};
+use crate::graph::{Hold, Scope, Throttle, Usage};
+use crate::pixel::PixelId;
+use crate::time::Clock;
+use crate::tokens::{AppKey, Credential, TokenKey, Tokens};
+
+pub(super) use view::Standing;
+
+/// Which circuit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Key {
+    App(AppKey),
+    Token(TokenKey),
+    Pixel(PixelId),
+}
+
+impl Key {
+    pub(super) fn scope(self) -> Scope {
+        match self {
+            Self::App(_) => Scope::App,
+            Self::Token(_) => Scope::Token,
+            Self::Pixel(_) => Scope::Pixel,
+        }
+    }
+}
+
+/// The id an operator sees: `pixel:123`, `token:ab12cd34` (a fingerprint), `app:123`.
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.scope().code())?;
+        match self {
+            Self::App(AppKey::Id(id)) => write!(f, ":{id}"),
+            Self::App(AppKey::Secret(key) | AppKey::Token(key)) | Self::Token(key) => {
+                write!(f, ":{key}")
+            }
+            Self::Pixel(pixel) => write!(f, ":{pixel}"),
+        }
+    }
+}
+
+/// What an answer says about the circuits its batch passed.
+#[derive(Clone, Debug)]
+pub(super) enum Heard {
+    /// The batch was taken.
+    Delivered,
+    /// Graph has looked at the events and refused some.
+    Refused,
+    /// Nothing.
+    Nothing,
+    Transient(Option<Duration>),
+    Throttled(Throttle, Option<Seen>),
+    Hold(Hold, Option<Seen>),
+}
+
+/// Who is in the way.
+pub(super) struct Blocked {
+    pub(super) line: Arc<Semaphore>,
+    pub(super) changed: Arc<Notify>,
+    pub(super) until: Option<Instant>,
+}
+
+#[derive(Debug)]
+pub(super) struct Circuits {
+    inner: Mutex<Inner>,
+    tokens: Tokens,
+    clock: Clock,
+    settings: Arc<ArcSwap<Settings>>,
+    /// Something has moved that others may see.
+    pub(super) moved: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    circuits: BTreeMap<Key, Circuit>,
+    /// What each pixel last travelled with.
+    credentials: BTreeMap<PixelId, Arc<Credential>>,
+    generation: u64,
+    /// Changes of state, to be logged once the lock is free.
+    notes: Vec<Note>,
+}
+
+#[derive(Debug)]
+struct Note {
+    key: Key,
+    was: State,
+    is: State,
+    seen: Option<Seen>,
+}
+
+impl Circuits {
+    pub(super) fn new(tokens: Tokens, clock: Clock, settings: Arc<ArcSwap<Settings>>) -> Self {
+        Self {
+            inner: Mutex::default(),
+            tokens,
+            clock,
+            settings,
+            moved: Notify::new(),
+        }
+    }
+
+    /// Who is in the way of the pixel's next batch; nobody when it may pass.
+    pub(super) fn blocked(&self, pixel: PixelId) -> Option<Blocked> {
+        self.with(|inner, now, settings| {
+            let keys = match self.route(inner, pixel, now, settings) {
+                Some((_, keys)) => keys.to_vec(),
+                None => vec![Key::Pixel(pixel)],
+            };
+            keys.into_iter().find_map(|key| {
+                match inner.change(key, now, |circuit| circuit.look(now)) {
+                    Look::Pass | Look::Probe { .. } => None,
+                    Look::Wait(until) => {
+                        let circuit = inner.circuits.get(&key)?;
+                        Some(Blocked {
+                            line: Arc::clone(&circuit.line),
+                            changed: Arc::clone(&circuit.changed),
+                            until,
+                        })
+                    }
+                }
+            })
+        })
+    }
+
+    /// Lets a batch of the pixel pass, if nobody is in the way.
+    pub(super) fn enter(self: &Arc<Self>, pixel: PixelId) -> Option<Ticket> {
+        self.with(|inner, now, settings| {
+            let (credential, keys) = self.route(inner, pixel, now, settings)?;
+            let looks = keys.map(|key| inner.change(key, now, |circuit| circuit.look(now)));
+            if looks.iter().any(|look| matches!(look, Look::Wait(_))) {
+                return None;
+            }
+            let mut stamps = Vec::with_capacity(keys.len());
+            for (key, look) in keys.into_iter().zip(looks) {
+                let probes = matches!(look, Look::Probe { .. });
+                let circuit = inner.circuit(key, now);
+                if probes {
+                    circuit.occupy();
+                }
+                stamps.push(Stamp {
+                    key,
+                    generation: circuit.generation,
+                    probes,
+                });
+            }
+            Some(Ticket::new(
+                Arc::clone(self),
+                credential,
+                stamps,
+                looks.contains(&Look::Probe { one: true }),
+            ))
+        })
+    }
+
+    /// Whether none of the circuits has changed since the ticket was given.
+    pub(super) fn are_current(&self, stamps: &[Stamp]) -> bool {
+        let inner = super::lock(&self.inner);
+        stamps.iter().all(|stamp| inner.is_fresh(stamp))
+    }
+
+    /// The batch of a ticket was not sent.
+    pub(super) fn cancel(&self, stamps: &[Stamp]) {
+        self.with(|inner, now, _| inner.vacate(stamps.iter(), now, None));
+    }
+
+    /// Moves the circuits by the answer to a batch.
+    pub(super) fn report(&self, stamps: &[Stamp], heard: &Heard, usage: &Usage) {
+        self.with(|inner, now, settings| {
+            let probe_again = now.instant + settings.probe_interval;
+            let fresh: Vec<bool> = stamps.iter().map(|stamp| inner.is_fresh(stamp)).collect();
+            for (stamp, fresh) in stamps.iter().zip(fresh) {
+                let scope = stamp.key.scope();
+                // the circuit may be gone: then nobody needs to know
+                if !inner.circuits.contains_key(&stamp.key) {
+                    continue;
+                }
+                inner.change(stamp.key, now, |circuit| match heard {
+                    Heard::Delivered if fresh => {
+                        circuit.open(now);
+                        circuit.factor = pace::climbed(circuit.factor);
+                    }
+                    Heard::Refused if fresh => circuit.open(now),
+                    Heard::Transient(wait) if scope == Scope::Pixel => {
+                        circuit.fail(fresh, *wait, settings, now);
+                    }
+                    Heard::Throttled(throttle, seen) if scope == throttle.scope => {
+                        circuit.throttle(fresh, throttle, seen.clone(), settings, now);
+                    }
+                    Heard::Hold(hold, seen) if scope == hold.scope => {
+                        let by = HeldBy::Graph(hold.cause);
+                        circuit.hold(fresh, by, seen.clone(), settings, now);
+                    }
+                    // Graph knows token and app, or it would not have come to the pixel
+                    Heard::Hold(hold, _) if hold.scope == Scope::Pixel && fresh => {
+                        circuit.open(now);
+                    }
+                    _ if fresh && stamp.probes => circuit.vacate(Some(probe_again)),
+                    _ => {}
+                });
+                if let Some(reading) = usage.worst(scope) {
+                    inner.change(stamp.key, now, |circuit| {
+                        circuit.read(fresh, &reading, settings, now);
+                    });
+                }
+            }
+        });
+    }
+
+    /// The pixel fails, whatever was heard before.
+    pub(super) fn fail(&self, pixel: PixelId) {
+        self.with(|inner, now, settings| {
+            inner.change(Key::Pixel(pixel), now, |circuit| {
+                circuit.fail(true, None, settings, now);
+            });
+        });
+    }
+
+    /// How long the pixel's batches will wait, as far as anyone knows.
+    pub(super) fn wait_ahead(&self, pixel: PixelId) -> Duration {
+        self.with(|inner, now, settings| {
+            let Some((_, keys)) = self.route(inner, pixel, now, settings) else {
+                return Duration::MAX;
+            };
+            let waits = keys.map(|key| match inner.circuit(key, now).state {
+                State::Held { .. } => Duration::MAX,
+                State::Backoff { until } | State::Throttled { until } => {
+                    until.saturating_duration_since(now.instant)
+                }
+                State::Open | State::Probation { .. } => Duration::ZERO,
+            });
+            waits.into_iter().max().unwrap_or_default()
+        })
+    }
+
+    /// The share of the configured pace that is left to the pixel.
+    pub(super) fn factor(&self, pixel: PixelId) -> f64 {
+        let inner = super::lock(&self.inner);
+        inner.factor(pixel)
+    }
+
+    /// The credential of the pixel and the circuits its batches pass, the widest first. Without a
+    /// credential the pixel is held.
+    fn route(
+        &self,
+        inner: &mut Inner,
+        pixel: PixelId,
+        now: &Now,
+        settings: &Settings,
+    ) -> Option<(Arc<Credential>, [Key; 3])> {
+        let lacks_token = |state: State| {
+            matches!(
+                state,
+                State::Held {
+                    by: HeldBy::NoToken,
+                    ..
+                }
+            )
+        };
+        let Some(credential) = self.tokens.get(pixel) else {
+            inner.change(Key::Pixel(pixel), now, |circuit| {
+                if !lacks_token(circuit.state) {
+                    circuit.hold(true, HeldBy::NoToken, None, settings, now);
+                }
+            });
+            inner.credentials.remove(&pixel);
+            return None;
+        };
+        inner.change(Key::Pixel(pixel), now, |circuit| {
+            if lacks_token(circuit.state) {
+                circuit.open(now);
+            }
+        });
+        let keys = [
+            Key::App(credential.app_key()),
+            Key::Token(credential.token_key()),
+            Key::Pixel(pixel),
+        ];
+        for key in keys {
+            inner.circuit(key, now).pixels.insert(pixel);
+        }
+        inner.credentials.insert(pixel, Arc::clone(&credential));
+        Some((credential, keys))
+    }
+
+    fn with<R>(&self, work: impl FnOnce(&mut Inner, &Now, &Settings) -> R) -> R {
+        let settings = self.settings.load();
+        let wall = self.clock.now();
+        let mut inner = super::lock(&self.inner);
+        inner.generation += 1;
+        let now = Now {
+            instant: Instant::now(),
+            wall,
+            generation: inner.generation,
+        };
+        let result = work(&mut inner, &now, &settings);
+        let notes = std::mem::take(&mut inner.notes);
+        drop(inner);
+        if !notes.is_empty() {
+            self.moved.notify_one();
+            notes.iter().for_each(Note::log);
+        }
+        result
+    }
+}
+
+impl Inner {
+    fn circuit(&mut self, key: Key, now: &Now) -> &mut Circuit {
+        self.circuits
+            .entry(key)
+            .or_insert_with(|| Circuit::new(now))
+    }
+
+    /// Works on a circuit, and notes when its state is another afterwards.
+    fn change<R>(&mut self, key: Key, now: &Now, work: impl FnOnce(&mut Circuit) -> R) -> R {
+        let circuit = self.circuit(key, now);
+        let (was, pace) = (circuit.state, circuit.factor);
+        let result = work(circuit);
+        let is = circuit.state;
+        if was.code() != is.code() || pace::steps(pace) != pace::steps(circuit.factor) {
+            let seen = circuit.seen.clone();
+            self.notes.push(Note { key, was, is, seen });
+        }
+        result
+    }
+
+    fn is_fresh(&self, stamp: &Stamp) -> bool {
+        self.circuits
+            .get(&stamp.key)
+            .is_some_and(|circuit| circuit.generation == stamp.generation)
+    }
+
+    /// Frees the places of a batch that decides nothing.
+    fn vacate<'a>(
+        &mut self,
+        stamps: impl Iterator<Item = &'a Stamp>,
+        now: &Now,
+        after: Option<Instant>,
+    ) {
+        for stamp in stamps.filter(|stamp| stamp.probes) {
+            if self.is_fresh(stamp) {
+                self.change(stamp.key, now, |circuit| circuit.vacate(after));
+            }
+        }
+    }
+
+    fn keys(&self, pixel: PixelId) -> Vec<Key> {
+        let mut keys = vec![Key::Pixel(pixel)];
+        if let Some(credential) = self.credentials.get(&pixel) {
+            keys.push(Key::Token(credential.token_key()));
+            keys.push(Key::App(credential.app_key()));
+        }
+        keys
+    }
+
+    fn factor(&self, pixel: PixelId) -> f64 {
+        self.keys(pixel)
+            .iter()
+            .filter_map(|key| self.circuits.get(key))
+            .map(|circuit| circuit.factor)
+            .fold(pace::FULL, f64::min)
+    }
+}
+
+impl Note {
+    fn log(&self) {
+        let (circuit, state) = (self.key.to_string(), self.is.code());
+        let error = self.seen.as_ref().map(Seen::codes);
+        let trace = self.seen.as_ref().and_then(|seen| seen.trace_id.as_deref());
+        match self.is {
+            _ if self.was.code() == state => {}
+            State::Held { by, .. } => {
+                tracing::error!(
+                    circuit,
+                    cause = by.code(),
+                    graph.code = error,
+                    graph.trace_id = trace,
+                    advice = by.advice(),
+                    "held: nothing is sent but a probe now and then"
+                );
+            }
+            State::Throttled { .. } => {
+                tracing::warn!(
+                    circuit,
+                    graph.code = error,
+                    graph.trace_id = trace,
+                    "throttled: nothing is sent for a while"
+                );
+            }
+            State::Open if self.was.rank() > 0 => {
+                tracing::info!(circuit, was = self.was.code(), "open again");
+            }
+            State::Open | State::Backoff { .. } | State::Probation { .. } => {
+                tracing::debug!(circuit, was = self.was.code(), state, "changed");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

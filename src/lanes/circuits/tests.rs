@@ -1,0 +1,229 @@
+use std::collections::HashMap;
+
+use super::*;
+use crate::graph::{Cause, Reading};
+use crate::secret::Secret;
+
+fn pixel(id: u64) -> PixelId {
+    PixelId::from_u64(id).unwrap()
+}
+
+fn credential(token: &str, app_id: u64, app_secret: Option<&str>) -> Credential {
+    Credential {
+        token: Secret::new(token.to_owned()),
+        app_secret: app_secret.map(|secret| Secret::new(secret.to_owned())),
+        app_id: Some(app_id),
+    }
+}
+
+/// Pixels 1 and 2 share a token, pixel 3 has another of the same app, pixel 4 is of another app.
+fn credentials() -> HashMap<PixelId, Credential> {
+    HashMap::from([
+        (pixel(1), credential("a", 1, None)),
+        (pixel(2), credential("a", 1, None)),
+        (pixel(3), credential("b", 1, None)),
+        (pixel(4), credential("c", 2, None)),
+    ])
+}
+
+fn circuits() -> (Arc<Circuits>, Tokens) {
+    let tokens = Tokens::new(credentials());
+    let settings = Arc::new(ArcSwap::from_pointee(Settings::sample()));
+    let circuits = Circuits::new(tokens.clone(), Clock::Real, settings);
+    (Arc::new(circuits), tokens)
+}
+
+fn passing(circuits: &Arc<Circuits>) -> Vec<u64> {
+    (1..=4)
+        .filter(|id| {
+            let blocked = circuits.blocked(pixel(*id)).is_some();
+            assert_eq!(circuits.enter(pixel(*id)).is_none(), blocked);
+            !blocked
+        })
+        .collect()
+}
+
+fn hold(scope: Scope, cause: Cause) -> Heard {
+    Heard::Hold(Hold { scope, cause }, None)
+}
+
+fn throttled(scope: Scope) -> Heard {
+    let throttle = Throttle {
+        scope,
+        wait: None,
+        floor: 1,
+    };
+    Heard::Throttled(throttle, None)
+}
+
+fn tell(circuits: &Arc<Circuits>, id: u64, heard: Heard) {
+    let ticket = circuits.enter(pixel(id)).unwrap();
+    ticket.report(heard, &Usage::default());
+}
+
+#[test]
+fn each_scope_stops_who_shares_it_and_no_other() {
+    for (heard, left) in [
+        (Heard::Delivered, vec![1, 2, 3, 4]),
+        (Heard::Refused, vec![1, 2, 3, 4]),
+        (Heard::Nothing, vec![1, 2, 3, 4]),
+        (
+            Heard::Transient(Some(Duration::from_mins(1))),
+            vec![2, 3, 4],
+        ),
+        (hold(Scope::Pixel, Cause::Permission), vec![2, 3, 4]),
+        (hold(Scope::Token, Cause::Token), vec![3, 4]),
+        (throttled(Scope::Pixel), vec![2, 3, 4]),
+        (throttled(Scope::Token), vec![3, 4]),
+        (throttled(Scope::App), vec![4]),
+    ] {
+        let (circuits, _) = circuits();
+        assert_eq!(passing(&circuits), [1, 2, 3, 4]);
+        tell(&circuits, 1, heard.clone());
+        assert_eq!(passing(&circuits), left, "{heard:?}");
+    }
+}
+
+#[test]
+fn a_ticket_is_worth_nothing_once_a_circuit_of_it_has_changed() {
+    let (circuits, _) = circuits();
+    let (mine, others) = (circuits.enter(pixel(2)), circuits.enter(pixel(3)));
+    tell(&circuits, 1, hold(Scope::Token, Cause::Token));
+    assert!(!mine.as_ref().unwrap().is_current());
+    assert!(others.unwrap().is_current());
+    // it was sent before the hold: it neither ends nor worsens it
+    mine.unwrap().report(Heard::Delivered, &Usage::default());
+    assert_eq!(passing(&circuits), [3, 4]);
+}
+
+#[test]
+fn one_batch_in_the_whole_scope_decides() {
+    let (circuits, _) = circuits();
+    tell(&circuits, 1, hold(Scope::Token, Cause::Token));
+    assert!(circuits.release(&circuits.stopped()[0].key.to_string()));
+    let probe = circuits.enter(pixel(2)).unwrap();
+    assert!(circuits.enter(pixel(1)).is_none());
+    drop(probe);
+    let probe = circuits.enter(pixel(1)).unwrap();
+    assert!(circuits.enter(pixel(2)).is_none());
+    // the token is well, but this pixel is not for it
+    probe.report(hold(Scope::Pixel, Cause::Permission), &Usage::default());
+    assert_eq!(passing(&circuits), [2, 3, 4]);
+    let ids: Vec<String> = circuits
+        .stopped()
+        .iter()
+        .map(|standing| standing.key.to_string())
+        .collect();
+    assert_eq!(ids, ["pixel:1"]);
+    assert!(!circuits.release("pixel:2"));
+}
+
+#[test]
+fn a_probe_that_fails_on_the_way_says_nothing_about_the_token() {
+    let (circuits, _) = circuits();
+    tell(&circuits, 1, throttled(Scope::Token));
+    let id = circuits.stopped()[0].key.to_string();
+    assert!(circuits.release(&id));
+    tell(&circuits, 1, Heard::Transient(Some(Duration::from_mins(1))));
+    // the pixel waits; another may be the one that decides
+    assert_eq!(passing(&circuits), [2, 3, 4]);
+    let probe = circuits.enter(pixel(2)).unwrap();
+    probe.report(Heard::Delivered, &Usage::default());
+    let a_pair = [circuits.enter(pixel(2)), circuits.enter(pixel(2))];
+    assert!(a_pair.iter().all(Option::is_some), "open for all");
+}
+
+#[test]
+fn a_new_token_is_a_new_circuit_and_the_old_one_is_forgotten() {
+    let (circuits, tokens) = circuits();
+    tell(&circuits, 1, hold(Scope::Token, Cause::Token));
+    tell(&circuits, 3, hold(Scope::Pixel, Cause::Permission));
+    let in_flight = circuits.enter(pixel(4)).unwrap();
+    assert_eq!(passing(&circuits), [4]);
+    let mut changed = credentials();
+    changed.insert(pixel(1), credential("new", 1, None));
+    changed.insert(pixel(3), credential("b", 1, Some("a proof")));
+    changed.insert(pixel(4), credential("another", 2, None));
+    tokens.replace(changed);
+    circuits.tokens_changed();
+    // 2 still has the bad token; 3 has the same with a proof, which may help
+    assert_eq!(passing(&circuits), [1, 3, 4]);
+    // what was said to the old token does not stop the new one
+    in_flight.report(hold(Scope::Pixel, Cause::Permission), &Usage::default());
+    assert_eq!(passing(&circuits), [1, 3, 4]);
+    let mut changed = credentials();
+    changed.insert(pixel(1), credential("new", 1, None));
+    changed.insert(pixel(2), credential("new", 1, None));
+    tokens.replace(changed);
+    circuits.tokens_changed();
+    assert_eq!(passing(&circuits), [1, 2, 3, 4]);
+    let of_tokens = super::super::lock(&circuits.inner)
+        .circuits
+        .keys()
+        .filter(|key| key.scope() == Scope::Token)
+        .count();
+    assert_eq!(of_tokens, 3, "new, b and c");
+}
+
+#[test]
+fn a_pixel_without_a_token_waits_for_one() {
+    let (circuits, tokens) = circuits();
+    let mut fewer = credentials();
+    fewer.remove(&pixel(1));
+    tokens.replace(fewer);
+    circuits.tokens_changed();
+    assert_eq!(passing(&circuits), [2, 3, 4]);
+    assert!(!circuits.release("pixel:1"), "there is nothing to try");
+    assert_eq!(circuits.wait_ahead(pixel(1)), Duration::MAX);
+    tokens.replace(credentials());
+    assert_eq!(passing(&circuits), [1, 2, 3, 4]);
+}
+
+#[test]
+fn a_configuration_lets_all_decide_anew_but_what_is_blocked() {
+    let (circuits, _) = circuits();
+    tell(&circuits, 1, hold(Scope::Token, Cause::Token));
+    tell(&circuits, 3, hold(Scope::Pixel, Cause::Blocked));
+    tell(&circuits, 4, throttled(Scope::Pixel));
+    circuits.configured(false);
+    assert_eq!(passing(&circuits), [1, 2]);
+    circuits.configured(true);
+    assert_eq!(passing(&circuits), [1, 2, 4]);
+}
+
+#[test]
+fn idle_pixels_leave_nothing_behind_but_what_must_be_remembered() {
+    let (circuits, _) = circuits();
+    tell(&circuits, 1, Heard::Delivered);
+    tell(&circuits, 3, Heard::Delivered);
+    tell(&circuits, 4, throttled(Scope::Token));
+    (1..=4).for_each(|id| circuits.idle(pixel(id)));
+    let left = |circuits: &Circuits| super::super::lock(&circuits.inner).circuits.len();
+    assert_eq!(left(&circuits), 1, "the throttled token");
+    assert_eq!(passing(&circuits), [1, 2, 3]);
+}
+
+#[test]
+fn the_slowest_of_the_three_sets_the_pace() {
+    let (circuits, _) = circuits();
+    let usage = Usage {
+        readings: vec![Reading {
+            scope: Scope::Token,
+            percent: 87.5,
+            regain: None,
+        }],
+        ..Usage::default()
+    };
+    let ticket = circuits.enter(pixel(1)).unwrap();
+    ticket.report(Heard::Delivered, &usage);
+    let factors = |circuits: &Circuits| [1, 3].map(|id| pace::steps(circuits.factor(pixel(id))));
+    passing(&circuits);
+    assert_eq!(factors(&circuits), [32, 64]);
+    tell(&circuits, 1, throttled(Scope::App));
+    assert_eq!(factors(&circuits), [32, 32]);
+    let id = circuits.stopped()[0].key.to_string();
+    assert_eq!(id, "app:1");
+    circuits.release(&id);
+    (0..10).for_each(|_| tell(&circuits, 1, Heard::Delivered));
+    assert_eq!(factors(&circuits), [64, 64]);
+}

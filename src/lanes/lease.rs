@@ -1,0 +1,57 @@
+//! Leases: the oldest events of a lane, none of them expired.
+
+use std::sync::Arc;
+
+use super::lane::Lane;
+use super::settle::{Death, NotWritten, bury, give_back};
+use crate::journal::{Lease, LeaseLimits};
+
+/// The dead letters could not be written, so the expired events went back to the journal.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DeadLettersFailed;
+
+impl Lane {
+    /// Leases the oldest events, puts those that have expired among the dead letters, and gives
+    /// at most `max_events` of the rest; none when nothing is left. A probe of one event, too,
+    /// clears away a whole batch of expired ones.
+    pub(super) async fn lease(&self, max_events: usize) -> Result<Vec<Lease>, DeadLettersFailed> {
+        let (shared, key) = (Arc::clone(&self.shared), self.key.clone());
+        let settings = shared.settings();
+        let limits = LeaseLimits {
+            max_events: settings.max_events,
+            max_bytes: usize::try_from(settings.max_bytes).unwrap_or(usize::MAX),
+        };
+        // reading from disk and syncing dead letters both block
+        let job = move || {
+            let now = shared.tools.clock.now();
+            let leases = shared.tools.journal.lease(&key, limits);
+            let (mut live, expired): (Vec<_>, Vec<_>) = leases
+                .into_iter()
+                .partition(|lease| lease.expires_at() > now);
+            let buried = bury(&shared, &key, expired, &Death::expired());
+            let rest = match &buried {
+                Ok(()) => live.split_off(live.len().min(max_events)),
+                Err(_) => std::mem::take(&mut live),
+            };
+            give_back(rest);
+            match buried {
+                Ok(()) => Ok(live),
+                Err(NotWritten(expired)) => {
+                    give_back(expired);
+                    Err(DeadLettersFailed)
+                }
+            }
+        };
+        match tokio::task::spawn_blocking(job).await {
+            Ok(result) => result,
+            // the job does not panic; if it ever did, its leases went back to the journal
+            Err(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Puts the expired among the oldest events aside while nothing can be sent. Runs to its end
+    /// even when nobody waits for it any more.
+    pub(super) async fn screen(&self) -> Result<(), DeadLettersFailed> {
+        self.lease(0).await.map(drop)
+    }
+}

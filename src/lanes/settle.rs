@@ -1,0 +1,142 @@
+//! Where events meet their end: one function for those that are delivered, one for those that
+//! become dead letters.
+
+use std::sync::Arc;
+
+use super::Shared;
+use crate::graph::{Answer, Split};
+use crate::journal::dead::{DeadLetter, Refusal};
+use crate::journal::{LaneKey, Lease, Settlement, settle_all};
+
+/// The dead letters could not be written; these are still leased.
+#[derive(Debug)]
+pub(super) struct NotWritten(pub(super) Vec<Lease>);
+
+/// Why events are given up.
+#[derive(Clone, Debug)]
+pub(super) struct Death {
+    /// The stable word; every one is in [`crate::telemetry::metrics::DEAD_REASONS`].
+    pub(super) reason: &'static str,
+    /// What Graph said.
+    pub(super) refusal: Option<Refusal>,
+}
+
+impl Death {
+    /// Too old to be sent.
+    pub(super) fn expired() -> Self {
+        Self {
+            reason: Split::Expired.code(),
+            refusal: None,
+        }
+    }
+
+    /// Refused by itself.
+    pub(super) fn refused(split: Split, answer: &Answer) -> Self {
+        Self {
+            reason: split.code(),
+            refusal: Self::said(answer),
+        }
+    }
+
+    /// Sent once, and nobody knows whether it arrived.
+    pub(super) fn unconfirmed(answer: &Answer) -> Self {
+        Self {
+            reason: "unconfirmed",
+            refusal: Self::said(answer),
+        }
+    }
+
+    fn said(answer: &Answer) -> Option<Refusal> {
+        let error = answer.error.as_ref()?;
+        let message = error.message.as_ref().or(error.title.as_ref());
+        Some(Refusal {
+            code: error.code,
+            subcode: error.subcode,
+            message: message.map(ToString::to_string),
+            trace_id: answer.trace_id.as_ref().map(ToString::to_string),
+        })
+    }
+}
+
+/// Graph has confirmed the events of one request; it says to have `received` so many.
+pub(super) fn delivered(shared: &Shared, key: &LaneKey, leases: Vec<Lease>, received: u64) {
+    let metrics = &shared.tools.metrics;
+    let pixel = key.pixel.to_string();
+    let sent = leases.len() as u64;
+    let now = shared.tools.clock.now();
+    for lease in &leases {
+        metrics
+            .delivery_seconds
+            .observe(now.since(lease.received_at()).as_secs_f64());
+    }
+    metrics.delivered.with_label_values(&[&pixel]).inc_by(sent);
+    settle_all(leases, Settlement::Delivered);
+    if received < sent {
+        // nothing says which events are missing, and sending all again would double the others
+        metrics
+            .graph_short
+            .with_label_values(&[&pixel])
+            .inc_by(sent - received);
+        tracing::warn!(pixel.id = %pixel, batch.events = sent, graph.received = received, "graph counted fewer events than were sent");
+    }
+}
+
+/// Makes dead letters of events: durable first, settled then. Blocks on the disk.
+pub(super) fn bury(
+    shared: &Shared,
+    key: &LaneKey,
+    leases: Vec<Lease>,
+    death: &Death,
+) -> Result<(), NotWritten> {
+    if leases.is_empty() {
+        return Ok(());
+    }
+    let (pixel, reason, count) = (key.pixel.to_string(), death.reason, leases.len());
+    let dead_at = shared.tools.clock.now();
+    let letters: Vec<DeadLetter> = leases
+        .iter()
+        .map(|lease| DeadLetter {
+            lane: key.clone(),
+            event: lease.event().clone(),
+            received_at: lease.received_at(),
+            expires_at: lease.expires_at(),
+            dead_at,
+            reason,
+            refusal: death.refusal.clone(),
+        })
+        .collect();
+    if let Err(error) = shared.tools.dead.append(&letters) {
+        tracing::error!(pixel.id = %pixel, batch.events = count, reason, error = %error, "dead letters cannot be written");
+        return Err(NotWritten(leases));
+    }
+    tracing::warn!(pixel.id = %pixel, batch.events = count, reason, "events became dead letters");
+    shared
+        .tools
+        .metrics
+        .dead
+        .with_label_values(&[pixel.as_str(), reason])
+        .inc_by(count as u64);
+    settle_all(leases, Settlement::Dead);
+    Ok(())
+}
+
+/// The same, where blocking is not allowed.
+pub(super) async fn bury_aside(
+    shared: &Arc<Shared>,
+    key: &LaneKey,
+    leases: Vec<Lease>,
+    death: Death,
+) -> Result<(), NotWritten> {
+    let (shared, key) = (Arc::clone(shared), key.clone());
+    let job = move || bury(&shared, &key, leases, &death);
+    match tokio::task::spawn_blocking(job).await {
+        Ok(result) => result,
+        // the job does not panic; if it ever did, its leases went back to the journal
+        Err(_) => Err(NotWritten(Vec::new())),
+    }
+}
+
+/// Nothing was decided.
+pub(super) fn give_back(leases: Vec<Lease>) {
+    settle_all(leases, Settlement::Returned);
+}
