@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use capigate::journal::{Journal, LeaseLimits, RealDisk, Settings};
-use capigate::sandbox::{BatchRecord, LedgerEvent, LedgerSnapshot, Outcome, Violation};
+use capigate::sandbox::{BatchRecord, LedgerEvent, LedgerSnapshot, Violation};
 use capigate::telemetry::metrics::Metrics;
 use capigate::time::{Clock, UnixMs};
 use serde_json::Value;
@@ -17,14 +17,15 @@ use super::load::{CANARY, CANARY_PHONE};
 use super::place::TIMEOUT;
 use super::support::{all_bytes, sum};
 
+const TIMEOUT_MS: i64 = TIMEOUT.as_millis() as i64;
 /// An answer that took longer may have been given up on.
-const HEARD_MS: i64 = TIMEOUT.as_millis() as i64 / 2;
+const HEARD_MS: i64 = TIMEOUT_MS / 2;
 /// What was settled so long before a kill is on disk: `settle_sync`, and time for a slow disk.
 pub(crate) const SETTLED: Duration = Duration::from_millis(1100);
 /// Examples of one law that are told.
 const EXAMPLES: usize = 5;
 
-/// A time in which the gateway died: what Graph took in it may have been taken for undelivered.
+/// A time around the end of a life, in which what Graph took may not have been noted on disk.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Doubt {
     from: UnixMs,
@@ -32,17 +33,18 @@ pub(crate) struct Doubt {
 }
 
 impl Doubt {
-    /// Around a kill; deliveries could not be noted for as long as the disk had been full.
-    pub(crate) fn around(killed: UnixMs, full_for: Duration, restarted: UnixMs) -> Self {
+    /// Around an end; deliveries could not be noted for as long as the disk had been full.
+    pub(crate) fn around(ended: UnixMs, full_for: Duration, restarted: UnixMs) -> Self {
         let before = (SETTLED + full_for).as_millis() as i64;
         Self {
-            from: UnixMs(killed.0 - before),
+            from: UnixMs(ended.0 - before),
             to: restarted,
         }
     }
 
-    fn holds(&self, batch: &BatchRecord, told_ms: i64) -> bool {
-        batch.at_ms <= self.to.0 && told_ms >= self.from.0
+    fn holds(&self, batch: &BatchRecord) -> bool {
+        let until = batch.told_ms.unwrap_or(batch.at_ms + TIMEOUT_MS);
+        batch.at_ms <= self.to.0 && until >= self.from.0
     }
 }
 
@@ -246,25 +248,32 @@ impl Case<'_> {
                 .collect();
             seen.sort_unstable_by_key(|batch| batch.number);
             let last = seen.pop();
-            if let Some(known) = seen.iter().find(|batch| !self.is_ambiguous(batch)) {
+            // what must not arrive twice is not sent again after an ambiguous answer, either
+            let once =
+                matches!(self.sent(event), Some((_, entry)) if entry.kind == Kind::Messaging);
+            let must_be_known =
+                |batch: &&&BatchRecord| !self.is_in_doubt(batch) && (once || !is_ambiguous(batch));
+            if let Some(known) = seen.iter().find(must_be_known) {
                 found.add(|| {
+                    let last = last.map(brief);
                     format!(
-                        "{:?} of {}: {known:?}, then {last:?}; doubts {:?}",
-                        event.event_id, event.pixel, self.doubts
+                        "{:?} of {}: {}, then {last:?}",
+                        event.event_id,
+                        event.pixel,
+                        brief(known)
                     )
                 });
             }
         }
+        if found.count > 0 {
+            found.few.push(format!("kills around {:?}", self.doubts));
+        }
         found
     }
 
-    /// Whether the gateway may not know that this batch was accepted.
-    fn is_ambiguous(&self, batch: &BatchRecord) -> bool {
-        debug_assert!(matches!(batch.outcome, Outcome::Accepted { .. }));
-        batch.told_ms.is_none_or(|told| {
-            told - batch.at_ms > HEARD_MS
-                || self.doubts.iter().any(|doubt| doubt.holds(batch, told))
-        })
+    /// Whether the gateway may have died before it knew, or had noted, that it was accepted.
+    fn is_in_doubt(&self, batch: &BatchRecord) -> bool {
+        self.doubts.iter().any(|doubt| doubt.holds(batch))
     }
 
     /// What is left in the journal of a gateway that has stopped.
@@ -293,6 +302,21 @@ impl Case<'_> {
         }
         found
     }
+}
+
+/// What matters of a batch.
+fn brief(batch: &BatchRecord) -> String {
+    format!(
+        "batch {} of {} at {} (told {:?}, {:?})",
+        batch.number, batch.size, batch.at_ms, batch.told_ms, batch.fault
+    )
+}
+
+/// Whether the answer left open that this batch was accepted.
+fn is_ambiguous(batch: &BatchRecord) -> bool {
+    batch
+        .told_ms
+        .is_none_or(|told| told - batch.at_ms > HEARD_MS)
 }
 
 /// Whether an event of this kind may become a dead letter for this reason.

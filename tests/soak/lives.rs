@@ -18,7 +18,7 @@ use super::weather::{self, Weather};
 
 /// The longest time to drain, as long as something is delivered in every [`STUCK`].
 const DRAIN: Duration = Duration::from_mins(2);
-const STUCK: Duration = Duration::from_secs(25);
+const STUCK: Duration = Duration::from_secs(30);
 const LOG: &str = "info";
 
 /// How a soak ended.
@@ -138,24 +138,28 @@ impl Rig {
 
     /// Ends the life, one way or another, and begins the next.
     async fn again(&mut self, mut life: Life) -> Life {
-        if self.rng.u8(..3) == 0 {
+        let full_for = self.disk.unnoted();
+        let is_kill = self.rng.u8(..3) > 0;
+        if is_kill {
+            self.kills += 1;
+            block_in_place(|| life.process.kill());
+            self.load.show_gateway(None);
+            self.read_log(life);
+        } else {
             self.look(&life, "an ended").await;
             self.end(life);
-            return self.start();
         }
-        self.kills += 1;
-        let full_for = self.disk.unnoted();
-        block_in_place(|| life.process.kill());
-        self.load.show_gateway(None);
-        let killed = Clock::Real.now();
-        self.read_log(life);
+        let ended = Clock::Real.now();
         let life = self.start();
-        self.doubts
-            .push(Doubt::around(killed, full_for, Clock::Real.now()));
+        // who stops in order leaves nothing in doubt, unless there is no room to note it
+        if is_kill || !full_for.is_zero() {
+            self.doubts
+                .push(Doubt::around(ended, full_for, Clock::Real.now()));
+        }
         life
     }
 
-    /// SIGTERM: everything under way is finished, and nothing is in doubt.
+    /// SIGTERM: everything under way is finished.
     fn end(&mut self, mut life: Life) {
         self.stops += 1;
         let code = block_in_place(|| life.process.terminate());

@@ -144,8 +144,7 @@ fn draw(rng: &mut Rng) -> Vec<Kind> {
     if rng.u8(..10) == 0 {
         return vec![Kind::Messaging; count];
     }
-    let poisoned = (rng.u8(..10) == 0 && std::env::var_os("SOAK_NO_POISON").is_none())
-        .then(|| rng.usize(..count));
+    let poisoned = (rng.u8(..10) == 0).then(|| rng.usize(..count));
     (0..count)
         .map(|at| match rng.u8(..100) {
             _ if poisoned == Some(at) => Kind::Poison(rng.usize(..POISONS.len()) as u8),

@@ -111,7 +111,14 @@ const MOODS: &[Mood] = &[
         let max_events = rng.usize(1..4);
         Action::TooLarge { max_events }
     }),
-    mood("unknown", 1, 100..=200, |_| error(500, 1, None)),
+    mood("blocked", 1, 100..=1000, |rng| {
+        let (code, subcode) = *pick(
+            rng,
+            &[(368, None), (368, Some(1_390_008)), (2_859_015, None)],
+        );
+        error(400, code, subcode)
+    }),
+    mood("unknown", 1, 100..=2000, |_| error(500, 1, None)),
 ];
 
 /// The walk of all pixels.
