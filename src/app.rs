@@ -15,6 +15,7 @@ use anyhow::Context;
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::{self, Config, ConfigErrors};
+use crate::duplicates::Duplicates;
 use crate::graph::GraphClient;
 use crate::ingest::Ingest;
 use crate::ingest::listener::{Listener, Serving};
@@ -22,16 +23,22 @@ use crate::journal::dead::DeadLetters;
 use crate::journal::segment::disk::{Disk, RealDisk};
 use crate::journal::{Health, Journal};
 use crate::lanes::{Lanes, Tools};
+use crate::receipts::Receipts;
 use crate::telemetry::metrics::Metrics;
 use crate::time::Clock;
 
 use admin::Admin;
+
+/// How long the last receipts may take to be written.
+const RECEIPTS_BUDGET: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// A gateway that is built but takes nothing yet.
 pub struct App {
     config: Config,
     metrics: Metrics,
     journal: Journal,
+    duplicates: Duplicates,
+    receipts: Receipts,
     tools: Tools,
     admin: Admin,
     ingest_listener: Listener,
@@ -43,6 +50,8 @@ pub struct Running {
     config: Config,
     metrics: Metrics,
     journal: Journal,
+    duplicates: Duplicates,
+    receipts: Receipts,
     lanes: Lanes,
     admin: Admin,
     ingest_serving: Serving,
@@ -98,14 +107,27 @@ impl App {
         let dead = DeadLetters::open(
             &config.journal.dir,
             config.journal.dead_max_bytes.get(),
-            disk,
+            Arc::clone(&disk),
         )
         .context("the dead letters cannot be opened")?;
+        let (duplicates, receipts) = {
+            let (duplicates, receipts) = (wiring::duplicates(&config), wiring::receipts(&config));
+            let (clock, metrics) = (clock.clone(), metrics.clone());
+            tokio::task::spawn_blocking(move || {
+                let receipts = receipts.map_or_else(Receipts::off, |settings| {
+                    Receipts::open(settings, Arc::clone(&disk), clock.clone(), &metrics)
+                });
+                let duplicates = Duplicates::open(duplicates, disk, clock, &metrics);
+                (duplicates, receipts)
+            })
+            .await?
+        };
 
         let ingest = Ingest::new(
             wiring::ingest(&config.ingest),
             sources,
             journal.clone(),
+            duplicates.clone(),
             clock.clone(),
             metrics.clone(),
         );
@@ -143,6 +165,8 @@ impl App {
             config,
             metrics,
             journal,
+            duplicates,
+            receipts,
             tools,
             admin,
             ingest_listener,
@@ -169,6 +193,8 @@ impl App {
             config: self.config,
             metrics: self.metrics,
             journal: self.journal,
+            duplicates: self.duplicates,
+            receipts: self.receipts,
             lanes,
             admin: self.admin,
             ingest_serving,
@@ -196,6 +222,16 @@ impl Running {
     /// Where its events wait.
     pub fn journal(&self) -> &Journal {
         &self.journal
+    }
+
+    /// Which events it holds for duplicates.
+    pub fn duplicates(&self) -> &Duplicates {
+        &self.duplicates
+    }
+
+    /// What it knows about the end of events.
+    pub fn receipts(&self) -> &Receipts {
+        &self.receipts
     }
 
     /// What its lanes do.
@@ -241,7 +277,13 @@ impl Running {
         // 4. the last group commit and the settle log
         self.journal.close().await;
         let left = self.journal.depth().records;
-        // 5. the admin listener goes last, so that the end can be watched
+        // 5. nobody ends events any more
+        let receipts = self.receipts.clone();
+        let close = tokio::task::spawn_blocking(move || receipts.close(RECEIPTS_BUDGET));
+        if !close.await.unwrap_or(false) {
+            tracing::warn!("the last receipts were not written in time");
+        }
+        // 6. the admin listener goes last, so that the end can be watched
         self.admin_serving
             .stop(std::time::Duration::from_secs(1))
             .await;

@@ -9,6 +9,7 @@
 
 mod check;
 mod docs;
+pub mod duplicates;
 mod fault;
 pub mod graph;
 mod ingest;
@@ -18,6 +19,7 @@ mod layers;
 mod leaf;
 mod listen;
 mod pixels;
+mod receipts;
 mod reference;
 mod secrets;
 mod shutdown;
@@ -32,6 +34,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use check::{Loaded, Origins};
+pub use duplicates::Duplicates;
 pub use fault::{ConfigErrors, Fault};
 pub use graph::Graph;
 pub use ingest::Ingest;
@@ -39,6 +42,7 @@ pub use journal::Journal;
 pub use lanes::Lanes;
 pub use listen::{Listen, Tls};
 pub use pixels::Pixel;
+pub use receipts::Receipts;
 pub use reference::{print, reference};
 pub use secrets::{KeyRef, PixelSecrets, SecretRef, SecretRefError, Secrets};
 pub use shutdown::Shutdown;
@@ -58,10 +62,14 @@ pub struct Config {
     pub ingest: Ingest,
     /// The durable queue on the local disk.
     pub journal: Journal,
+    /// Events that were accepted a short while ago.
+    pub duplicates: Duplicates,
     /// Batches and pace.
     pub lanes: Lanes,
     /// How the gateway talks to Meta.
     pub graph: Graph,
+    /// What became of each event.
+    pub receipts: Receipts,
     /// What the gateway says about itself.
     pub telemetry: Telemetry,
     /// How long each stage of stopping may take.
@@ -144,8 +152,10 @@ impl Config {
         self.listen.validate(&mut faults);
         self.ingest.validate(&mut faults);
         self.journal.validate(&mut faults);
+        self.duplicates.validate(&mut faults);
         self.lanes.validate(&mut faults);
         self.graph.validate(&mut faults);
+        self.receipts.validate(&mut faults);
         self.shutdown.validate(&mut faults);
         // a request that never fits would be told for ever to come back
         if self.journal.max_pending.get() / 2 < self.ingest.max_body.get() {

@@ -3,7 +3,8 @@
 //! **Promises.** An answer of success means that every event it counts is on disk. A bad event
 //! costs its good neighbours nothing (unless its source is `strict`), and every refusal names the
 //! field, the rule and a valid example, never the value. The caller's key is compared as a digest
-//! in constant time and then forgotten.
+//! in constant time and then forgotten. An event whose twin was accepted counts as received,
+//! with the warning `duplicate`, and is not accepted again ([`crate::duplicates`]).
 //! **Refuses.** Callers without a key, pixels the key has no right to, bodies over the bounds.
 //! **Limits.** Each has one name, which is its config key, the `limit` of the answer and the
 //! label of `capigate_limited_total`: see [`answer::Limit`].
@@ -14,6 +15,7 @@ pub mod auth;
 mod body;
 pub mod events;
 pub mod listener;
+mod once;
 pub mod request;
 pub mod router;
 mod take;
@@ -21,6 +23,9 @@ mod take;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::task::TaskTracker;
+
+use crate::duplicates::Duplicates;
 use crate::journal::Journal;
 use crate::telemetry::metrics::Metrics;
 use crate::time::Clock;
@@ -49,6 +54,10 @@ pub(in crate::ingest) struct Shared {
     pub(in crate::ingest) sources: Sources,
     pub(in crate::ingest) admission: admission::Admission,
     pub(in crate::ingest) journal: Journal,
+    pub(in crate::ingest) duplicates: Duplicates,
+    /// Appends that go on when their client is gone. Nobody waits for them: an append ends with the
+    /// journal.
+    pub(in crate::ingest) tasks: TaskTracker,
     pub(in crate::ingest) clock: Clock,
     pub(in crate::ingest) metrics: Metrics,
 }
@@ -59,6 +68,7 @@ impl Ingest {
         settings: Settings,
         sources: Sources,
         journal: Journal,
+        duplicates: Duplicates,
         clock: Clock,
         metrics: Metrics,
     ) -> Self {
@@ -72,6 +82,8 @@ impl Ingest {
             sources,
             admission,
             journal,
+            duplicates,
+            tasks: TaskTracker::new(),
             clock,
             metrics,
         }))

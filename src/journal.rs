@@ -7,7 +7,9 @@
 //! - **At least once.** A record is handed out as a [`Lease`] and stays in the journal until the
 //!   lease is settled as delivered or dead. What was leased when the process died is leased again;
 //!   so are records settled within the last `settle_sync` before a crash.
-//! - **In order.** A lane's records come oldest first; returned ones before fresh ones.
+//! - **The urgent first.** Of a lane's records those go first that have the least time left,
+//!   divided by the weight of their event name ([`Weights`]). Among those of one weight that had
+//!   about as much time left on arrival, the oldest go first, returned ones before fresh ones.
 //! - **Bounded.** Every bound has a name ([`Limit::name`]) and says no at once instead of waiting.
 //! - **Nothing invented.** Every record carries a checksum under a salt that is new for each life
 //!   of its file; only bytes that verify are handed out.
@@ -17,8 +19,8 @@
 //! - It does not retry a failed write or sync: it is *poisoned*, takes nothing more, and the next
 //!   start reads what truly is on disk. A full disk is no such failure: appends are refused with
 //!   [`Limit::Disk`] until there is room, and all that was accepted stays and can be leased.
-//! - It does not look into events: it stores the bytes that go on the wire, and has no field for
-//!   a token or a raw personal value. Its directory is 0700, its files 0600.
+//! - It looks at no more of an event than its head, and stores the bytes that go on the wire; it
+//!   has no field for a token or a raw personal value. Its directory is 0700, its files 0600.
 //! - It does not open files of another format version, nor a directory another process has open.
 //!
 //! # Limits
@@ -28,9 +30,14 @@
 
 pub mod dead;
 pub mod envelope;
+pub mod intents;
+
 pub mod lease;
 pub mod segment;
+mod weights;
 
+use std::io;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,9 +49,13 @@ pub use self::lease::{Lease, LeaseLimits, Settlement, settle_all};
 pub use self::segment::disk::{Disk, RealDisk};
 use self::segment::index::LaneBounds;
 use self::segment::keeper::Keeper;
+use self::segment::queue::Times;
 use self::segment::recover::recover;
+use self::segment::tiers::Tier;
 use self::segment::writer::{Item, Writer, max_record};
 use self::segment::{Job, Shared, locked};
+pub use self::weights::Weights;
+use crate::event::EncodedEvent;
 use crate::telemetry::metrics::Metrics;
 use crate::time::{Clock, UnixMs};
 
@@ -75,11 +86,15 @@ pub struct Settings {
     pub max_lanes_per_pixel: usize,
     /// How often settled records are noted on disk.
     pub settle_sync: Duration,
+    /// How long opening waits for another process to release the directory.
+    pub lock_wait: Duration,
+    /// What goes before what when a lane is behind.
+    pub weights: Weights,
 }
 
 impl Settings {
     /// The defaults, in `dir`: 64 MiB segments, 32 MiB pending, 16 GiB in all, 10,000 lanes,
-    /// notes every 200 ms.
+    /// notes every 200 ms, no wait for the lock, and all names of one weight.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
@@ -89,6 +104,8 @@ impl Settings {
             max_lanes: 10_000,
             max_lanes_per_pixel: 100,
             settle_sync: Duration::from_millis(200),
+            lock_wait: Duration::ZERO,
+            weights: Weights::default(),
         }
     }
 }
@@ -212,6 +229,40 @@ pub struct LaneDepth {
     pub oldest_received_at: Option<UnixMs>,
 }
 
+/// A record that is in the journal, as [`Journal::walk`] shows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiting<'a> {
+    /// Where it belongs.
+    pub lane: &'a LaneKey,
+    /// The JSON of the event.
+    pub event: &'a [u8],
+    /// The number of the event, as [`Lease::seq`].
+    pub seq: u64,
+    /// When the gateway received it.
+    pub received_at: UnixMs,
+    /// From when on Meta would refuse it for its age.
+    pub expires_at: UnixMs,
+    /// Whether it is leased at this moment.
+    pub leased: bool,
+}
+
+/// An event that [`Journal::find`] has found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Where it belongs.
+    pub lane: LaneKey,
+    /// Its name.
+    pub event_name: String,
+    /// The number of the event, as [`Lease::seq`].
+    pub seq: u64,
+    /// When the gateway received it.
+    pub received_at: UnixMs,
+    /// From when on Meta would refuse it for its age.
+    pub expires_at: UnixMs,
+    /// Whether it was leased at that moment.
+    pub leased: bool,
+}
+
 /// What is in the journal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Depth {
@@ -281,10 +332,77 @@ impl Journal {
         job.await.unwrap_or(Err(AppendError::Poisoned))
     }
 
-    /// Hands out records of a lane: oldest first, returned ones before fresh ones, at least one
-    /// if any waits. Blocks on reads, which the page cache mostly answers.
+    /// Hands out the most urgent records of a lane, at least one if any waits; they are in the
+    /// order of their arrival. Blocks on reads, which the page cache mostly answers.
     pub fn lease(&self, lane: &LaneKey, limits: LeaseLimits) -> Vec<Lease> {
         self.shared().lease(lane, limits)
+    }
+
+    /// Shows every record of the lanes for which `wanted` says so, waiting or leased, to `each`,
+    /// until that breaks.
+    ///
+    /// A record that is settled or appended during the walk may be shown or not; one that is
+    /// moved meanwhile may be shown twice, under one `seq`. Reads every segment, one after the
+    /// other, and holds about 1 MiB of it. No lock is held while `each` runs. Blocks; the error
+    /// is that of a read, with what comes after it unseen.
+    pub fn walk(
+        &self,
+        wanted: &dyn Fn(&LaneKey) -> bool,
+        each: &mut dyn FnMut(Waiting<'_>) -> ControlFlow<()>,
+    ) -> io::Result<()> {
+        if !self.lanes().iter().any(|(lane, _)| wanted(lane)) {
+            return Ok(());
+        }
+        let shared = self.shared();
+        shared.walk(&|_| true, &mut |one| {
+            if wanted(one.lane) {
+                each(one)
+            } else {
+                ControlFlow::Continue(())
+            }
+        })
+    }
+
+    /// The first `limit` events in the journal whose `event_id` is this one. Walks through the
+    /// whole journal, so it takes as long as reading that does.
+    pub fn find(&self, event_id: &str, limit: usize) -> io::Result<Vec<Found>> {
+        let mut found: Vec<Found> = Vec::new();
+        let key = serde_json::to_string(event_id).map_err(io::Error::from)?;
+        let key = format!("\"event_id\":{key}");
+        let finder = memchr::memmem::Finder::new(key.as_bytes());
+        if limit == 0 {
+            return Ok(found);
+        }
+        let shared = self.shared();
+        // most records are not looked at any further
+        let likely = |payload: &[u8]| finder.find(payload).is_some();
+        shared.walk(&|record| likely(record.payload), &mut |one| {
+            let head = EncodedEvent::head_of(one.event);
+            let is_it = head.event_id.as_deref() == Some(event_id);
+            if is_it && found.iter().all(|known| known.seq != one.seq) {
+                found.push(Found {
+                    lane: one.lane.clone(),
+                    event_name: head.event_name.into_owned(),
+                    seq: one.seq,
+                    received_at: one.received_at,
+                    expires_at: one.expires_at,
+                    leased: one.leased,
+                });
+            }
+            if found.len() < limit {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        })?;
+        Ok(found)
+    }
+
+    /// When the next of a lane's waiting records expire: the earliest expiry among those that are
+    /// the first of their tier, leased ones left out. Events that were received later, with less
+    /// time left than others of their tier, may expire before. Reads one record a tier; blocks.
+    pub fn next_expiry(&self, lane: &LaneKey) -> Option<UnixMs> {
+        self.shared().next_expiry(lane)
     }
 
     /// The lanes that got records since the last call. At the start that is every lane with
@@ -386,12 +504,18 @@ impl Shared {
         let mut last: Option<LaneKey> = None;
         let largest = max_record(self.settings.segment_bytes);
         let mut bytes = 0;
+        let tier = |envelope: &Envelope| {
+            let times = times_of(envelope);
+            Tier::of(&self.settings.weights, envelope.event.as_bytes(), times)
+        };
+        // before the lock is taken
+        let tiers: Vec<Tier> = envelopes.iter().map(tier).collect();
         let bounds = LaneBounds {
             all: self.settings.max_lanes,
             of_pixel: self.settings.max_lanes_per_pixel,
         };
         let mut index = locked(&self.index);
-        for envelope in envelopes {
+        for (envelope, tier) in envelopes.into_iter().zip(tiers) {
             let same = items
                 .last()
                 .filter(|_| last.as_ref() == Some(&envelope.lane));
@@ -403,11 +527,11 @@ impl Shared {
             };
             let item = known.map(|(lane, options)| Item {
                 lane,
+                tier,
                 pixel: envelope.lane.pixel,
                 options,
                 payload: envelope.event.as_bytes().clone(),
-                received_at: envelope.received_at,
-                expires_at: envelope.expires_at,
+                times: times_of(&envelope),
                 copy_of: None,
             });
             let refused = match item {
@@ -428,6 +552,13 @@ impl Shared {
             last = Some(envelope.lane);
         }
         Ok((items, bytes))
+    }
+}
+
+fn times_of(envelope: &Envelope) -> Times {
+    Times {
+        received_at: envelope.received_at,
+        expires_at: envelope.expires_at,
     }
 }
 
@@ -462,6 +593,7 @@ pub(crate) fn open_parts(
         Err(limit) => shared.set_full(Some(limit)),
     }
     shared.check_room();
+    shared.show_sizes();
     if locked(&shared.index).counts().0 > 0 {
         shared.ring();
     }

@@ -11,7 +11,8 @@
 //!    only way on is `hash`, which normalises, hashes and checks it, and gives an
 //!    [`event::HashedEvent`]; that encodes to an [`event::EncodedEvent`]: the exact bytes for the
 //!    wire. Faults are collected by index; the good events go on without the bad ones.
-//! 4. [`journal::Journal::append`] writes the envelopes and syncs them, together with those of all
+//! 4. What is held to the window of [`duplicates`] and was accepted before is left out here.
+//!    [`journal::Journal::append`] writes the envelopes and syncs them, together with those of all
 //!    requests that came meanwhile: one write and one `fdatasync` a group.
 //! 5. **Only now** [`ingest::answer`] says 200. From here the event is ours.
 //! 6. The lane of its pixel and request options ([`lanes`]) wakes, lingers for company, leases a
@@ -38,16 +39,18 @@
 //!
 //! Every accepted event ends in exactly one of *delivered*, *dead*, or *in the journal*:
 //! `accepted + recovered = delivered + dead + in journal`, counted in [`telemetry::metrics`].
+//! Which one it was can be asked for by `event_id` ([`receipts`]).
 //!
 //! # The rooms
 //!
-//! One way only: `ingest → event → journal → lanes → graph`; beside them [`tokens`], [`sandbox`],
-//! [`config`], [`telemetry`], [`cli`]; [`app`] puts them together. `tests/layers.rs` holds every
+//! One way only: `ingest → event → journal → lanes → graph`; beside them [`duplicates`],
+//! [`receipts`], [`tokens`], [`sandbox`], [`config`], [`telemetry`], [`cli`]; [`app`] puts them together. `tests/layers.rs` holds every
 //! `use` to that.
 
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod duplicates;
 pub mod event;
 mod failpoint;
 pub mod graph;
@@ -55,6 +58,7 @@ pub mod ingest;
 pub mod journal;
 pub mod lanes;
 pub mod pixel;
+pub mod receipts;
 pub mod sandbox;
 pub mod secret;
 pub mod telemetry;

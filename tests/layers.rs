@@ -27,9 +27,26 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("event", &[]),
     ("tokens", &[]),
     ("journal", &["event::EncodedEvent"]),
+    (
+        "receipts",
+        &["event::EncodedEvent", "journal::segment::disk"],
+    ),
+    (
+        "duplicates",
+        &[
+            "event::EncodedEvent",
+            "journal::Class",
+            "journal::Envelope",
+            "journal::LaneKey",
+            "journal::segment::disk",
+        ],
+    ),
     ("graph", &["event::EncodedEvent"]),
-    ("lanes", &["journal", "graph", "tokens"]),
-    ("ingest", &["event", "journal"]),
+    (
+        "lanes",
+        &["journal", "graph", "tokens", "receipts", "duplicates"],
+    ),
+    ("ingest", &["event", "journal", "duplicates"]),
     ("sandbox", &[]),
     ("app", &["*"]),
     (

@@ -11,7 +11,7 @@ use crate::config::units::Rate;
 use crate::config::{self, Config, Secrets};
 use crate::event::{EventIdPolicy, Rules};
 use crate::tokens::{Credential, Tokens};
-use crate::{graph, ingest, journal, lanes};
+use crate::{duplicates, graph, ingest, journal, lanes, receipts};
 
 pub(super) fn graph(config: &Config) -> anyhow::Result<graph::Settings> {
     let graph = &config.graph;
@@ -41,6 +41,30 @@ pub(super) fn journal(config: &Config) -> journal::Settings {
         max_lanes: journal.max_lanes as usize,
         max_lanes_per_pixel: journal.max_lanes_per_pixel as usize,
         settle_sync: journal.settle_sync.get(),
+        lock_wait: journal.lock_wait.get(),
+        weights: config.lanes.weights.iter().collect(),
+    }
+}
+
+pub(super) fn receipts(config: &Config) -> Option<receipts::Settings> {
+    let receipts = &config.receipts;
+    receipts.enabled.then(|| receipts::Settings {
+        dir: config.journal.dir.join("receipts"),
+        keep: receipts.keep.get(),
+        max_bytes: receipts.max_bytes.get(),
+    })
+}
+
+pub(super) fn duplicates(config: &Config) -> duplicates::Settings {
+    let duplicates = &config.duplicates;
+    duplicates::Settings {
+        dir: config.journal.dir.join("duplicates"),
+        window: duplicates.window.get(),
+        covers: match duplicates.events {
+            config::duplicates::Covers::Messaging => duplicates::Covers::Messaging,
+            config::duplicates::Covers::All => duplicates::Covers::All,
+        },
+        max_entries: duplicates.max_entries as usize,
     }
 }
 

@@ -50,12 +50,14 @@ pub(super) static TOPICS: LazyLock<Vec<Topic>> = LazyLock::new(|| {
         .collect()
 });
 
-const SOURCES: [(&str, &str, &str); 9] = [
+const SOURCES: [(&str, &str, &str); 11] = [
     ("listen", "Listen", include_str!("listen.rs")),
     ("ingest", "Ingest", include_str!("ingest.rs")),
     ("journal", "Journal", include_str!("journal.rs")),
+    ("duplicates", "Duplicates", include_str!("duplicates.rs")),
     ("lanes", "Lanes", include_str!("lanes.rs")),
     ("graph", "Graph", include_str!("graph.rs")),
+    ("receipts", "Receipts", include_str!("receipts.rs")),
     ("telemetry", "Telemetry", include_str!("telemetry.rs")),
     ("shutdown", "Shutdown", include_str!("shutdown.rs")),
     ("pixels", "Pixel", include_str!("pixels.rs")),
@@ -63,7 +65,7 @@ const SOURCES: [(&str, &str, &str); 9] = [
 ];
 
 /// What a good value of each type is, in words; the types' own errors say the same.
-const WANTED: [(&str, &str, bool); 18] = [
+const WANTED: [(&str, &str, bool); 20] = [
     (
         "BaseUrl",
         "an https address without user, query or fragment",
@@ -75,6 +77,7 @@ const WANTED: [(&str, &str, bool); 18] = [
         true,
     ),
     ("Country", "a country code of two letters", true),
+    ("Covers", "\"messaging\" or \"all\"", true),
     ("EventIdRule", "\"derive\", \"random\" or \"leave\"", true),
     (
         "GraphVersion",
@@ -109,6 +112,11 @@ const WANTED: [(&str, &str, bool); 18] = [
     ("String", "a text", false),
     ("Tls", "a table with the two files cert and key", false),
     ("TokenIn", "\"header\" or \"body\"", true),
+    (
+        "Weights",
+        "a table of event names, each with a weight from 1 to 1000",
+        true,
+    ),
     ("bool", "true or false", true),
 ];
 

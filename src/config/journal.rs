@@ -30,6 +30,9 @@ pub struct Journal {
     /// Longest time before the record of a delivery is synced. After a crash the deliveries of
     /// this time are sent again, and Meta drops them by their event id.
     pub settle_sync: Span,
+    /// Longest time a start waits until another process has released the journal, as when a new
+    /// process takes over from one that is finishing. At most 10m.
+    pub lock_wait: Span,
     /// Disk space of the dead letters; beyond it expired events stay in the journal, and their lane
     /// is held.
     pub dead_max_bytes: Bytes,
@@ -45,6 +48,7 @@ impl Default for Journal {
             max_lanes: 10_000,
             max_lanes_per_pixel: 100,
             settle_sync: Span::from_millis(200),
+            lock_wait: Span::from_secs(0),
             dead_max_bytes: Bytes::gib(1),
         }
     }
@@ -71,6 +75,9 @@ impl Journal {
         }
         if self.settle_sync > Span::from_secs(60) {
             faults.push(Fault::cross("journal.settle_sync", "at most 1m"));
+        }
+        if self.lock_wait > Span::from_secs(600) {
+            faults.push(Fault::cross("journal.lock_wait", "at most 10m"));
         }
         if self.max_bytes.get() / 4 < self.segment_bytes.get() {
             faults.push(Fault::cross(

@@ -1,5 +1,7 @@
 //! `[lanes]`: how events are gathered and how fast they go out.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 
 use super::fault::{Fault, at_least, within};
@@ -39,6 +41,10 @@ pub struct Lanes {
     /// Meta drops no duplicates of these: `at_least_once` sends them again, `at_most_once` puts
     /// them among the dead letters.
     pub messaging: Messaging,
+    /// What goes first when a lane is behind: that which has the least time left, divided by the
+    /// weight of its event name. A name that is not here weighs 1. Weights are 1 to 1000, at
+    /// most 8 different ones. Read at the start; what waits then is weighed anew.
+    pub weights: Weights,
 }
 
 /// Whether events of business messaging may arrive twice, or never.
@@ -50,6 +56,59 @@ pub enum Messaging {
     AtLeastOnce,
     /// Not sent again; some may have to be redriven by hand.
     AtMostOnce,
+}
+
+/// The weight of each event name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Weights(BTreeMap<String, u16>);
+
+/// The largest weight.
+const MAX_WEIGHT: u16 = 1000;
+/// Different weights: each is a queue of its own.
+const MAX_WEIGHTS: usize = 8;
+/// Names in the table.
+const MAX_NAMES: usize = 256;
+
+impl Default for Weights {
+    fn default() -> Self {
+        let names = [
+            ("Purchase", 10),
+            ("Subscribe", 5),
+            ("StartTrial", 5),
+            ("Lead", 3),
+            ("CompleteRegistration", 3),
+            ("InitiateCheckout", 3),
+            ("AddPaymentInfo", 3),
+        ];
+        Self(names.map(|(name, weight)| (name.to_owned(), weight)).into())
+    }
+}
+
+impl Weights {
+    /// Each name with its weight.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, u16)> {
+        self.0.iter().map(|(name, weight)| (name.as_str(), *weight))
+    }
+
+    fn validate(&self, faults: &mut Vec<Fault>) {
+        let mut wrong = |expected: String| {
+            faults.push(Fault::cross("lanes.weights", expected));
+        };
+        if !self.0.values().all(|w| (1..=MAX_WEIGHT).contains(w)) {
+            wrong(format!("weights from 1 to {MAX_WEIGHT}"));
+        }
+        let different: BTreeSet<&u16> = self.0.values().collect();
+        if different.len() > MAX_WEIGHTS {
+            wrong(format!("at most {MAX_WEIGHTS} different weights"));
+        }
+        if self.0.len() > MAX_NAMES {
+            wrong(format!("at most {MAX_NAMES} names"));
+        }
+        if self.0.contains_key("") {
+            wrong("event names that are not empty".to_owned());
+        }
+    }
 }
 
 impl Default for Lanes {
@@ -69,6 +128,7 @@ impl Default for Lanes {
             throttle_max: Span::from_secs(3600),
             probe_interval: Span::from_secs(300),
             messaging: Messaging::AtLeastOnce,
+            weights: Weights::default(),
         }
     }
 }
@@ -119,5 +179,6 @@ impl Lanes {
         }
         let short = Span::from_secs(1);
         at_least(faults, "lanes.probe_interval", self.probe_interval, short);
+        self.weights.validate(faults);
     }
 }

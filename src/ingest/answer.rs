@@ -262,7 +262,7 @@ fn advice(limit: Limit) -> &'static str {
 /// What was accepted.
 #[derive(Debug)]
 pub struct Accepted {
-    /// How many events are durable now.
+    /// How many events are durable now, here or as the duplicate of an earlier one.
     pub events: usize,
     /// What was changed or is missing, by event.
     pub warnings: Vec<(usize, Warning)>,

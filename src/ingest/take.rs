@@ -4,10 +4,11 @@ use axum::body::Body;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 
-use super::answer::{Accepted, Limit, Rejection};
+use super::answer::{Accepted, EventFault, Limit, Rejection};
 use super::auth::{KeyDigest, Source};
 use super::events::{Checked, check};
-use super::{Shared, body, request};
+use super::{Shared, body, once, request};
+use crate::event::Warning;
 use crate::pixel::PixelId;
 
 /// Bodies from this size on, and packed ones, are worked on beside the workers: at some 10 µs an
@@ -34,15 +35,38 @@ pub(super) async fn take(
         Ok((checked, held.reservation))
     };
     // the reservation is held until the events are durable
-    let (checked, _reservation) = if is_large { apart(work)? } else { work()? };
+    let (checked, reservation) = if is_large { apart(work)? } else { work()? };
     let events = checked.envelopes.len();
-    shared.journal.append(checked.envelopes).await?;
+    let duplicates = once::append(shared, checked.envelopes, reservation).await?;
+    let mut warnings = checked.warnings;
+    if !duplicates.is_empty() {
+        shared.duplicates.count(pixel, duplicates.len());
+        let places = duplicates
+            .iter()
+            .map(|place| place_in_data(*place, &checked.faults));
+        warnings.extend(places.map(|index| (index, duplicate())));
+        warnings.sort_by_key(|(index, _)| *index);
+    }
     Ok(Accepted {
         events,
-        warnings: checked.warnings,
+        warnings,
         faults: checked.faults,
         unknown_members: checked.unknown_members,
     })
+}
+
+/// Where in the request's `data` the good event number `place` stands.
+fn place_in_data(place: usize, faults: &[EventFault]) -> usize {
+    let before = |index: usize, fault: &EventFault| index + usize::from(fault.index <= index);
+    faults.iter().fold(place, before)
+}
+
+fn duplicate() -> Warning {
+    Warning {
+        path: "event_id".into(),
+        code: "duplicate",
+        text: "an event with this name and id was received before; it is not sent again".into(),
+    }
 }
 
 /// What is left to do with a body in memory, short of storing its events.

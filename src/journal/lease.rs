@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::segment::queue::Times;
 use super::segment::{Shared, locked};
 use crate::event::EncodedEvent;
 use crate::time::UnixMs;
@@ -39,8 +40,7 @@ pub struct Lease {
     seq: u64,
     ordinal: u32,
     event: EncodedEvent,
-    received_at: UnixMs,
-    expires_at: UnixMs,
+    times: Times,
     settled: bool,
 }
 
@@ -51,8 +51,7 @@ impl Lease {
         seq: u64,
         ordinal: u32,
         event: EncodedEvent,
-        received_at: UnixMs,
-        expires_at: UnixMs,
+        times: Times,
     ) -> Self {
         Self {
             shared,
@@ -60,8 +59,7 @@ impl Lease {
             seq,
             ordinal,
             event,
-            received_at,
-            expires_at,
+            times,
             settled: false,
         }
     }
@@ -73,15 +71,16 @@ impl Lease {
 
     /// When the gateway received it.
     pub fn received_at(&self) -> UnixMs {
-        self.received_at
+        self.times.received_at
     }
 
     /// From when on Meta would refuse it for its age.
     pub fn expires_at(&self) -> UnixMs {
-        self.expires_at
+        self.times.expires_at
     }
 
-    /// The number of the event: unique, rising in the order of arrival, kept for life.
+    /// The number of the event: unique, rising in the order of arrival, and kept for life, also
+    /// when the record is moved and across restarts.
     pub fn seq(&self) -> u64 {
         self.seq
     }
@@ -107,7 +106,7 @@ pub fn settle_all(mut leases: Vec<Lease>, settlement: Settlement) {
             lease.lane,
             lease.seq,
             lease.ordinal,
-            lease.received_at,
+            lease.times,
             settlement,
         );
     }
@@ -129,10 +128,10 @@ impl Drop for Lease {
             self.lane,
             self.seq,
             self.ordinal,
-            self.received_at,
+            self.times,
             Settlement::Returned,
         );
-        let rang = index.dropped(self.lane);
+        let rang = index.wake(self.lane);
         drop(index);
         if rang {
             self.shared.ring();

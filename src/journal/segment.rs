@@ -2,8 +2,9 @@
 //!
 //! The parts: `frame` is the bytes, `file` the names, `disk` the calls; `writer` makes
 //! commits durable; `keeper` does what may wait (the settle log, recycling), with `spares`
-//! and `evacuate`; `index` and `table` know where everything is; `recover` rebuilds them
-//! from the files; `inspect` only looks.
+//! and `evacuate`; `index`, `records` and `table` know where everything is, `lane`, `tiers` and
+//! `queue` whose turn it is; `recover` rebuilds them from the files; `read` reads what is leased,
+//! `walk` all there is; `inspect` only looks.
 //!
 //! `Writer` and `Keeper` are plain structs driven by calls, so that a test can run them in any
 //! order on a disk that lies; the threads are thin shells around them.
@@ -15,6 +16,7 @@ pub(crate) mod frame;
 pub(crate) mod index;
 pub(crate) mod inspect;
 pub(crate) mod keeper;
+mod lane;
 #[cfg(test)]
 mod lying;
 #[cfg(test)]
@@ -23,6 +25,7 @@ mod model;
 mod pressure;
 pub(crate) mod queue;
 pub(crate) mod read;
+pub(crate) mod records;
 pub(crate) mod recover;
 pub(crate) mod scan;
 pub(crate) mod settled;
@@ -30,6 +33,8 @@ pub(crate) mod settled;
 pub(crate) mod sim;
 pub(crate) mod spares;
 pub(crate) mod table;
+pub(crate) mod tiers;
+pub(crate) mod walk;
 pub(crate) mod writer;
 
 use std::collections::VecDeque;
@@ -118,6 +123,14 @@ impl Shared {
         let (records, payload) = index.counts();
         self.metrics.journal_records.set(records as i64);
         self.metrics.journal_bytes.set(payload as i64);
+    }
+
+    /// Shows in the metrics what the files take.
+    pub(crate) fn show_sizes(&self) {
+        let depth = locked(&self.index).depth();
+        let bytes = depth.disk_bytes + self.spares.bytes();
+        self.metrics.journal_disk_bytes.set(bytes as i64);
+        self.metrics.journal_segments.set(depth.segments as i64);
     }
 
     pub(crate) fn new(

@@ -6,7 +6,8 @@
 //!
 //! `accepted + recovered = delivered + dead + in journal`
 //!
-//! where *recovered* is what the journal held when the process started.
+//! where *recovered* is what the journal held when the process started. Duplicates are outside
+//! these books: they are answered as received, and never accepted.
 
 use prometheus::core::Collector;
 use prometheus::{
@@ -35,6 +36,13 @@ pub struct Metrics {
     pub rejected: IntCounterVec,
     /// Warnings given about accepted events, by `code`.
     pub warnings: IntCounterVec,
+    /// Events answered as received but not accepted, since their twin was, by `pixel`. They are
+    /// outside the books.
+    pub duplicates: IntCounterVec,
+    /// Events the window of duplicates remembers.
+    pub duplicates_entries: IntGauge,
+    /// Events it forgot early, since `duplicates.max_entries` was reached.
+    pub duplicates_forgotten: IntCounter,
 
     /// Events Graph confirmed, by `pixel`.
     pub delivered: IntCounterVec,
@@ -63,6 +71,15 @@ pub struct Metrics {
     pub bisection_requests: IntCounterVec,
     /// The share of its configured pace that a `pixel` goes at, up to 1.
     pub pace_factor: GaugeVec,
+
+    /// Events a receipt is kept of.
+    pub receipts: IntGauge,
+    /// Bytes of the receipts' files.
+    pub receipts_bytes: IntGauge,
+    /// Endings of events that no receipt was kept of, since the queue was full or the disk failed.
+    pub receipts_lost: IntCounter,
+    /// 1 while receipts cannot be written.
+    pub receipts_failed: IntGauge,
 
     /// Events in the journal that have not met their end.
     pub journal_records: IntGauge,
@@ -131,6 +148,22 @@ impl Metrics {
                 "warnings given about accepted events",
                 &["code"],
             )?,
+            duplicates: counters(
+                r,
+                "duplicates_total",
+                "events answered as received but not accepted, since their twin was",
+                &["pixel"],
+            )?,
+            duplicates_entries: gauge(
+                r,
+                "duplicates_entries",
+                "events the window of duplicates remembers",
+            )?,
+            duplicates_forgotten: counter(
+                r,
+                "duplicates_forgotten_total",
+                "events the window of duplicates forgot early",
+            )?,
             delivered: counters(r, "delivered_total", "events Graph confirmed", &["pixel"])?,
             dead: counters(
                 r,
@@ -196,6 +229,14 @@ impl Metrics {
                 );
                 keep(r, GaugeVec::new(opts, &["pixel"])?)?
             },
+            receipts: gauge(r, "receipts", "events a receipt is kept of")?,
+            receipts_bytes: gauge(r, "receipts_bytes", "bytes of the receipts' files")?,
+            receipts_lost: counter(
+                r,
+                "receipts_lost_total",
+                "endings of events that no receipt was kept of",
+            )?,
+            receipts_failed: gauge(r, "receipts_failed", "1 while receipts cannot be written")?,
             journal_records: gauge(
                 r,
                 "journal_records",
@@ -260,6 +301,7 @@ impl Metrics {
                 &self.graph_short,
                 &self.bisections,
                 &self.bisection_requests,
+                &self.duplicates,
             ] {
                 counter.with_label_values(&[pixel]).inc_by(0);
             }

@@ -84,13 +84,13 @@ async fn a_full_journal_refuses_by_name_and_resumes_by_itself() {
 
 /// The real disk, with faults to switch on.
 #[derive(Debug, Default)]
-struct BadDisk {
+pub(crate) struct BadDisk {
     /// Nothing more can be allocated.
     full: Arc<AtomicBool>,
     /// Every sync of a file fails.
     no_sync: Arc<AtomicBool>,
     /// Every sync of a file takes half a second.
-    slow_sync: Arc<AtomicBool>,
+    pub(crate) slow_sync: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]

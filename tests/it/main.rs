@@ -10,6 +10,7 @@
 )]
 
 mod delivery;
+mod duplicates;
 mod durability;
 mod harness;
 mod ingest;

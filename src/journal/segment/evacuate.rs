@@ -13,12 +13,14 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::file::SegmentFile;
-use super::index::{Index, Source};
+use super::index::Index;
 use super::keeper::Keeper;
-use super::queue::Place;
+use super::queue::{Place, Times};
 use super::read::read_whole;
+use super::records::Source;
 use super::scan::scan;
 use super::table::Segment;
+use super::tiers::Tier;
 use super::writer::Item;
 use super::{Job, Shared, locked};
 use crate::failpoint;
@@ -147,6 +149,12 @@ impl Keeper {
                 offset: found.offset as u32,
                 len: found.len as u32,
             };
+            let times = Times {
+                received_at: found.record.received_at,
+                expires_at: found.record.expires_at,
+            };
+            let weights = &self.shared.settings.weights;
+            let tier = Tier::of(weights, found.record.payload, times);
             let index = locked(&self.shared.index);
             // no lane: it was settled since
             let Some(lane) = index.find_lane(&key) else {
@@ -154,11 +162,11 @@ impl Keeper {
             };
             items.push(Item {
                 lane,
+                tier,
                 pixel,
                 options: index.options(lane),
                 payload: bytes::Bytes::copy_from_slice(found.record.payload),
-                received_at: found.record.received_at,
-                expires_at: found.record.expires_at,
+                times,
                 copy_of: Some((found.record.origin, Source { place, ordinal })),
             });
         });

@@ -228,6 +228,12 @@ impl<'a> Commit<'a> {
         })
     }
 
+    /// Bytes of the commit at the start of `bytes`, if its head is there; nothing is verified.
+    pub(crate) fn len_of(bytes: &[u8]) -> Option<usize> {
+        let body = Fields(bytes.get(COMMIT_BYTES - 4..COMMIT_BYTES)?).u32()?;
+        Some(commit_len(body as usize))
+    }
+
     /// The salt of the commit at the start of `bytes`, whatever it is, if the commit is whole.
     pub(crate) fn salt_of(bytes: &'a [u8]) -> Option<u64> {
         let salt = Fields(bytes.get(8..16)?).u64()?;

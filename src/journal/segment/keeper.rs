@@ -81,11 +81,7 @@ impl Keeper {
             // a full journal has said so where appends see it
             let _full = self.shared.ensure_spare();
         }
-        let mut depth = locked(&self.shared.index).depth();
-        depth.disk_bytes += self.shared.spares.bytes();
-        let metrics = &self.shared.metrics;
-        metrics.journal_disk_bytes.set(depth.disk_bytes as i64);
-        metrics.journal_segments.set(depth.segments as i64);
+        self.shared.show_sizes();
     }
 
     /// Writes down and syncs what was settled since the last time.

@@ -1,4 +1,4 @@
-//! The waiting records of one lane, at about 15 bytes a record.
+//! The waiting records of one tier of a lane, at about 15 bytes a record.
 //!
 //! A ring that doubles would at times hold half of its room empty, and an entry with full-width
 //! numbers takes 24 bytes; so entries are packed and kept in chunks whose head holds what
@@ -22,7 +22,16 @@ pub(crate) struct Place {
     pub(crate) len: u32,
 }
 
-/// A waiting record: its identity, which orders the lane, and its place.
+/// When a record came, and when it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Times {
+    /// When the gateway received it.
+    pub(crate) received_at: UnixMs,
+    /// From when on Meta would refuse it.
+    pub(crate) expires_at: UnixMs,
+}
+
+/// A waiting record: its identity, which orders the queue, and its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) origin: u64,
@@ -43,7 +52,8 @@ struct Packed {
 #[derive(Debug)]
 struct Chunk {
     first_origin: u64,
-    received_at: UnixMs,
+    /// When the first was received, and when the first of them expires.
+    times: Times,
     /// Entries already taken.
     taken: u32,
     entries: Vec<Packed>,
@@ -76,7 +86,7 @@ impl Queue {
     }
 
     /// Adds a record behind all others; its `origin` must be above theirs.
-    pub(crate) fn push_back(&mut self, entry: Entry, received_at: UnixMs) {
+    pub(crate) fn push_back(&mut self, entry: Entry, times: Times) {
         let fits = self.chunks.back().filter(|c| c.entries.len() < CHUNK);
         let delta =
             fits.and_then(|c| u32::try_from(entry.origin.checked_sub(c.first_origin)?).ok());
@@ -92,6 +102,8 @@ impl Queue {
                 chunk.entries.reserve_exact(more);
             }
             chunk.entries.push(packed(delta));
+            let soonest = &mut chunk.times.expires_at;
+            *soonest = (*soonest).min(times.expires_at);
         } else {
             // a lane with little to say stays small; a busy one goes straight to full chunks
             let room = if self.chunks.is_empty() { 4 } else { CHUNK };
@@ -99,7 +111,7 @@ impl Queue {
             entries.push(packed(0));
             self.chunks.push_back(Chunk {
                 first_origin: entry.origin,
-                received_at,
+                times,
                 taken: 0,
                 entries,
             });
@@ -129,9 +141,10 @@ impl Queue {
         Some(entry)
     }
 
-    /// When the oldest record was received, or a time before it by at most the span of a chunk.
-    pub(crate) fn oldest(&self) -> Option<UnixMs> {
-        Some(self.chunks.front()?.received_at)
+    /// When the oldest record was received, or a time before it by at most the span of a chunk;
+    /// and when the first of its chunk expires, or has expired.
+    pub(crate) fn times(&self) -> Option<Times> {
+        Some(self.chunks.front()?.times)
     }
 
     /// Notes that the record `origin` has moved from `from` to `to`; false if it is not here.
@@ -160,12 +173,12 @@ impl Queue {
         }
     }
 
-    /// Empties the queue into a list, each record with the time its chunk knows.
-    pub(crate) fn drain(&mut self) -> Vec<(Entry, UnixMs)> {
+    /// Empties the queue into a list, each record with the times its chunk knows.
+    pub(crate) fn drain(&mut self) -> Vec<(Entry, Times)> {
         let mut all = Vec::with_capacity(self.len);
-        while let Some(received_at) = self.oldest() {
+        while let Some(times) = self.times() {
             let Some(entry) = self.pop_front() else { break };
-            all.push((entry, received_at));
+            all.push((entry, times));
         }
         all
     }
@@ -194,12 +207,19 @@ mod tests {
         }
     }
 
+    fn at(ms: i64) -> Times {
+        Times {
+            received_at: UnixMs(ms),
+            expires_at: UnixMs(ms + 50),
+        }
+    }
+
     #[test]
     fn a_waiting_record_takes_at_most_sixteen_bytes() {
         for (count, step) in [(1_000_000u64, 1), (100_000, 5000), (3000, 1)] {
             let mut queue = Queue::default();
             for i in 0..count {
-                queue.push_back(entry(i * step), UnixMs(0));
+                queue.push_back(entry(i * step), at(0));
             }
             // the allocator's own 16 bytes a chunk are counted too
             let bytes = queue.heap_bytes() + queue.chunks.len() * 16;
@@ -213,23 +233,31 @@ mod tests {
         let mut queue = Queue::default();
         let origins: Vec<u64> = (0..1000u64).map(|i| i * i * 20_000).collect();
         for origin in &origins {
-            queue.push_back(entry(*origin), UnixMs(*origin as i64));
+            queue.push_back(entry(*origin), at(*origin as i64));
         }
         assert_eq!(queue.len(), 1000);
         for origin in &origins {
-            assert!(queue.oldest().unwrap().0 <= *origin as i64);
+            let times = queue.times().unwrap();
+            assert!(times.received_at.0 <= *origin as i64);
+            assert!(times.expires_at.0 <= *origin as i64 + 50);
             assert_eq!(queue.pop_front().unwrap().origin, *origin);
         }
         assert_eq!((queue.len(), queue.pop_front()), (0, None));
-        queue.push_back(entry(7), UnixMs(99));
-        assert_eq!(queue.oldest(), Some(UnixMs(99)));
+        queue.push_back(entry(7), at(99));
+        assert_eq!(queue.times(), Some(at(99)));
+        queue.push_back(entry(8), at(9));
+        let times = queue.times().unwrap();
+        assert_eq!(
+            (times.received_at, times.expires_at),
+            (UnixMs(99), UnixMs(59))
+        );
     }
 
     #[test]
     fn a_record_moves_without_losing_its_turn() {
         let mut queue = Queue::default();
         for i in 0..500 {
-            queue.push_back(entry(i * 3), UnixMs(0));
+            queue.push_back(entry(i * 3), at(0));
         }
         queue.pop_front();
         let to = Place {

@@ -1,4 +1,4 @@
-//! Reads leased records back from their segments.
+//! Reads records of a lane back from their segments.
 
 use std::sync::Arc;
 
@@ -6,7 +6,8 @@ use bytes::Bytes;
 
 use super::file::SegmentFile;
 use super::frame::{RECORD_BYTES, Record};
-use super::index::Taken;
+use super::queue::Times;
+use super::records::Taken;
 use super::{Shared, locked};
 use crate::event::EncodedEvent;
 use crate::journal::LeaseLimits;
@@ -23,18 +24,18 @@ const READ_TARGET: u64 = 256 << 10;
 struct Content {
     payload: Bytes,
     ordinal: u32,
-    received_at: UnixMs,
-    expires_at: UnixMs,
+    times: Times,
 }
 
 impl Shared {
-    /// Hands out records of a lane, oldest first.
+    /// Hands out the most urgent records of a lane.
     pub(crate) fn lease(self: &Arc<Self>, key: &LaneKey, limits: LeaseLimits) -> Vec<Lease> {
+        let now = self.clock.now();
         let mut index = locked(&self.index);
         let Some(lane) = index.find_lane(key) else {
             return Vec::new();
         };
-        let (taken, files) = index.take(lane, limits);
+        let (taken, files) = index.take(lane, limits, now);
         drop(index);
         let mut leases = Vec::with_capacity(taken.len());
         let mut buf = Vec::new();
@@ -60,14 +61,30 @@ impl Shared {
                         one.origin,
                         content.ordinal,
                         EncodedEvent::from_record(content.payload),
-                        content.received_at,
-                        content.expires_at,
+                        content.times,
                     )),
                     None => self.lose(lane, std::slice::from_ref(one)),
                 }
             }
         }
         leases
+    }
+
+    /// When the first of the records expires that are next in the tiers of a lane. A record that
+    /// cannot be read, or has left meanwhile, does not count.
+    pub(crate) fn next_expiry(&self, key: &LaneKey) -> Option<UnixMs> {
+        let index = locked(&self.index);
+        let (heads, files) = index.heads(index.find_lane(key)?);
+        drop(index);
+        let mut buf = Vec::new();
+        let expiry = |one: &Taken| {
+            let file = files.get(&one.place.slot)?;
+            buf.resize(one.place.len as usize, 0);
+            let read = file.file.read_at(&mut buf, u64::from(one.place.offset));
+            let content = decode(buf.get(..read.ok()?)?, one, file)?;
+            Some(content.times.expires_at)
+        };
+        heads.iter().filter_map(expiry).min()
     }
 
     /// Records that cannot be read stay on disk, to be looked at, and out of the lane.
@@ -117,8 +134,10 @@ fn decode(bytes: &[u8], one: &Taken, file: &SegmentFile) -> Option<Content> {
     Some(Content {
         payload: Bytes::copy_from_slice(record.payload),
         ordinal: u32::try_from(record.seq.checked_sub(file.first_seq)?).ok()?,
-        received_at: record.received_at,
-        expires_at: record.expires_at,
+        times: Times {
+            received_at: record.received_at,
+            expires_at: record.expires_at,
+        },
     })
 }
 

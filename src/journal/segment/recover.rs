@@ -7,24 +7,32 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use super::disk::Disk;
+use super::disk::{DirLock, Disk};
 use super::file::{LOCK, Name, SegmentFile};
 use super::frame::{HeaderError, seal};
-use super::index::{Index, LaneBounds, Written};
-use super::queue::{Entry, Place};
+use super::index::{Index, LaneBounds};
+use super::queue::{Entry, Place, Times};
 use super::read::read_whole;
+use super::records::Written;
 use super::scan::{Found, Scan, scan};
 use super::settled::{Bits, read_done};
 use super::spares::Spare;
 use super::table::Segment;
+use super::tiers::Tier;
 use super::{Shared, locked};
 use crate::journal::envelope::{Class, LaneKey, RequestOptions};
+use crate::journal::weights::Weights;
 use crate::journal::{OpenError, Settings};
 use crate::pixel::PixelId;
 use crate::telemetry::metrics::Metrics;
-use crate::time::{Clock, UnixMs};
+use crate::time::Clock;
+
+/// How often a start looks whether the directory has been released.
+const LOCK_POLL: Duration = Duration::from_millis(50);
 
 /// A copy that evacuation made, settled or not.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +40,7 @@ struct Copy {
     seq: u64,
     ordinal: u32,
     place: Place,
-    received_at: UnixMs,
+    times: Times,
     live: bool,
 }
 
@@ -40,8 +48,8 @@ struct Copy {
 #[derive(Debug, Default)]
 struct Gathered {
     index: Index,
-    /// Copies by lane and first number; they are in no queue yet.
-    copies: HashMap<u32, HashMap<u64, Vec<Copy>>>,
+    /// Copies by tier and first number; they are in no queue yet.
+    copies: HashMap<(u32, Tier), HashMap<u64, Vec<Copy>>>,
     next_seq: u64,
     damage: u64,
 }
@@ -56,13 +64,7 @@ pub(crate) fn recover(
     let dir = settings.dir.clone();
     disk.create_dir(&dir)
         .map_err(OpenError::io("create directory"))?;
-    let lock = disk.lock(&dir.join(LOCK)).map_err(|error| {
-        if error.kind() == io::ErrorKind::WouldBlock {
-            OpenError::Locked
-        } else {
-            OpenError::io("lock")(error)
-        }
-    })?;
+    let lock = lock(&*disk, &dir, settings.lock_wait)?;
     let names = disk.list(&dir).map_err(OpenError::io("list"))?;
     // what the last run renamed may not be durable yet
     disk.sync_dir(&dir)
@@ -126,6 +128,32 @@ pub(crate) fn recover(
         }
     }
     Ok((shared, gathered.next_seq))
+}
+
+/// Takes the directory for this process, as soon as another has released it.
+fn lock(disk: &dyn Disk, dir: &Path, wait: Duration) -> Result<DirLock, OpenError> {
+    let since = Instant::now();
+    let mut said = false;
+    loop {
+        match disk.lock(&dir.join(LOCK)) {
+            Ok(lock) => return Ok(lock),
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
+                return Err(OpenError::io("lock")(error));
+            }
+            Err(_) => {}
+        }
+        let left = wait.saturating_sub(since.elapsed());
+        if left.is_zero() {
+            return Err(OpenError::Locked);
+        }
+        if !std::mem::replace(&mut said, true) {
+            tracing::info!(
+                wait_ms = wait.as_millis() as u64,
+                "another process has the journal open; waiting for it to finish"
+            );
+        }
+        std::thread::sleep(left.min(LOCK_POLL));
+    }
 }
 
 /// Takes a spare of a former run, or says that it is of no use.
@@ -198,7 +226,9 @@ impl Gathered {
         let mut arrived = Vec::new();
         scan(bytes, first_seq, newest, &mut |one| {
             let ordinal = (one.record.seq - first_seq) as u32;
-            self.record(&one, slot, ordinal, !settled.has(ordinal), &mut arrived);
+            let live = !settled.has(ordinal);
+            let weights = &shared.settings.weights;
+            self.record(&one, slot, ordinal, live, weights, &mut arrived);
         })
         .map_err(|error| header_error(error, first_seq))?;
         self.index.committed(slot, found.end, &arrived);
@@ -211,6 +241,7 @@ impl Gathered {
         slot: u16,
         ordinal: u32,
         live: bool,
+        weights: &Weights,
         arrived: &mut Vec<Written>,
     ) {
         let record = &found.record;
@@ -242,14 +273,18 @@ impl Gathered {
             offset: found.offset as u32,
             len: found.len as u32,
         };
-        let received_at = record.received_at;
+        let times = Times {
+            received_at: record.received_at,
+            expires_at: record.expires_at,
+        };
+        let tier = Tier::of(weights, record.payload, times);
         if copied {
-            let of_lane = self.copies.entry(lane).or_default();
-            of_lane.entry(record.origin).or_default().push(Copy {
+            let of_tier = self.copies.entry((lane, tier)).or_default();
+            of_tier.entry(record.origin).or_default().push(Copy {
                 seq: record.seq,
                 ordinal,
                 place,
-                received_at,
+                times,
                 live,
             });
             if live && let Some(segment) = self.index.segment_mut(slot) {
@@ -259,20 +294,23 @@ impl Gathered {
         } else {
             arrived.push(Written {
                 lane,
+                tier,
                 origin: record.origin,
                 ordinal,
                 place,
-                received_at,
+                times,
                 from: None,
             });
         }
     }
 
-    /// Gives copies their turn in their lanes. Of an event that is there more than once, the
+    /// Gives copies their turn in their tiers. Of an event that is there more than once, the
     /// last copy counts: the others were only still there because the machine stopped.
     fn place_copies(&mut self) {
-        for (lane, copies) in std::mem::take(&mut self.copies) {
-            let mut entries = self.index.unbuild(lane);
+        let mut lanes = Vec::new();
+        for ((lane, tier), copies) in std::mem::take(&mut self.copies) {
+            lanes.push(lane);
+            let mut entries = self.index.unbuild(lane, tier);
             entries.retain(|(entry, _)| {
                 let superseded = copies.contains_key(&entry.origin);
                 if superseded && let Some(segment) = self.index.segment_mut(entry.place.slot) {
@@ -286,14 +324,18 @@ impl Gathered {
                 for copy in all.iter().filter(|copy| copy.live) {
                     let place = copy.place;
                     if Some(copy.seq) == last {
-                        entries.push((Entry { origin, place }, copy.received_at));
+                        entries.push((Entry { origin, place }, copy.times));
                     } else if let Some(segment) = self.index.segment_mut(place.slot) {
                         segment.retire(copy.ordinal, place.len);
                     }
                 }
             }
             entries.sort_unstable_by_key(|(entry, _)| entry.origin);
-            self.index.rebuild(lane, &entries);
+            self.index.rebuild(lane, tier, &entries);
+        }
+        // only now: the copies of one tier may be all that a lane has
+        for lane in lanes {
+            self.index.close_if_empty(lane);
         }
     }
 

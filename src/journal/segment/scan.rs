@@ -77,7 +77,7 @@ pub(crate) fn scan(
                 }
                 found.last_commit = start;
                 let start = at + COMMIT_BYTES;
-                walk(commit.body, salt, start as u64, each);
+                records(commit.body, salt, start as u64, each);
             }
             None => match next_commit(bytes, at, salt, found.next_seq) {
                 Some((later, seq)) => {
@@ -99,7 +99,13 @@ pub(crate) fn scan(
     }
 }
 
-fn walk(mut body: &[u8], salt: u64, mut offset: u64, each: &mut dyn FnMut(Found<'_>)) {
+/// Every record of a commit, whose body starts at `offset`.
+pub(crate) fn records<'a>(
+    mut body: &'a [u8],
+    salt: u64,
+    mut offset: u64,
+    each: &mut dyn FnMut(Found<'a>),
+) {
     while let Some((record, len)) = Record::decode(body, salt) {
         each(Found {
             record,

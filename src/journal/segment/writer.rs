@@ -12,14 +12,15 @@ use std::sync::Arc;
 use super::file::{Name, SegmentFile};
 use super::frame::{COMMIT_BYTES, CommitWriter, HEADER_BYTES, Record, SegmentHeader};
 use super::frame::{commit_len, record_len, seal};
-use super::index::{Index, Source, Written};
-use super::queue::Place;
+use super::index::Index;
+use super::queue::{Place, Times};
+use super::records::{Source, Written};
 use super::table::Segment;
+use super::tiers::Tier;
 use super::{Job, Shared, locked};
 use crate::failpoint;
 use crate::journal::{AppendError, Limit};
 use crate::pixel::PixelId;
-use crate::time::UnixMs;
 
 /// Bytes of one commit; only a single record larger than this makes a larger one.
 const COMMIT_TARGET: usize = 1 << 20;
@@ -28,11 +29,11 @@ const COMMIT_TARGET: usize = 1 << 20;
 #[derive(Debug)]
 pub(crate) struct Item {
     pub(crate) lane: u32,
+    pub(crate) tier: Tier,
     pub(crate) pixel: PixelId,
     pub(crate) options: Arc<[u8]>,
     pub(crate) payload: bytes::Bytes,
-    pub(crate) received_at: UnixMs,
-    pub(crate) expires_at: UnixMs,
+    pub(crate) times: Times,
     /// For a copy: the event's first number, and where it is copied from.
     pub(crate) copy_of: Option<(u64, Source)>,
 }
@@ -178,14 +179,15 @@ impl Writer {
             seq,
             origin: seq,
             pixel: item.pixel.get(),
-            received_at: item.received_at,
-            expires_at: item.expires_at,
+            received_at: item.times.received_at,
+            expires_at: item.times.expires_at,
             options: &item.options,
             payload: &item.payload,
         };
         let (start, len) = self.commit.push(record, origin);
         self.written.push(Written {
             lane: item.lane,
+            tier: item.tier,
             origin: origin.unwrap_or(seq),
             ordinal: (seq - active.file.first_seq) as u32,
             place: Place {
@@ -193,7 +195,7 @@ impl Writer {
                 offset: (active.end as usize + start) as u32,
                 len: len as u32,
             },
-            received_at: item.received_at,
+            times: item.times,
             from: item.copy_of.map(|(_, source)| source),
         });
     }

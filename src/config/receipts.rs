@@ -1,0 +1,43 @@
+//! `[receipts]`: what became of an event, for a while.
+
+use serde::{Deserialize, Serialize};
+
+use super::fault::{Fault, at_least};
+use super::units::{Bytes, Span};
+
+/// The end of each event can be asked for by its event_id. A receipt takes 16 bytes an event and
+/// some 150 a batch; it holds no data of a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Receipts {
+    /// Whether receipts are kept.
+    pub enabled: bool,
+    /// How long after its end an event can be asked for.
+    pub keep: Span,
+    /// Disk space of the receipts; beyond it the oldest go first.
+    pub max_bytes: Bytes,
+}
+
+impl Default for Receipts {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            keep: Span::from_secs(7 * 86_400),
+            max_bytes: Bytes::gib(1),
+        }
+    }
+}
+
+impl Receipts {
+    pub(super) fn validate(&self, faults: &mut Vec<Fault>) {
+        at_least(faults, "receipts.keep", self.keep, Span::from_secs(60));
+        if self.keep > Span::from_secs(366 * 86_400) {
+            faults.push(Fault::cross("receipts.keep", "at most 366d"));
+        }
+        let least = Bytes::mib(8);
+        at_least(faults, "receipts.max_bytes", self.max_bytes, least);
+        if self.max_bytes > Bytes::gib(16) {
+            faults.push(Fault::cross("receipts.max_bytes", "at most 16GiB"));
+        }
+    }
+}

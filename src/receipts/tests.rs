@@ -1,0 +1,567 @@
+#![expect(clippy::disallowed_methods, reason = "tests damage files as they like")]
+
+use std::io;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use proptest::prelude::*;
+
+use super::entry::{IdDigest, Note};
+use super::*;
+use crate::journal::segment::disk::{DirLock, DiskFile, RealDisk};
+
+const DAY: Duration = Duration::from_hours(24);
+
+fn pixel(id: u64) -> PixelId {
+    PixelId::from_u64(id).unwrap()
+}
+
+fn event(name: &str, id: &str) -> EncodedEvent {
+    let json = format!(
+        r#"{{"event_name":"{name}","event_time":1,"event_id":"{id}","action_source":"website"}}"#
+    );
+    EncodedEvent::from_record(json.into())
+}
+
+fn ending(at: UnixMs, outcome: Outcome, events: Vec<EncodedEvent>) -> Ending {
+    Ending {
+        pixel: pixel(7),
+        at,
+        outcome,
+        batch_events: events.len(),
+        events,
+    }
+}
+
+fn delivered(at: UnixMs, ids: impl IntoIterator<Item = String>) -> Ending {
+    let events: Vec<_> = ids.into_iter().map(|id| event("Lead", &id)).collect();
+    let outcome = Outcome::Delivered {
+        trace_id: Some("Atrace".to_owned()),
+        received: events.len() as u64,
+    };
+    ending(at, outcome, events)
+}
+
+/// Receipts in a directory of the test's own, on its own clock and disk.
+struct Bench {
+    dir: tempfile::TempDir,
+    clock: Clock,
+    metrics: Metrics,
+    disk: Arc<dyn Disk>,
+    max_bytes: u64,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            clock: Clock::manual(UnixMs::from_secs(1_000_000)),
+            metrics: Metrics::new().unwrap(),
+            disk: Arc::new(RealDisk),
+            max_bytes: 1 << 30,
+        }
+    }
+
+    fn settings(&self) -> Settings {
+        Settings {
+            dir: self.path().to_owned(),
+            keep: 7 * DAY,
+            max_bytes: self.max_bytes,
+        }
+    }
+
+    fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn open(&self) -> Receipts {
+        let (disk, clock) = (Arc::clone(&self.disk), self.clock.clone());
+        Receipts::open(self.settings(), disk, clock, &self.metrics)
+    }
+
+    /// The files alone, without the thread.
+    fn store(&self) -> Store {
+        let (disk, clock) = (Arc::clone(&self.disk), self.clock.clone());
+        Store::open(self.settings(), disk, clock, self.metrics.clone()).unwrap()
+    }
+
+    fn sleep(&self, span: Duration) {
+        self.clock.set(self.clock.now().plus(span));
+    }
+
+    fn names(&self, ending: &str) -> Vec<String> {
+        let mut names = RealDisk.list(self.path()).unwrap();
+        names.retain(|name| name.ends_with(ending));
+        names.sort();
+        names
+    }
+
+    fn now(&self) -> UnixMs {
+        self.clock.now()
+    }
+}
+
+fn add(store: &mut Store, ending: &Ending) {
+    store.add(Note::of(ending).unwrap());
+}
+
+fn find(store: &mut Store, id: &str) -> Vec<Receipt> {
+    let hits = store.hits(IdDigest::of(id));
+    let (disk, oldest) = store.searcher();
+    search::receipts(&*disk, id, oldest, hits).unwrap()
+}
+
+/// Cuts a file off, or makes it longer with `byte`.
+fn resize(path: &Path, by: i64, byte: u8) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let size = bytes.len() as i64 + by;
+    bytes.resize(usize::try_from(size).unwrap(), byte);
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn an_id_shows_all_its_endings_newest_first() {
+    let bench = Bench::new();
+    let receipts = bench.open();
+    let dead = Outcome::Dead {
+        reason: "refused",
+        code: Some(100),
+        subcode: Some(2_804_003),
+        trace_id: None,
+    };
+    let events = vec![event("Buy \\\"it\\\"", "a"), event("Lead", "b")];
+    receipts.note(ending(bench.now(), dead, events));
+    bench.sleep(Duration::from_secs(5));
+    receipts.note(delivered(bench.now(), ["a".to_owned(), "c".to_owned()]));
+    let mut other = delivered(bench.now(), ["b".to_owned()]);
+    other.pixel = pixel(8);
+    receipts.note(other);
+
+    let found = receipts.find("a").unwrap();
+    assert_eq!(
+        found,
+        [
+            Receipt {
+                event_id: Some("a".to_owned()),
+                event_name: Some("Lead".to_owned()),
+                at: Some(1_000_005_000),
+                batch: Some(2),
+                batch_events: Some(2),
+                batch_received: Some(2),
+                trace_id: Some("Atrace".to_owned()),
+                ..Receipt::new(pixel(7), State::Delivered)
+            },
+            Receipt {
+                event_id: Some("a".to_owned()),
+                event_name: Some("Buy \"it\"".to_owned()),
+                at: Some(1_000_000_000),
+                batch: Some(1),
+                batch_events: Some(2),
+                reason: Some("refused".to_owned()),
+                code: Some(100),
+                subcode: Some(2_804_003),
+                ..Receipt::new(pixel(7), State::Dead)
+            },
+        ]
+    );
+    let pixels: Vec<_> = receipts
+        .find("b")
+        .unwrap()
+        .iter()
+        .map(|r| r.pixel)
+        .collect();
+    assert_eq!(pixels, [pixel(8), pixel(7)]);
+    assert_eq!(receipts.find("d").unwrap(), []);
+    let json = serde_json::to_string(&found[1]).unwrap();
+    assert!(
+        json.contains(r#""state":"dead","at":1000000000,"batch":1"#),
+        "{json}"
+    );
+    assert_eq!(bench.metrics.receipts.get(), 5);
+
+    // the same after a restart, and nothing is taken after the end
+    assert!(receipts.close(Duration::from_secs(10)));
+    receipts.note(delivered(bench.now(), ["late".to_owned()]));
+    assert_eq!(bench.metrics.receipts_lost.get(), 1);
+    let receipts = bench.open();
+    assert_eq!(receipts.find("a").unwrap(), found);
+    assert_eq!(receipts.find("late").unwrap(), []);
+    // numbers go on
+    receipts.note(delivered(bench.now(), ["e".to_owned()]));
+    assert_eq!(receipts.find("e").unwrap()[0].batch, Some(4));
+}
+
+#[test]
+fn events_without_an_id_and_no_receipts_at_all() {
+    let bench = Bench::new();
+    let receipts = bench.open();
+    let json = r#"{"event_name":"Lead","event_time":1,"action_source":"website"}"#;
+    let event = EncodedEvent::from_record(json.into());
+    let outcome = Outcome::Delivered {
+        trace_id: None,
+        received: 1,
+    };
+    receipts.note(ending(bench.now(), outcome, vec![event]));
+    assert_eq!(receipts.find("").unwrap(), []);
+    assert_eq!(bench.metrics.receipts.get(), 0);
+
+    let off = Receipts::off();
+    off.note(delivered(bench.now(), ["a".to_owned()]));
+    assert_eq!(off.find("a").unwrap(), []);
+    assert!(off.close(Duration::ZERO));
+}
+
+#[test]
+fn a_crash_loses_only_what_was_not_written() {
+    let bench = Bench::new();
+    let mut store = bench.store();
+    add(&mut store, &delivered(bench.now(), ["written".to_owned()]));
+    store.tick();
+    add(&mut store, &delivered(bench.now(), ["lost".to_owned()]));
+    // no close: the process is gone
+    drop(store);
+    let mut store = bench.store();
+    assert_eq!(find(&mut store, "written").len(), 1);
+    assert_eq!(find(&mut store, "lost"), []);
+    assert_eq!(bench.names(".head"), [""; 0]);
+    assert_eq!(bench.names(".ids"), ["000000000001.ids"]);
+}
+
+#[test]
+fn torn_and_damaged_files_stop_nothing() {
+    let bench = Bench::new();
+    let write = |ids: [&str; 2]| {
+        let mut store = bench.store();
+        for id in ids {
+            add(&mut store, &delivered(bench.now(), [id.to_owned()]));
+        }
+        store.tick();
+    };
+    // half a line and half an entry at the end
+    write(["a", "b"]);
+    resize(&bench.path().join("000000000001.lines"), -3, 0);
+    resize(&bench.path().join("000000000001.head"), 5, 9);
+    let mut store = bench.store();
+    assert_eq!(
+        (find(&mut store, "a").len(), find(&mut store, "b").len()),
+        (1, 0)
+    );
+    drop(store);
+
+    // a hole where lines should be, as a power cut leaves it
+    write(["c", "d"]);
+    let lines = bench.names(".lines").pop().unwrap();
+    let lines = bench.path().join(lines);
+    let mut text = std::fs::read(&lines).unwrap();
+    text[..20].fill(0);
+    std::fs::write(&lines, text).unwrap();
+    let mut store = bench.store();
+    assert_eq!(
+        (find(&mut store, "c").len(), find(&mut store, "d").len()),
+        (0, 1)
+    );
+    drop(store);
+
+    // a sealed file of a wrong size is left aside, the rest is there
+    resize(&bench.path().join("000000000001.ids"), 7, 1);
+    let mut store = bench.store();
+    assert_eq!(
+        (find(&mut store, "a").len(), find(&mut store, "d").len()),
+        (0, 1)
+    );
+    assert_eq!(bench.names(".ids").len(), 2);
+    // until it is too old
+    bench.sleep(8 * DAY);
+    store.tick();
+    assert_eq!(RealDisk.list(bench.path()).unwrap(), [""; 0]);
+}
+
+#[test]
+fn chunks_are_sealed_and_dropped_by_age() {
+    let bench = Bench::new();
+    let mut store = bench.store().with_chunks_of(10);
+    for day in 0..20 {
+        let ids = (0..4).map(|n| format!("{day}-{n}"));
+        add(&mut store, &delivered(bench.now(), ids));
+        store.tick();
+        bench.sleep(DAY);
+    }
+    // now is the 20th day: the 13th and later are within seven days
+    for day in 0..20 {
+        for n in 0..4 {
+            let found = find(&mut store, &format!("{day}-{n}")).len();
+            assert_eq!(found, usize::from(day >= 13), "day {day}");
+        }
+    }
+    let kept = bench.metrics.receipts.get();
+    assert!((28..=40).contains(&kept), "{kept}");
+    bench.sleep(9 * DAY);
+    store.tick();
+    assert_eq!(bench.metrics.receipts.get(), 0);
+    assert_eq!(bench.metrics.receipts_bytes.get(), 0);
+}
+
+#[test]
+fn bytes_are_a_bound() {
+    let mut bench = Bench::new();
+    bench.max_bytes = 40_000;
+    let mut store = bench.store();
+    for n in 0..2000 {
+        add(&mut store, &delivered(bench.now(), [format!("e{n}")]));
+    }
+    store.tick();
+    let bytes = bench.metrics.receipts_bytes.get();
+    assert!((30_000..=40_000).contains(&bytes), "{bytes}");
+    let on_disk: u64 = RealDisk
+        .list(bench.path())
+        .unwrap()
+        .iter()
+        .map(|name| std::fs::metadata(bench.path().join(name)).unwrap().len())
+        .sum();
+    assert_eq!(on_disk, bytes as u64);
+    let found: Vec<_> = (0..2000)
+        .filter(|n| !find(&mut store, &format!("e{n}")).is_empty())
+        .collect();
+    assert!(found.len() > 100, "{}", found.len());
+    // the newest, without a gap
+    assert_eq!(found, (2000 - found.len()..2000).collect::<Vec<_>>());
+}
+
+#[test]
+fn one_of_a_million_is_found() {
+    let bench = Bench::new();
+    let mut store = bench.store();
+    let trace = |batch: u64| format!("trace-{batch}");
+    for batch in 0..1000_u64 {
+        let id = |n: u64| IdDigest::of(&(batch * 1000 + n).to_string());
+        let mut note = Note::of(&delivered(bench.now(), ["x".to_owned()])).unwrap();
+        note.set_ids((0..1000).map(id));
+        note.line.trace_id = Some(trace(batch));
+        store.add(note);
+    }
+    store.tick();
+    assert_eq!(bench.metrics.receipts.get(), 1_000_000);
+    assert!(bench.names(".ids").len() >= 7);
+    for n in (0..1_000_000).step_by(997) {
+        let found = find(&mut store, &n.to_string());
+        assert_eq!(found.len(), 1, "{n}");
+        assert_eq!(found[0].trace_id, Some(trace(n / 1000)), "{n}");
+    }
+    for n in 1_000_000..1_000_300 {
+        assert_eq!(find(&mut store, &n.to_string()), [], "{n}");
+    }
+}
+
+/// The machine's disk, which can be told to fail, or to wait, in every write.
+#[derive(Debug, Default)]
+struct Moody {
+    fails: AtomicBool,
+    gate: Mutex<()>,
+}
+
+#[derive(Debug)]
+struct MoodyDisk(Arc<Moody>);
+
+#[derive(Debug)]
+struct MoodyFile(Arc<Moody>, Arc<dyn DiskFile>);
+
+impl Moody {
+    fn ask(&self) -> io::Result<()> {
+        drop(self.gate.lock().unwrap());
+        if self.fails.load(Ordering::SeqCst) {
+            return Err(io::Error::other("moody"));
+        }
+        Ok(())
+    }
+}
+
+impl DiskFile for MoodyFile {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.1.read_at(buf, offset)
+    }
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.0.ask()?;
+        self.1.write_at(bytes, offset)
+    }
+    fn sync(&self) -> io::Result<()> {
+        self.1.sync()
+    }
+    fn allocate(&self, size: u64) -> io::Result<()> {
+        self.1.allocate(size)
+    }
+    fn size(&self) -> io::Result<u64> {
+        self.1.size()
+    }
+}
+
+impl Disk for MoodyDisk {
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        self.0.ask()?;
+        RealDisk.create_dir(dir)
+    }
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        RealDisk.list(dir)
+    }
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(Arc::new(MoodyFile(
+            Arc::clone(&self.0),
+            RealDisk.create(path)?,
+        )))
+    }
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        RealDisk.open(path)
+    }
+    fn open_read_only(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        RealDisk.open_read_only(path)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        RealDisk.rename(from, to)
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        RealDisk.remove(path)
+    }
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        RealDisk.sync_dir(dir)
+    }
+    fn lock(&self, path: &Path) -> io::Result<DirLock> {
+        RealDisk.lock(path)
+    }
+}
+
+fn on_a_moody_disk() -> (Bench, Arc<Moody>) {
+    let moody = Arc::new(Moody::default());
+    let mut bench = Bench::new();
+    bench.disk = Arc::new(MoodyDisk(Arc::clone(&moody)));
+    (bench, moody)
+}
+
+#[test]
+fn a_failing_disk_costs_receipts_for_a_while_only() {
+    let (bench, moody) = on_a_moody_disk();
+    let mut store = bench.store();
+    let one = |store: &mut Store, id: &str| {
+        add(store, &delivered(bench.now(), [id.to_owned()]));
+        store.tick();
+    };
+    one(&mut store, "before");
+    moody.fails.store(true, Ordering::SeqCst);
+    one(&mut store, "while");
+    assert_eq!(bench.metrics.receipts_failed.get(), 1);
+    assert_eq!(bench.metrics.receipts_lost.get(), 1);
+    // it rests, even when the disk is well again
+    moody.fails.store(false, Ordering::SeqCst);
+    one(&mut store, "resting");
+    assert_eq!(bench.metrics.receipts_lost.get(), 2);
+    bench.sleep(Duration::from_secs(61));
+    one(&mut store, "after");
+    assert_eq!(bench.metrics.receipts_failed.get(), 0);
+    assert_eq!(find(&mut store, "after").len(), 1);
+    // what was written before the failure is there again after a restart
+    drop(store);
+    let mut store = bench.store();
+    let found = ["before", "while", "resting", "after"].map(|id| find(&mut store, id).len());
+    assert_eq!(found, [1, 0, 0, 1]);
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_means_no_receipts() {
+    let (bench, moody) = on_a_moody_disk();
+    moody.fails.store(true, Ordering::SeqCst);
+    let receipts = bench.open();
+    assert_eq!(bench.metrics.receipts_failed.get(), 1);
+    receipts.note(delivered(bench.now(), ["a".to_owned()]));
+    assert_eq!(receipts.find("a").unwrap(), []);
+}
+
+#[test]
+fn a_disk_that_hangs_holds_up_nobody() {
+    let (bench, moody) = on_a_moody_disk();
+    let receipts = bench.open();
+    let gate = moody.gate.lock().unwrap();
+    let long = "x".repeat(1000);
+    // endings that fill the thread's buffer and then the queue; each is taken or dropped at once
+    for n in 0..10_000 {
+        receipts.note(delivered(bench.now(), [format!("{long}{n}")]));
+    }
+    let lost = bench.metrics.receipts_lost.get();
+    assert!(lost > 0);
+    // events larger than the bound, too, do not pile up in memory
+    let large = "x".repeat(MAX_QUEUED_BYTES);
+    receipts.note(delivered(bench.now(), [large]));
+    assert_eq!(bench.metrics.receipts_lost.get(), lost + 1);
+    assert!(!receipts.close(Duration::from_millis(30)));
+    drop(gate);
+    assert!(receipts.close(Duration::from_secs(30)));
+    let all = bench.metrics.receipts.get() as u64 + bench.metrics.receipts_lost.get();
+    assert_eq!(all, 10_001);
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Note { first: u16, events: u16 },
+    Tick,
+    Sleep { hours: u8 },
+    Restart,
+    Crash,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        6 => (0_u16..60, 1_u16..8).prop_map(|(first, events)| Step::Note { first, events }),
+        2 => Just(Step::Tick),
+        1 => (1_u8..60).prop_map(|hours| Step::Sleep { hours }),
+        1 => Just(Step::Restart),
+        1 => Just(Step::Crash),
+    ];
+    proptest::collection::vec(step, 1..60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// What was noted, is not too old, and was written before a crash, is found: as often as it
+    /// was noted.
+    #[test]
+    fn what_was_noted_is_found(steps in steps()) {
+        let bench = Bench::new();
+        let mut store = bench.store().with_chunks_of(16);
+        // id and moment; those behind `written` are in memory only
+        let mut noted: Vec<(u16, UnixMs)> = Vec::new();
+        let mut written = 0;
+        for step in steps {
+            match step {
+                Step::Note { first, events } => {
+                    let ids = first..first + events;
+                    add(&mut store, &delivered(bench.now(), ids.clone().map(|id| id.to_string())));
+                    noted.extend(ids.map(|id| (id, bench.now())));
+                    // a full chunk is written at once
+                    if store.is_written() {
+                        written = noted.len();
+                    }
+                }
+                Step::Tick => {
+                    store.tick();
+                    written = noted.len();
+                }
+                Step::Sleep { hours } => bench.sleep(Duration::from_hours(hours.into())),
+                Step::Restart => {
+                    store.close();
+                    written = noted.len();
+                    drop(store);
+                    store = bench.store().with_chunks_of(16);
+                }
+                Step::Crash => {
+                    noted.truncate(written);
+                    drop(store);
+                    store = bench.store().with_chunks_of(16);
+                }
+            }
+        }
+        let oldest = bench.now().0 - (7 * DAY).as_millis() as i64;
+        for id in 0_u16..70 {
+            let expected = noted.iter().filter(|(one, at)| *one == id && at.0 >= oldest).count();
+            prop_assert_eq!(find(&mut store, &id.to_string()).len(), expected, "id {}", id);
+        }
+    }
+}
