@@ -88,7 +88,8 @@ impl Load {
         answer.text().await.unwrap()
     }
 
-    /// One request, until it is taken or its answer is lost.
+    /// One request, until it is taken. When its answer is lost, some clients try again: events
+    /// that were taken the first time are answered as if they were now, and sent once.
     async fn post(&self, rng: &mut Rng) {
         let pixel = rng.usize(..PIXELS);
         let kinds = draw(rng);
@@ -100,7 +101,9 @@ impl Load {
                 continue;
             };
             self.books.close(first, kinds.len(), fate);
-            return;
+            if fate == Fate::Accepted || rng.bool() {
+                return;
+            }
         }
     }
 

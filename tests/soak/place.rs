@@ -68,6 +68,8 @@ throttle_min = "200ms"
 throttle_max = "1s"
 probe_interval = "1s"
 messaging = "at_most_once"
+[duplicates]
+events = "all"
 [graph]
 url = "{graph}"
 timeout = "{timeout}ms"
