@@ -4,14 +4,17 @@
 //! free port, so that tests can run many gateways in one process.
 
 pub mod admin;
+pub mod letters;
 pub mod logging;
 pub mod signals;
 mod wiring;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::{self, Config, ConfigErrors};
@@ -24,6 +27,7 @@ use crate::journal::segment::disk::{Disk, RealDisk};
 use crate::journal::{Health, Journal};
 use crate::lanes::{Lanes, Tools};
 use crate::receipts::Receipts;
+use crate::redrive::Redrive;
 use crate::telemetry::metrics::Metrics;
 use crate::time::Clock;
 
@@ -53,6 +57,9 @@ pub struct Running {
     duplicates: Duplicates,
     receipts: Receipts,
     lanes: Lanes,
+    redrive: Redrive,
+    /// Ends with this value.
+    chores: JoinSet<()>,
     admin: Admin,
     ingest_serving: Serving,
     admin_serving: Serving,
@@ -97,19 +104,21 @@ impl App {
         let tokens = wiring::tokens(&secrets);
         let sources = wiring::sources(&config, &secrets);
 
-        let journal = {
-            let (settings, clock, metrics) =
-                (wiring::journal(&config), clock.clone(), metrics.clone());
-            let disk = Arc::clone(&disk);
-            tokio::task::spawn_blocking(move || Journal::open(settings, disk, clock, &metrics))
-                .await??
+        let (journal, dead) = {
+            let (settings, dead_settings) =
+                (wiring::journal(&config), wiring::dead(&config.journal));
+            let (clock, metrics) = (clock.clone(), metrics.clone());
+            let opened = Arc::clone(&disk);
+            let open = move || {
+                let dir = settings.dir.clone();
+                let journal =
+                    Journal::open(settings, Arc::clone(&opened), clock.clone(), &metrics)?;
+                let dead = DeadLetters::open(dir, dead_settings, opened, clock, &metrics)
+                    .context("the dead letters cannot be opened")?;
+                anyhow::Ok((journal, Arc::new(dead)))
+            };
+            tokio::task::spawn_blocking(open).await??
         };
-        let dead = DeadLetters::open(
-            &config.journal.dir,
-            config.journal.dead_max_bytes.get(),
-            Arc::clone(&disk),
-        )
-        .context("the dead letters cannot be opened")?;
         let (duplicates, receipts) = {
             let (duplicates, receipts) = (wiring::duplicates(&config), wiring::receipts(&config));
             let (clock, metrics) = (clock.clone(), metrics.clone());
@@ -155,7 +164,7 @@ impl App {
         .with_context(|| format!("listen.admin: {} cannot be bound", config.listen.admin))?;
         let tools = Tools {
             journal: journal.clone(),
-            dead: Arc::new(dead),
+            dead,
             graph,
             tokens,
             clock,
@@ -176,6 +185,15 @@ impl App {
 
     /// Starts lanes first and the front door last, so that nothing is taken before it can go on.
     pub fn start(self) -> anyhow::Result<Running> {
+        let dead = Arc::clone(&self.tools.dead);
+        let redrive = Redrive::new(
+            Arc::clone(&dead),
+            self.journal.clone(),
+            self.tools.clock.clone(),
+            self.metrics.clone(),
+        );
+        let mut chores = JoinSet::new();
+        chores.spawn(housekeep(dead));
         let lanes = Lanes::start(wiring::lanes(&self.config.lanes), self.tools);
         self.admin.show_lanes(lanes.clone());
         let admin_serving = self.admin_listener.serve()?;
@@ -196,6 +214,8 @@ impl App {
             duplicates: self.duplicates,
             receipts: self.receipts,
             lanes,
+            redrive,
+            chores,
             admin: self.admin,
             ingest_serving,
             admin_serving,
@@ -234,6 +254,11 @@ impl Running {
         &self.receipts
     }
 
+    /// What puts its dead letters back.
+    pub fn redrive(&self) -> &Redrive {
+        &self.redrive
+    }
+
     /// What its lanes do.
     pub fn lanes(&self) -> &Lanes {
         &self.lanes
@@ -259,7 +284,7 @@ impl Running {
     }
 
     /// Stops in order; each stage has its budget. What is not sent stays in the journal.
-    pub async fn stop(self) -> Ended {
+    pub async fn stop(mut self) -> Ended {
         let budget = &self.config.shutdown;
         // 1. the balancer sees it and sends no more
         self.admin.stopping();
@@ -275,6 +300,8 @@ impl Running {
             );
         }
         // 4. the last group commit and the settle log
+        self.chores.abort_all();
+        self.redrive.stop().await;
         self.journal.close().await;
         let left = self.journal.depth().records;
         // 5. nobody ends events any more
@@ -284,11 +311,20 @@ impl Running {
             tracing::warn!("the last receipts were not written in time");
         }
         // 6. the admin listener goes last, so that the end can be watched
-        self.admin_serving
-            .stop(std::time::Duration::from_secs(1))
-            .await;
+        self.admin_serving.stop(Duration::from_secs(1)).await;
         tracing::info!(journal.records = left, "stopped");
         ended(&self.journal)
+    }
+}
+
+/// Drops dead letters past their age, and keeps their metrics up to date.
+async fn housekeep(dead: Arc<DeadLetters>) {
+    let mut minutes = tokio::time::interval(Duration::from_mins(1));
+    loop {
+        minutes.tick().await;
+        let dead = Arc::clone(&dead);
+        // it does not panic; should it, the next minute tries again
+        let _done = tokio::task::spawn_blocking(move || dead.housekeep()).await;
     }
 }
 

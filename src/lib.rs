@@ -35,7 +35,7 @@
 //! | the process dies | the next start finds every acknowledged event; a batch in flight may go out twice, under the same `event_id`s |
 //! | Graph is down or slow | the lane backs off, with full jitter; events wait on disk |
 //! | the token is bad | the lane is held, says so on `/readyz`, and tries one event now and then |
-//! | an event grows too old | it becomes a dead letter on disk, and is never sent |
+//! | an event grows too old | it becomes a dead letter on disk, to be looked at, redriven or purged |
 //!
 //! Every accepted event ends in exactly one of *delivered*, *dead*, or *in the journal*:
 //! `accepted + recovered = delivered + dead + in journal`, counted in [`telemetry::metrics`].
@@ -44,8 +44,9 @@
 //! # The rooms
 //!
 //! One way only: `ingest → event → journal → lanes → graph`; beside them [`duplicates`],
-//! [`receipts`], [`tokens`], [`sandbox`], [`config`], [`telemetry`], [`cli`]; [`app`] puts them together. `tests/layers.rs` holds every
-//! `use` to that.
+//! [`receipts`], [`redrive`], which takes dead letters back to the journal, [`tokens`],
+//! [`sandbox`], [`config`], [`telemetry`] and [`cli`]; [`app`] puts them together.
+//! `tests/layers.rs` holds every `use` to that.
 
 pub mod app;
 pub mod cli;
@@ -59,6 +60,7 @@ pub mod journal;
 pub mod lanes;
 pub mod pixel;
 pub mod receipts;
+pub mod redrive;
 pub mod sandbox;
 pub mod secret;
 pub mod telemetry;

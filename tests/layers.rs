@@ -47,6 +47,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["journal", "graph", "tokens", "receipts", "duplicates"],
     ),
     ("ingest", &["event", "journal", "duplicates"]),
+    ("redrive", &["event", "journal"]),
     ("sandbox", &[]),
     ("app", &["*"]),
     (

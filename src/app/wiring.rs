@@ -68,6 +68,13 @@ pub(super) fn duplicates(config: &Config) -> duplicates::Settings {
     }
 }
 
+pub(super) fn dead(journal: &config::Journal) -> journal::dead::Settings {
+    journal::dead::Settings {
+        max_bytes: journal.dead_max_bytes.get(),
+        max_age: journal.dead_max_age.get(),
+    }
+}
+
 pub(super) fn lanes(lanes: &config::Lanes) -> lanes::Settings {
     lanes::Settings {
         linger: lanes.linger.get(),

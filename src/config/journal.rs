@@ -33,9 +33,12 @@ pub struct Journal {
     /// Longest time a start waits until another process has released the journal, as when a new
     /// process takes over from one that is finishing. At most 10m.
     pub lock_wait: Span,
-    /// Disk space of the dead letters; beyond it expired events stay in the journal, and their lane
-    /// is held.
+    /// Disk space of the dead letters; beyond it the oldest are purged, an eighth of it or 8MiB at
+    /// a time. A warning comes at four fifths.
     pub dead_max_bytes: Bytes,
+    /// How long a dead letter is kept: it is purged when it has been dead for this long, or up to
+    /// an eighth longer. A warning comes at four fifths. At least 1h.
+    pub dead_max_age: Span,
 }
 
 impl Default for Journal {
@@ -50,6 +53,7 @@ impl Default for Journal {
             settle_sync: Span::from_millis(200),
             lock_wait: Span::from_secs(0),
             dead_max_bytes: Bytes::gib(1),
+            dead_max_age: Span::from_secs(90 * 86_400),
         }
     }
 }
@@ -66,6 +70,9 @@ impl Journal {
         }
         at_least(faults, "journal.max_pending", self.max_pending, one);
         at_least(faults, "journal.dead_max_bytes", self.dead_max_bytes, one);
+        if self.dead_max_age < Span::from_secs(3600) {
+            faults.push(Fault::cross("journal.dead_max_age", "at least 1h"));
+        }
         within(faults, "journal.max_lanes", self.max_lanes, 1..=1_000_000);
         if self.max_lanes_per_pixel == 0 || self.max_lanes_per_pixel > self.max_lanes {
             faults.push(Fault::cross(

@@ -463,6 +463,11 @@ fn keys_that_do_not_go_together_are_told() {
         ),
         ("[journal]\ndir = \"\"", "journal.dir", "a directory"),
         (
+            "[journal]\ndead_max_age = \"30m\"",
+            "journal.dead_max_age",
+            "at least 1h",
+        ),
+        (
             "[lanes]\nmax_in_flight_batches = 3",
             "lanes.max_in_flight_batches_per_pixel",
             "max_in_flight_batches (3)",

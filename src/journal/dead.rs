@@ -1,29 +1,61 @@
-//! Dead letters: events that will not be sent, kept with the reason.
+//! Dead letters: events that will not be sent, kept with the reason until an operator decides.
 //!
 //! They are lines of JSON in files of the directory `dead`, one object a line, each with its
-//! format version `v`. A letter is durable before [`DeadLetters::append`] returns `Ok`, so it can
-//! be called before the lease is settled: an event may then be a dead letter twice, never not at
-//! all. A line that was torn by a crash is not counted; every start begins a new file, so nothing
-//! is ever written behind a torn line.
+//! format version `v` and its [`LetterId`].
 //!
-//! What a letter holds is what the journal held: the hashed event, never a raw value.
+//! **Promises.** A letter is durable before [`DeadLetters::append`] returns `Ok`, so it can be
+//! called before the lease is settled: an event may then be a dead letter twice, never not at all.
+//! Letters that are removed are there or gone after a crash, never damaged, and never take a
+//! neighbour along. Looking at them neither waits for appends nor stops them for longer than a
+//! moment, and takes memory for a page, however many there are. A line that was torn by a crash or
+//! damaged since is passed over and counted; every start begins a new file, so nothing is ever
+//! written behind a torn line.
+//!
+//! **Refuses.** A letter when the disk has no room. What a letter holds is what the journal held:
+//! the hashed event, never a raw value; [`View::Masked`] hides the rest of what tells who it is
+//! about.
+//!
+//! **Limits.** [`Settings::max_bytes`] and [`Settings::max_age`], told by metrics and a warning
+//! before they are reached. Then the oldest file goes, whole, and is counted: a file has at most
+//! an eighth of either bound, so what goes is a small part. [`DeadLetters::open`] reads every file
+//! once.
 
+mod bounds;
+mod filter;
+mod id;
+mod letter;
+mod line;
+mod lines;
+mod look;
+mod mask;
+mod remove;
+mod shelf;
+#[cfg(test)]
+mod tests;
+
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use serde::Serialize;
-use serde_json::value::RawValue;
+use serde::{Deserialize, Serialize};
 
-use super::envelope::{LaneKey, RequestOptions};
-use super::segment::disk::{Disk, DiskFile, is_full};
-use super::segment::{locked, read};
+pub use self::filter::Filter;
+pub use self::id::{LetterId, LetterIdError};
+pub use self::letter::{Group, Kept, Letter, Page, Shown, View};
+pub use self::look::{Batch, MAX_PAGE};
+use self::shelf::{FileMeta, Open, Shelf};
+use super::envelope::LaneKey;
+use super::segment::disk::{Disk, is_full};
+use super::segment::locked;
 use crate::event::EncodedEvent;
-use crate::pixel::PixelId;
-use crate::time::UnixMs;
+use crate::telemetry::metrics::Metrics;
+use crate::time::{Clock, UnixMs};
 
-/// Bytes after which a new file is begun.
+/// Bytes after which a new file is begun, at most.
 const FILE_BYTES: u64 = 8 << 20;
-
+/// What part of each bound one file may take.
+const FILE_SHARE: u32 = 8;
 /// An event that will not be sent.
 #[derive(Clone, Debug)]
 pub struct DeadLetter {
@@ -37,37 +69,59 @@ pub struct DeadLetter {
     pub expires_at: UnixMs,
     /// When it was given up.
     pub dead_at: UnixMs,
-    /// Why: a stable word.
+    /// Why: a stable word. `expired`, `refused`, `too_large`, or `unconfirmed` (it may have been
+    /// delivered, and Meta would count it twice).
     pub reason: &'static str,
-    /// What Graph said, if it was asked.
+    /// What Graph said, if it said something.
     pub refusal: Option<Refusal>,
 }
 
-/// Graph's answer that an event became a dead letter by.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// What Graph said about an event it refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// Graph's `code`.
+    /// The error's code.
     pub code: i64,
-    /// Graph's `error_subcode`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Its subcode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subcode: Option<i64>,
-    /// Graph's text for people.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Its message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// Graph's `fbtrace_id`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The id under which Meta can trace it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<String>,
 }
 
-/// Why dead letters were not taken. The events must stay in the journal.
+/// How much is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Bytes of all files; beyond it the oldest go.
+    pub max_bytes: u64,
+    /// How long after its death a letter is kept; an eighth longer for those that share a file
+    /// with a younger one.
+    pub max_age: Duration,
+}
+
+impl Default for Settings {
+    /// 1 GiB, 90 days.
+    fn default() -> Self {
+        Self {
+            max_bytes: 1 << 30,
+            max_age: Duration::from_hours(90 * 24),
+        }
+    }
+}
+
+/// Why something could not be done with dead letters. Those that were to be written must stay in
+/// the journal.
 #[derive(Debug, thiserror::Error)]
 pub enum DeadError {
-    /// They have reached their bound, or the disk has no room.
+    /// The disk has no room, or one letter alone is larger than the bound.
     #[error("no room for dead letters")]
     Full,
     /// The disk refused.
     #[error("the disk of the dead letters failed")]
-    Io(#[from] std::io::Error),
+    Io(#[from] io::Error),
 }
 
 impl DeadError {
@@ -80,126 +134,195 @@ impl DeadError {
     }
 }
 
-/// The dead letters of one gateway. All calls may block; appends take turns.
+/// The dead letters of one gateway. All calls may block; appends take turns, and so do removals.
 #[derive(Debug)]
 pub struct DeadLetters {
     dir: PathBuf,
-    max_bytes: u64,
+    settings: Settings,
     disk: Arc<dyn Disk>,
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    count: u64,
-    bytes: u64,
-    next_file: u64,
-    open: Option<(Arc<dyn DiskFile>, u64)>,
-}
-
-/// A letter as its line.
-#[derive(Serialize)]
-struct Line<'a> {
-    v: u32,
-    pixel: PixelId,
-    #[serde(skip_serializing_if = "RequestOptions::is_empty")]
-    options: &'a RequestOptions,
-    reason: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refusal: Option<&'a Refusal>,
-    received_at: i64,
-    expires_at: i64,
-    dead_at: i64,
-    event: &'a RawValue,
+    clock: Clock,
+    metrics: Metrics,
+    shelf: Mutex<Shelf>,
+    /// Held by the one that rewrites files; always taken before `shelf`.
+    removal: Mutex<()>,
 }
 
 impl DeadLetters {
-    /// Opens the dead letters below the journal's directory `dir`, at most `max_bytes` of them.
-    /// The journal's lock keeps other processes out, so the journal must be open.
+    /// Opens the dead letters below the journal's directory `journal_dir`, and drops what is
+    /// beyond the bounds. The journal's lock keeps other processes out, so the journal must be
+    /// open. Reads every file.
     pub fn open(
-        dir: impl AsRef<Path>,
-        max_bytes: u64,
+        journal_dir: impl AsRef<Path>,
+        settings: Settings,
         disk: Arc<dyn Disk>,
+        clock: Clock,
+        metrics: &Metrics,
     ) -> Result<Self, DeadError> {
-        let dir = dir.as_ref().join("dead");
+        let dir = journal_dir.as_ref().join("dead");
         disk.create_dir(&dir)?;
-        let mut state = State {
-            next_file: 1,
-            ..State::default()
+        let dead = Self {
+            dir,
+            settings,
+            disk,
+            clock,
+            metrics: metrics.clone(),
+            shelf: Mutex::default(),
+            removal: Mutex::default(),
         };
-        let mut text = Vec::new();
-        for name in disk.list(&dir)? {
+        let mut shelf = Shelf {
+            next_file: 1,
+            ..Shelf::default()
+        };
+        for name in dead.disk.list(&dead.dir)? {
+            if is_draft(&name) {
+                // of a removal that a crash cut short: the file it was to replace is whole
+                dead.disk.remove(&dead.dir.join(&name))?;
+            }
             let Some(number) = parse_name(&name) else {
                 continue;
             };
-            state.next_file = state.next_file.max(number + 1);
-            read::read_whole(&*disk.open_read_only(&dir.join(&name))?, &mut text)?;
-            state.bytes += text.len() as u64;
-            state.count += text
-                .split_inclusive(|b| *b == b'\n')
-                .filter(|l| l.ends_with(b"\n"))
-                .count() as u64;
+            shelf.next_file = shelf.next_file.max(number + 1);
+            let meta = match dead.scan(number) {
+                Ok(meta) => meta,
+                // the others can be used, and so can the gateway
+                Err(error) => {
+                    dead.metrics.dead_damaged.inc();
+                    tracing::error!(error = %error, dead.file = name, "a file of dead letters cannot be read; it is left where it is");
+                    continue;
+                }
+            };
+            dead.metrics.dead_damaged.inc_by(meta.damaged);
+            if meta.bytes == 0 {
+                dead.disk.remove(&dead.path(number))?;
+                continue;
+            }
+            shelf.files.insert(number, meta);
         }
-        Ok(Self {
-            dir,
-            max_bytes,
-            disk,
-            state: Mutex::new(state),
-        })
+        dead.purge_by_age(&mut shelf);
+        dead.make_room(&mut shelf, 0, None)?;
+        dead.tell(&mut shelf);
+        *locked(&dead.shelf) = shelf;
+        Ok(dead)
     }
 
     /// Makes letters durable; all of them when `Ok`. After an error some may be there all the
     /// same, and are then there twice once it is tried again.
+    ///
+    /// Where the bound would be passed the oldest file goes first.
     pub fn append(&self, letters: &[DeadLetter]) -> Result<(), DeadError> {
-        let mut text = Vec::new();
-        for letter in letters {
-            write_line(&mut text, letter)?;
-        }
-        if text.is_empty() {
+        if letters.is_empty() {
             return Ok(());
         }
         // held across the sync: letters are few, and who appends one waits for it anyway
-        let mut state = locked(&self.state);
-        let size = text.len() as u64;
-        if state.bytes + size > self.max_bytes {
-            return Err(DeadError::Full);
-        }
+        let mut shelf = locked(&self.shelf);
+        self.purge_by_age(&mut shelf);
+        let done = self.append_to(&mut shelf, letters);
+        self.tell(&mut shelf);
+        done
+    }
+
+    /// Drops what is past its age and brings the metrics up to date. To be called now and then:
+    /// once a minute will do.
+    pub fn housekeep(&self) {
+        let mut shelf = locked(&self.shelf);
+        self.purge_by_age(&mut shelf);
+        self.tell(&mut shelf);
+    }
+
+    fn append_to(&self, shelf: &mut Shelf, letters: &[DeadLetter]) -> Result<(), DeadError> {
+        let file_bytes = FILE_BYTES.min(self.settings.max_bytes / u64::from(FILE_SHARE));
         // taken out: a file whose write or sync failed is not used again
-        let (file, at) = match state.open.take().filter(|(_, at)| *at < FILE_BYTES) {
+        let mut open = match shelf.open.take().filter(|open| self.is_fresh(shelf, open)) {
             Some(open) => open,
-            None => (self.begin(&mut state)?, 0),
+            None => self.begin(shelf)?,
         };
-        file.write_at(&text, at)
-            .and_then(|()| file.sync())
-            .map_err(full_or_io)?;
-        state.open = Some((file, at + size));
-        state.bytes += size;
-        state.count += letters.len() as u64;
+        let mut text = Vec::new();
+        let mut added = FileMeta::empty();
+        for letter in letters {
+            let start = text.len();
+            line::write(&mut text, open.id(start), letter)?;
+            let before = open.at + start as u64;
+            if before > 0 && open.at + text.len() as u64 > file_bytes {
+                text.truncate(start);
+                self.write(shelf, &mut open, &text, std::mem::take(&mut added))?;
+                text.clear();
+                open = self.begin(shelf)?;
+                line::write(&mut text, open.id(0), letter)?;
+            }
+            added.count(letter.lane.pixel, letter.reason, letter.dead_at);
+        }
+        self.write(shelf, &mut open, &text, added)?;
+        shelf.open = Some(open);
         Ok(())
     }
 
-    /// Letters that are kept.
-    pub fn count(&self) -> u64 {
-        locked(&self.state).count
+    /// Whether more may go into this file: not when it has its share of the greatest age.
+    fn is_fresh(&self, shelf: &Shelf, open: &Open) -> bool {
+        let first = shelf.files.get(&open.number).and_then(|file| file.span);
+        let age = first.map_or(Duration::ZERO, |(first, _)| self.clock.now().since(first));
+        age <= self.settings.max_age / FILE_SHARE
     }
 
-    /// Bytes of their files.
-    pub fn bytes(&self) -> u64 {
-        locked(&self.state).bytes
+    fn write(
+        &self,
+        shelf: &mut Shelf,
+        open: &mut Open,
+        text: &[u8],
+        mut added: FileMeta,
+    ) -> Result<(), DeadError> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        added.bytes = text.len() as u64;
+        let room = self.make_room(shelf, added.bytes, Some(open.number));
+        let done = room.and_then(|()| {
+            let written = open.file.write_at(text, open.at);
+            written.and_then(|()| open.file.sync()).map_err(full_or_io)
+        });
+        if done.is_err() {
+            self.look_after_failure(shelf, open);
+            return done;
+        }
+        open.at += added.bytes;
+        if let Some(file) = shelf.files.get_mut(&open.number) {
+            file.join(added);
+        }
+        Ok(())
     }
 
-    fn begin(&self, state: &mut State) -> Result<Arc<dyn DiskFile>, DeadError> {
-        let path = self
-            .dir
-            .join(format!("dead-{:010}.ndjson", state.next_file));
-        state.next_file += 1;
-        let file = self.disk.create(&path).map_err(full_or_io)?;
+    /// What a failed write has left is found out; if the file held nothing before, it goes.
+    fn look_after_failure(&self, shelf: &mut Shelf, open: &Open) {
+        if open.at == 0 {
+            if self.disk.remove(&self.path(open.number)).is_ok() {
+                shelf.files.remove(&open.number);
+            }
+        } else if let Ok(meta) = self.scan(open.number) {
+            self.metrics.dead_damaged.inc_by(meta.damaged);
+            shelf.files.insert(open.number, meta);
+        }
+    }
+
+    fn begin(&self, shelf: &mut Shelf) -> Result<Open, DeadError> {
+        let number = shelf.next_file;
+        shelf.next_file += 1;
+        let file = self.disk.create(&self.path(number)).map_err(full_or_io)?;
         self.disk.sync_dir(&self.dir).map_err(full_or_io)?;
-        Ok(file)
+        shelf.files.insert(number, FileMeta::empty());
+        let at = 0;
+        Ok(Open { number, file, at })
+    }
+
+    fn path(&self, number: u64) -> PathBuf {
+        self.dir.join(format!("dead-{number:010}.ndjson"))
+    }
+
+    /// Where a file is written anew before it takes the place of the old.
+    fn draft_path(&self, number: u64) -> PathBuf {
+        self.dir.join(format!("dead-{number:010}.tmp"))
     }
 }
 
-fn full_or_io(error: std::io::Error) -> DeadError {
+fn full_or_io(error: io::Error) -> DeadError {
     if is_full(&error) {
         DeadError::Full
     } else {
@@ -212,98 +335,6 @@ fn parse_name(name: &str) -> Option<u64> {
     number.parse().ok()
 }
 
-fn write_line(text: &mut Vec<u8>, letter: &DeadLetter) -> Result<(), DeadError> {
-    // JSON has no bare line break inside a string, so each one is a space between two tokens
-    let event: Vec<u8> = letter
-        .event
-        .as_bytes()
-        .iter()
-        .map(|byte| {
-            if matches!(byte, b'\n' | b'\r') {
-                b' '
-            } else {
-                *byte
-            }
-        })
-        .collect();
-    let event: &RawValue = serde_json::from_slice(&event).map_err(std::io::Error::from)?;
-    let line = Line {
-        v: 1,
-        pixel: letter.lane.pixel,
-        options: &letter.lane.options,
-        reason: letter.reason,
-        refusal: letter.refusal.as_ref(),
-        received_at: letter.received_at.0,
-        expires_at: letter.expires_at.0,
-        dead_at: letter.dead_at.0,
-        event,
-    };
-    serde_json::to_writer(&mut *text, &line).map_err(std::io::Error::from)?;
-    text.push(b'\n');
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::segment::disk::RealDisk;
-    use super::*;
-
-    fn letter(event: &str) -> DeadLetter {
-        DeadLetter {
-            lane: LaneKey::plain(PixelId::from_u64(7).unwrap()),
-            event: EncodedEvent::from_record(event.to_owned().into()),
-            received_at: UnixMs(1),
-            expires_at: UnixMs(2),
-            dead_at: UnixMs(3),
-            reason: "expired",
-            refusal: None,
-        }
-    }
-
-    #[test]
-    fn letters_are_lines_of_json_and_are_counted_again_after_a_restart() {
-        let base = tempfile::tempdir().unwrap();
-        let open = || DeadLetters::open(base.path(), 10_000, Arc::new(RealDisk)).unwrap();
-        let dead = open();
-        dead.append(&[letter("{\"a\":1}"), letter("{\"b\":\n[1,\r\n2]}")])
-            .unwrap();
-        dead.append(&[letter("{}")]).unwrap();
-        dead.append(&[]).unwrap();
-        assert_eq!(dead.count(), 3);
-        let path = base.path().join("dead/dead-0000000001.ndjson");
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert_eq!(text.len() as u64, dead.bytes());
-        assert_eq!(
-            text.lines().next().unwrap(),
-            r#"{"v":1,"pixel":"7","reason":"expired","received_at":1,"expires_at":2,"dead_at":3,"event":{"a":1}}"#
-        );
-        for line in text.lines() {
-            let value: serde_json::Value = serde_json::from_str(line).unwrap();
-            assert!(value["event"].is_object());
-        }
-        drop(dead);
-
-        // a torn line at the end of the old file
-        RealDisk
-            .open(&path)
-            .unwrap()
-            .write_at(b"{\"v\":1,\"pix", text.len() as u64)
-            .unwrap();
-        let dead = open();
-        assert_eq!(dead.count(), 3);
-        dead.append(&[letter("{}")]).unwrap();
-        assert_eq!(dead.count(), 4);
-        assert!(base.path().join("dead/dead-0000000002.ndjson").exists());
-        assert_eq!(open().count(), 4);
-    }
-
-    #[test]
-    fn a_bound_is_a_bound() {
-        let base = tempfile::tempdir().unwrap();
-        let dead = DeadLetters::open(base.path(), 150, Arc::new(RealDisk)).unwrap();
-        dead.append(&[letter("{}")]).unwrap();
-        let error = dead.append(&[letter("{}")]).unwrap_err();
-        assert_eq!(error.code(), "dead_full");
-        assert_eq!(dead.count(), 1);
-    }
+fn is_draft(name: &str) -> bool {
+    name.starts_with("dead-") && Path::new(name).extension().is_some_and(|e| e == "tmp")
 }

@@ -48,6 +48,21 @@ pub struct Metrics {
     pub delivered: IntCounterVec,
     /// Events that became dead letters, by `pixel` and `reason`.
     pub dead: IntCounterVec,
+    /// Dead letters that are kept.
+    pub dead_letters: IntGauge,
+    /// Bytes of their files.
+    pub dead_letters_bytes: IntGauge,
+    /// Seconds since the oldest of them died.
+    pub dead_letters_oldest: IntGauge,
+    /// How near their bounds they are, in per cent: the larger of bytes to `dead_max_bytes` and
+    /// oldest to `dead_max_age`. At 100 the oldest are purged.
+    pub dead_letters_fill: IntGauge,
+    /// Dead letters purged, by `bound` (`dead_max_bytes`, `dead_max_age`, `operator`).
+    pub dead_purged: IntCounterVec,
+    /// Lines among the dead letters that are none, torn or damaged.
+    pub dead_damaged: IntCounter,
+    /// Dead letters that were put back into the journal, by `pixel`; they count as accepted again.
+    pub redriven: IntCounterVec,
     /// Batches sent, by `pixel` and `outcome` (`delivered`, `transient`, `throttled`, `held`,
     /// `split`).
     pub batches: IntCounterVec,
@@ -170,6 +185,35 @@ impl Metrics {
                 "dead_total",
                 "events that became dead letters",
                 &["pixel", "reason"],
+            )?,
+            dead_letters: gauge(r, "dead_letters", "dead letters that are kept")?,
+            dead_letters_bytes: gauge(r, "dead_letters_bytes", "bytes of their files")?,
+            dead_letters_oldest: gauge(
+                r,
+                "dead_letters_oldest_seconds",
+                "seconds since the oldest dead letter died",
+            )?,
+            dead_letters_fill: gauge(
+                r,
+                "dead_letters_fill_percent",
+                "how near the dead letters are to dead_max_bytes or dead_max_age; at 100 the oldest are purged",
+            )?,
+            dead_purged: counters(
+                r,
+                "dead_purged_total",
+                "dead letters purged, by the bound that was reached, or by the operator",
+                &["bound"],
+            )?,
+            dead_damaged: counter(
+                r,
+                "dead_damaged_total",
+                "lines among the dead letters that are torn or damaged",
+            )?,
+            redriven: counters(
+                r,
+                "redriven_total",
+                "dead letters put back into the journal; accepted again",
+                &["pixel"],
             )?,
             batches: counters(
                 r,
@@ -302,6 +346,7 @@ impl Metrics {
                 &self.bisections,
                 &self.bisection_requests,
                 &self.duplicates,
+                &self.redriven,
             ] {
                 counter.with_label_values(&[pixel]).inc_by(0);
             }
@@ -312,6 +357,9 @@ impl Metrics {
         }
         for state in LANE_STATES {
             self.lanes.with_label_values(&[*state]).add(0);
+        }
+        for bound in ["dead_max_bytes", "dead_max_age", "operator"] {
+            self.dead_purged.with_label_values(&[bound]).inc_by(0);
         }
     }
 

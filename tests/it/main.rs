@@ -9,6 +9,7 @@
     reason = "tests may panic, print, and use the file system as they like"
 )]
 
+mod dead;
 mod delivery;
 mod duplicates;
 mod durability;
