@@ -48,6 +48,7 @@ struct Rig {
     /// How far the disk was above twice the live bytes and two segments, at most.
     worst_excess: i64,
     peak_memory: u64,
+    peak_disk: u64,
 }
 
 /// What the gateway says of its journal.
@@ -88,6 +89,7 @@ impl Rig {
             segment: segment_mib << 20,
             worst_excess: i64::MIN,
             peak_memory: 0,
+            peak_disk: 0,
         }
     }
 
@@ -110,6 +112,7 @@ impl Rig {
         };
         let allowed = 2 * look.live + 2 * self.segment;
         self.worst_excess = self.worst_excess.max(look.disk as i64 - allowed as i64);
+        self.peak_disk = self.peak_disk.max(look.disk);
         self.peak_memory = self.peak_memory.max(self.process.memory());
         look
     }
@@ -313,51 +316,49 @@ async fn arrears(count: usize, bare_batches: usize) {
     assert_eq!(rig.process.terminate(), 0);
 }
 
-/// One pixel that is held takes 20 events a second, beside one as busy as it gets.
+/// One pixel that is held takes an event a second, beside one that takes 5,000: the ruling case.
 async fn held_beside_busy(time: Duration) {
+    const SEGMENT_MIB: u64 = 16;
     let sandbox = graph("127.0.0.1:0".parse().unwrap()).await;
     let held: Fault = serde_json::from_value(serde_json::json!({
         "do": "bad_token", "subcode": 463, "pixel": pixel(0), "times": "forever"
     }))
     .unwrap();
     sandbox.add_fault(held);
-    let mut rig = Rig::start(sandbox.url(), 4);
+    let mut rig = Rig::start(sandbox.url(), SEGMENT_MIB);
     let ends = Instant::now() + time;
     let mut clients = tokio::task::JoinSet::new();
-    for n in [0, 1, 1, 1] {
+    for (n, every) in [(0, Duration::from_secs(1)), (1, Duration::from_millis(100))] {
         let (http, key) = (rig.http.clone(), rig.site.key.clone());
         let url = rig.process.events_url_of(&pixel(n));
-        let first = clients.len() * 100_000_000;
+        let (first, count) = (n * 100_000_000, if n == 0 { 1 } else { REQUEST });
         clients.spawn(async move {
-            let mut sent = 0;
-            while Instant::now() < ends {
-                let count = if n == 0 { 1 } else { REQUEST };
-                post(&http, &url, &key, body(first + sent, count, raw)).await;
-                sent += count;
-                if n == 0 {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
+            let mut ticks = tokio::time::interval(every);
+            for sent in (first..).step_by(count) {
+                ticks.tick().await;
+                if Instant::now() >= ends {
+                    return;
                 }
+                post(&http, &url, &key, body(sent, count, raw)).await;
             }
-            if n == 0 { 0 } else { sent }
         });
     }
     while Instant::now() < ends {
         rig.look().await;
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let busy: usize = clients.join_all().await.into_iter().sum();
-    let under_load = rig.excess();
+    clients.join_all().await;
+    let (under_load, peak) = (rig.excess(), rig.peak_disk);
     // and once the busy one is quiet
-    tokio::time::sleep(Duration::from_secs(5).min(time * 4)).await;
+    tokio::time::sleep(Duration::from_secs(4).min(time * 4)).await;
     rig.worst_excess = i64::MIN;
     let look = rig.look().await;
     println!(
-        "one pixel held at 20 events/s beside one at {:.0} events/s, segments of 4 MiB: disk {under_load}; 5 s later {} ({:.1} MiB for {:.2} MiB of {} events)",
-        busy as f64 / time.as_secs_f64(),
-        rig.excess(),
+        "one pixel held at 1 event/s beside one at 5000, segments of {SEGMENT_MIB} MiB, {} s: disk {:.0} MiB at most, {under_load}; once it is quiet {:.0} MiB, {}",
+        time.as_secs(),
+        peak as f64 / MIB,
         look.disk as f64 / MIB,
-        look.live as f64 / MIB,
-        look.records,
+        rig.excess(),
     );
 }
 
@@ -372,7 +373,7 @@ async fn main() {
     let (count, bare_batches, time) = if once {
         (count.unwrap_or(3000), 2, Duration::from_millis(500))
     } else {
-        (count.unwrap_or(1_000_000), 150, Duration::from_secs(15))
+        (count.unwrap_or(1_000_000), 150, Duration::from_secs(30))
     };
     arrears(count, bare_batches).await;
     held_beside_busy(time).await;
