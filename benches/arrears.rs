@@ -321,7 +321,7 @@ async fn held_beside_busy(time: Duration) {
     const SEGMENT_MIB: u64 = 16;
     let sandbox = graph("127.0.0.1:0".parse().unwrap()).await;
     let held: Fault = serde_json::from_value(serde_json::json!({
-        "do": "bad_token", "subcode": 463, "pixel": pixel(0), "times": "forever"
+        "do": "status", "status": 403, "code": 200, "pixel": pixel(0), "times": "forever"
     }))
     .unwrap();
     sandbox.add_fault(held);
@@ -349,6 +349,11 @@ async fn held_beside_busy(time: Duration) {
     }
     clients.join_all().await;
     let (under_load, peak) = (rig.excess(), rig.peak_disk);
+    // the token is shared, and only the pixel is to be held
+    assert!(
+        sandbox.totals().events_accepted > 0,
+        "the busy pixel is held, too"
+    );
     // and once the busy one is quiet
     tokio::time::sleep(Duration::from_secs(4).min(time * 4)).await;
     rig.worst_excess = i64::MIN;
