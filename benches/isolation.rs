@@ -152,7 +152,7 @@ async fn phase(together: bool, time: Duration) -> Times {
     };
     let sandbox = Sandbox::start(settings, Clock::Real).await.unwrap();
     let mut site = Site::new(sandbox.url());
-    site.env = PIXELS
+    site.vars = PIXELS
         .map(|pixel| (format!("TOKEN_{pixel}"), format!("token-{pixel}")))
         .into();
     site.whole = Some(config(&site));

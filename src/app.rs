@@ -6,10 +6,15 @@
 pub mod admin;
 pub mod letters;
 pub mod logging;
+pub mod reload;
 pub mod signals;
+pub mod sockets;
+mod stores;
+mod watch;
 mod wiring;
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,11 +22,11 @@ use anyhow::Context;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use crate::config::{self, Config, ConfigErrors};
+use crate::config::{self, Config, ConfigErrors, Layers, Secrets};
 use crate::duplicates::Duplicates;
 use crate::graph::GraphClient;
 use crate::ingest::Ingest;
-use crate::ingest::listener::{Listener, Serving};
+use crate::ingest::listener::{Listener, Serving, Socket};
 use crate::journal::dead::DeadLetters;
 use crate::journal::segment::disk::{Disk, RealDisk};
 use crate::journal::{Health, Journal};
@@ -30,15 +35,39 @@ use crate::receipts::Receipts;
 use crate::redrive::Redrive;
 use crate::telemetry::metrics::Metrics;
 use crate::time::Clock;
+use crate::tokens::Tokens;
 
 use admin::Admin;
+use logging::LogFilter;
+use reload::{InForce, Reloader, Rooms, Trigger};
+use signals::{Asked, Signals};
+use sockets::Sockets;
+use stores::Stores;
+
+/// What a gateway is built from.
+pub struct Plan {
+    /// The configuration it starts with.
+    pub config: Config,
+    /// The secrets that the configuration points to.
+    pub secrets: Secrets,
+    /// Where both are read again; without it, nothing can be reloaded.
+    pub layers: Option<Layers>,
+    /// What `telemetry.log_level` moves.
+    pub log: Option<LogFilter>,
+    /// Sockets that are bound already.
+    pub sockets: Sockets,
+    /// What time it is.
+    pub clock: Clock,
+    /// Where the journal is written.
+    pub disk: Arc<dyn Disk>,
+}
 
 /// How long the last receipts may take to be written.
 const RECEIPTS_BUDGET: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// A gateway that is built but takes nothing yet.
 pub struct App {
-    config: Config,
+    reloader: Reloader,
     metrics: Metrics,
     journal: Journal,
     duplicates: Duplicates,
@@ -51,7 +80,7 @@ pub struct App {
 
 /// A running gateway.
 pub struct Running {
-    config: Config,
+    reloader: Reloader,
     metrics: Metrics,
     journal: Journal,
     duplicates: Duplicates,
@@ -95,42 +124,50 @@ impl App {
         disk: Arc<dyn Disk>,
     ) -> anyhow::Result<Self> {
         let secrets = config.secrets(env)?;
+        Self::build_from(Plan {
+            config,
+            secrets,
+            layers: None,
+            log: None,
+            sockets: Sockets::default(),
+            clock,
+            disk,
+        })
+        .await
+    }
+
+    /// Recovers the journal, and binds both listeners.
+    pub async fn build_from(plan: Plan) -> anyhow::Result<Self> {
+        let Plan {
+            config,
+            secrets,
+            layers,
+            log,
+            sockets,
+            clock,
+            disk,
+        } = plan;
         let metrics = Metrics::new()?;
         metrics.expect_pixels(config.pixels.keys().map(ToString::to_string));
         let tls = config.listen.tls.as_ref().map(config::Tls::server_config);
         let tls = tls.transpose().map_err(|faults| ConfigErrors { faults })?;
         let tls = tls.map(|tls| TlsAcceptor::from(Arc::new(tls)));
         let graph = GraphClient::new(wiring::graph(&config)?, clock.clone())?;
-        let tokens = wiring::tokens(&secrets);
+        let tokens = Tokens::new(wiring::credentials(&config, &secrets));
         let sources = wiring::sources(&config, &secrets);
 
-        let (journal, dead) = {
-            let (settings, dead_settings) =
-                (wiring::journal(&config), wiring::dead(&config.journal));
-            let (clock, metrics) = (clock.clone(), metrics.clone());
-            let opened = Arc::clone(&disk);
-            let open = move || {
-                let dir = settings.dir.clone();
-                let journal =
-                    Journal::open(settings, Arc::clone(&opened), clock.clone(), &metrics)?;
-                let dead = DeadLetters::open(dir, dead_settings, opened, clock, &metrics)
-                    .context("the dead letters cannot be opened")?;
-                anyhow::Ok((journal, Arc::new(dead)))
-            };
+        let stores = {
+            let (config, clock, metrics) = (config.clone(), clock.clone(), metrics.clone());
+            let open = move || Stores::open(&config, &disk, &clock, &metrics);
             tokio::task::spawn_blocking(open).await??
         };
-        let (duplicates, receipts) = {
-            let (duplicates, receipts) = (wiring::duplicates(&config), wiring::receipts(&config));
-            let (clock, metrics) = (clock.clone(), metrics.clone());
-            tokio::task::spawn_blocking(move || {
-                let receipts = receipts.map_or_else(Receipts::off, |settings| {
-                    Receipts::open(settings, Arc::clone(&disk), clock.clone(), &metrics)
-                });
-                let duplicates = Duplicates::open(duplicates, disk, clock, &metrics);
-                (duplicates, receipts)
-            })
-            .await?
-        };
+        let Stores {
+            journal,
+            dead,
+            intents,
+            receipts,
+            duplicates,
+        } = stores;
 
         let ingest = Ingest::new(
             wiring::ingest(&config.ingest),
@@ -141,17 +178,21 @@ impl App {
             metrics.clone(),
         );
         let admin = Admin::new(metrics.clone(), journal.clone());
-        let ingest_listener = Listener::bind(
-            config.listen.ingest,
+        let listen = &config.listen;
+        let open = |handed: Option<std::net::TcpListener>, addr, key| {
+            let bind = || Socket::bind(addr, listen.reuse_port);
+            let socket = handed.map_or_else(bind, Socket::adopt);
+            socket.with_context(|| format!("{key}: {addr} cannot be bound"))
+        };
+        let ingest_listener = Listener::new(
+            open(sockets.ingest, listen.ingest, "listen.ingest")?,
             tls,
             ingest.router(),
             wiring::listener(&config.ingest),
             metrics.connections.clone(),
-        )
-        .await
-        .with_context(|| format!("listen.ingest: {} cannot be bound", config.listen.ingest))?;
-        let admin_listener = Listener::bind(
-            config.listen.admin,
+        );
+        let admin_listener = Listener::new(
+            open(sockets.admin, listen.admin, "listen.admin")?,
             None,
             admin.router(),
             wiring::listener(&config::Ingest {
@@ -159,19 +200,31 @@ impl App {
                 ..config.ingest.clone()
             }),
             wiring::uncounted(),
-        )
-        .await
-        .with_context(|| format!("listen.admin: {} cannot be bound", config.listen.admin))?;
+        );
+        let reloader = Reloader::new(
+            InForce { config, secrets },
+            layers,
+            Rooms {
+                ingest,
+                tokens: tokens.clone(),
+                log,
+                clock: clock.clone(),
+                metrics: metrics.clone(),
+            },
+        );
         let tools = Tools {
             journal: journal.clone(),
             dead,
+            intents,
+            receipts: receipts.clone(),
+            duplicates: duplicates.clone(),
             graph,
             tokens,
             clock,
             metrics: metrics.clone(),
         };
         Ok(Self {
-            config,
+            reloader,
             metrics,
             journal,
             duplicates,
@@ -185,6 +238,7 @@ impl App {
 
     /// Starts lanes first and the front door last, so that nothing is taken before it can go on.
     pub fn start(self) -> anyhow::Result<Running> {
+        let now = self.reloader.now();
         let dead = Arc::clone(&self.tools.dead);
         let redrive = Redrive::new(
             Arc::clone(&dead),
@@ -194,21 +248,25 @@ impl App {
         );
         let mut chores = JoinSet::new();
         chores.spawn(housekeep(dead));
-        let lanes = Lanes::start(wiring::lanes(&self.config.lanes), self.tools);
+        let lanes = Lanes::start(wiring::lanes(&now.config.lanes), self.tools);
         self.admin.show_lanes(lanes.clone());
+        self.reloader.steer(lanes.clone());
         let admin_serving = self.admin_listener.serve()?;
         let ingest_serving = self.ingest_listener.serve()?;
+        if now.config.reload.watch {
+            chores.spawn(watch::run(self.reloader.clone()));
+        }
         self.admin.ready();
         tracing::info!(
             listen.ingest = %ingest_serving.addr(),
             listen.admin = %admin_serving.addr(),
-            graph.url = %self.config.graph.url,
-            graph.version = %self.config.graph.version,
+            graph.url = %now.config.graph.url,
+            graph.version = %now.config.graph.version,
             journal.records = self.metrics.journal_recovered.get(),
             "gateway is ready"
         );
         Ok(Running {
-            config: self.config,
+            reloader: self.reloader,
             metrics: self.metrics,
             journal: self.journal,
             duplicates: self.duplicates,
@@ -264,20 +322,46 @@ impl Running {
         &self.lanes
     }
 
+    /// Reloads the configuration.
+    pub fn reloader(&self) -> &Reloader {
+        &self.reloader
+    }
+
     /// Runs until `signals` says stop, or the journal is poisoned.
-    pub async fn run_until(self, mut signals: signals::Signals) -> Ended {
+    pub async fn run_until(mut self, mut signals: Signals) -> Ended {
         let (journal, lanes) = (self.journal.clone(), self.lanes.clone());
-        tokio::select! {
-            name = signals.next() => tracing::info!(signal = name, "stopping"),
-            () = journal.poisoned() => tracing::error!("stopping, since the journal takes nothing more; restart the gateway"),
+        let mut poisoned = pin!(journal.poisoned());
+        loop {
+            tokio::select! {
+                asked = signals.next() => match asked {
+                    Asked::Stop(name) => {
+                        tracing::info!(signal = name, "stopping");
+                        break;
+                    }
+                    Asked::Reload => {
+                        // beside this loop: a file that cannot be read must not delay a stop
+                        let reloader = self.reloader.clone();
+                        while self.chores.try_join_next().is_some() {}
+                        self.chores.spawn(async move {
+                            // whether it was refused is logged and noted there
+                            let _ = reloader.reload(Trigger::Signal).await;
+                        });
+                    }
+                },
+                () = poisoned.as_mut() => {
+                    tracing::error!("stopping, since the journal takes nothing more; restart the gateway");
+                    break;
+                }
+            }
         }
         tokio::select! {
             ended = self.stop() => ended,
             // everything acknowledged is on disk already; the next start sends what is left
-            name = signals.next() => {
+            name = signals.stop() => {
                 tracing::warn!(signal = name, "stopping at once, at the second signal");
                 lanes.stop_leasing();
                 journal.close().await;
+                tracing::info!(journal.records = journal.depth().records, "stopped");
                 ended(&journal)
             }
         }
@@ -285,9 +369,10 @@ impl Running {
 
     /// Stops in order; each stage has its budget. What is not sent stays in the journal.
     pub async fn stop(mut self) -> Ended {
-        let budget = &self.config.shutdown;
-        // 1. the balancer sees it and sends no more
+        let budget = self.reloader.now().config.shutdown.clone();
+        // 1. the balancer sees it and sends no more; clients are asked to connect anew
         self.admin.stopping();
+        self.ingest_serving.leave();
         tokio::time::sleep(budget.grace.get()).await;
         // 2. the door closes, requests in flight are answered
         if !self.ingest_serving.stop(budget.requests.get()).await {
@@ -296,6 +381,7 @@ impl Running {
         // 3. no lease is taken any more, sends in flight are settled
         if !self.lanes.stop(budget.sends.get()).await {
             tracing::warn!(
+                journal.leased = self.journal.depth().leased,
                 "batches were left unsettled, since shutdown.sends is over; they will be sent again"
             );
         }

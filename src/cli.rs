@@ -7,10 +7,15 @@ pub mod sandbox;
 mod serve;
 
 use std::io::Write;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
+use crate::app::sockets::Sockets;
 use crate::time::Clock;
+
+/// How long work beside the workers may take at the end.
+const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// Done.
 pub const OK: u8 = 0;
@@ -32,6 +37,16 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the gateway.
+    ///
+    /// It takes over what changes in its configuration files and secret files by itself; SIGHUP
+    /// (kill -HUP, systemctl reload) makes it look at once. A configuration with a fault, or with
+    /// another value of a key that needs a restart, is refused, and the old one stays: see the
+    /// log. Environment variables stay as they were at the start. `capigate config reference`
+    /// marks the keys that need a restart.
+    ///
+    /// SIGTERM and Ctrl-C stop it in order, a second one at once; no accepted event is lost. A
+    /// listening socket that a service manager hands over (systemd's socket activation) is used
+    /// in the place of listen.ingest, so that no connection is refused during a restart.
     Serve(config::ConfigFiles),
     /// See the whole path of an event on this machine, with no Meta account.
     Demo(demo::DemoArgs),
@@ -52,7 +67,10 @@ pub fn run(cli: Cli) -> u8 {
         _ => WRONG,
     };
     let result = match cli.command {
-        Command::Serve(files) => on_runtime(serve::run(files)),
+        // before there are threads: it changes the environment
+        Command::Serve(files) => {
+            Sockets::inherited().and_then(|sockets| on_runtime(serve::run(files, sockets)))
+        }
         Command::Demo(args) => on_runtime(demo::run(args)),
         Command::Sandbox(args) => on_runtime(sandbox::run(args, &mut out)),
         Command::Config(args) => config::run(&args, environment(), &Clock::Real, &mut out),
@@ -84,8 +102,11 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn on_runtime(job: impl Future<Output = anyhow::Result<u8>>) -> anyhow::Result<u8> {
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .build()?
-        .block_on(job)
+        .build()?;
+    let code = runtime.block_on(job);
+    // a read of a file that never ends must not keep the process
+    runtime.shutdown_timeout(LAST_WAIT);
+    code
 }

@@ -7,6 +7,7 @@
 //! variable it came from, and what was expected. It refuses unknown keys. It holds no secret: only
 //! where to find them, so that a configuration may be printed, logged and committed.
 
+mod changes;
 mod check;
 mod docs;
 pub mod duplicates;
@@ -21,6 +22,7 @@ mod listen;
 mod pixels;
 mod receipts;
 mod reference;
+mod reload;
 mod secrets;
 mod shutdown;
 pub mod sources;
@@ -33,6 +35,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use changes::{changed_keys, is_live};
 pub use check::{Loaded, Origins};
 pub use duplicates::Duplicates;
 pub use fault::{ConfigErrors, Fault};
@@ -41,9 +44,10 @@ pub use ingest::Ingest;
 pub use journal::Journal;
 pub use lanes::Lanes;
 pub use listen::{Listen, Tls};
-pub use pixels::Pixel;
+pub use pixels::{AppId, Pixel};
 pub use receipts::Receipts;
 pub use reference::{print, reference};
+pub use reload::Reload;
 pub use secrets::{KeyRef, PixelSecrets, SecretRef, SecretRefError, Secrets};
 pub use shutdown::Shutdown;
 pub use sources::Source;
@@ -72,12 +76,59 @@ pub struct Config {
     pub receipts: Receipts,
     /// What the gateway says about itself.
     pub telemetry: Telemetry,
+    /// How a running gateway takes over a changed configuration.
+    pub reload: Reload,
     /// How long each stage of stopping may take.
     pub shutdown: Shutdown,
     /// The pixels this gateway sends to.
     pub pixels: BTreeMap<PixelId, Pixel>,
     /// Who may post events, by name.
     pub sources: BTreeMap<String, Source>,
+}
+
+/// Where a configuration is read from, as often as wanted: the files in their order, and the
+/// environment as it was when the process started.
+#[derive(Clone, Debug, Default)]
+pub struct Layers {
+    /// The files; later ones win.
+    pub files: Vec<PathBuf>,
+    /// The variables, which win over the files. Secrets, too, are looked up here.
+    pub env: BTreeMap<String, String>,
+}
+
+impl Layers {
+    /// Reads the files, then the environment, over the defaults, and every secret that the result
+    /// points to; what is wrong with either is reported together.
+    pub fn load(&self) -> Result<(Loaded, Secrets), ConfigErrors> {
+        let mut faults = Vec::new();
+        let tree = layers::merge(&self.files, self.env.clone().into_iter(), &mut faults);
+        let (loaded, mut faults) = check::check(&tree, faults);
+        let secrets = loaded.config.secrets(&|name| self.env.get(name).cloned());
+        let secrets = match secrets {
+            Ok(secrets) => Some(secrets),
+            Err(errors) => {
+                for mut fault in errors.faults {
+                    loaded.locate(&mut fault);
+                    if !faults.iter().any(|known| known.key == fault.key) {
+                        faults.push(fault);
+                    }
+                }
+                None
+            }
+        };
+        if let Some(Err(unusable)) = loaded.config.listen.tls.as_ref().map(Tls::server_config) {
+            // the two files are set as one value
+            let origin = loaded.origins.get("listen.tls");
+            faults.extend(unusable.into_iter().map(|fault| Fault {
+                origin: origin.cloned().unwrap_or_default(),
+                ..fault
+            }));
+        }
+        ConfigErrors::check(faults)?;
+        // a missing secret is a fault, so there is none missing here
+        let secrets = secrets.unwrap_or_default();
+        Ok((loaded, secrets))
+    }
 }
 
 impl Config {
@@ -105,42 +156,6 @@ impl Config {
         Ok(loaded)
     }
 
-    /// As [`Config::load_with_origins`], and reads every secret the configuration points to; what
-    /// is wrong with either is reported together. Secrets, too, are looked up in `env`.
-    pub fn load_with_secrets(
-        files: &[PathBuf],
-        env: &BTreeMap<String, String>,
-    ) -> Result<(Loaded, Secrets), ConfigErrors> {
-        let mut faults = Vec::new();
-        let tree = layers::merge(files, env.clone().into_iter(), &mut faults);
-        let (loaded, mut faults) = check::check(&tree, faults);
-        let secrets = loaded.config.secrets(&|name| env.get(name).cloned());
-        let secrets = match secrets {
-            Ok(secrets) => Some(secrets),
-            Err(errors) => {
-                for mut fault in errors.faults {
-                    loaded.locate(&mut fault);
-                    if !faults.iter().any(|known| known.key == fault.key) {
-                        faults.push(fault);
-                    }
-                }
-                None
-            }
-        };
-        if let Some(Err(unusable)) = loaded.config.listen.tls.as_ref().map(Tls::server_config) {
-            // the two files are set as one value
-            let origin = loaded.origins.get("listen.tls");
-            faults.extend(unusable.into_iter().map(|fault| Fault {
-                origin: origin.cloned().unwrap_or_default(),
-                ..fault
-            }));
-        }
-        ConfigErrors::check(faults)?;
-        // a missing secret is a fault, so there is none missing here
-        let secrets = secrets.unwrap_or_default();
-        Ok((loaded, secrets))
-    }
-
     /// What the operator should know at the time `now` about settings that are allowed.
     pub fn warnings(&self, now: UnixMs) -> Vec<String> {
         self.graph.warnings(now)
@@ -156,6 +171,7 @@ impl Config {
         self.lanes.validate(&mut faults);
         self.graph.validate(&mut faults);
         self.receipts.validate(&mut faults);
+        self.reload.validate(&mut faults);
         self.shutdown.validate(&mut faults);
         // a request that never fits would be told for ever to come back
         if self.journal.max_pending.get() / 2 < self.ingest.max_body.get() {

@@ -23,6 +23,7 @@ mod take;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio_util::task::TaskTracker;
 
 use crate::duplicates::Duplicates;
@@ -45,10 +46,12 @@ pub struct Settings {
     pub max_events: usize,
 }
 
-/// What the handlers share.
+/// What the handlers share. Cheap to clone; clones see each other's [`Ingest::apply`].
 #[derive(Clone)]
-pub struct Ingest(pub(in crate::ingest) Arc<Shared>);
+pub struct Ingest(Arc<ArcSwap<Shared>>);
 
+/// What one request works with from its first byte to its answer, whatever is applied meanwhile.
+#[derive(Clone)]
 pub(in crate::ingest) struct Shared {
     pub(in crate::ingest) settings: Settings,
     pub(in crate::ingest) sources: Sources,
@@ -77,7 +80,7 @@ impl Ingest {
             settings.max_body,
             metrics.in_flight_bytes.clone(),
         );
-        Self(Arc::new(Shared {
+        Self(Arc::new(ArcSwap::from_pointee(Shared {
             settings,
             sources,
             admission,
@@ -86,6 +89,25 @@ impl Ingest {
             tasks: TaskTracker::new(),
             clock,
             metrics,
-        }))
+        })))
+    }
+
+    /// Takes the place of all bounds and sources, for the requests that begin from now on. A
+    /// source whose rate is as before goes on where it was: it gets no new burst.
+    pub fn apply(&self, settings: &Settings, sources: &Sources) {
+        self.0.rcu(|shared| {
+            let mut next = Shared::clone(shared);
+            next.sources = sources.following(&shared.sources);
+            next.admission = shared
+                .admission
+                .resized(settings.max_in_flight, settings.max_body);
+            next.settings = settings.clone();
+            next
+        });
+    }
+
+    /// What a request that begins now works with.
+    pub(in crate::ingest) fn shared(&self) -> Arc<Shared> {
+        self.0.load_full()
     }
 }

@@ -15,13 +15,15 @@
 //!    [`journal::Journal::append`] writes the envelopes and syncs them, together with those of all
 //!    requests that came meanwhile: one write and one `fdatasync` a group.
 //! 5. **Only now** [`ingest::answer`] says 200. From here the event is ours.
-//! 6. The lane of its pixel and request options ([`lanes`]) wakes, lingers for company, leases a
-//!    batch, puts what has expired among the dead letters, and waits for its place in flight and
-//!    for its pace.
+//! 6. The lane of its pixel, request options and class ([`lanes`]) wakes, lingers for company, waits
+//!    until pixel, token and app let it pass, for its place in flight and for its pace; then it
+//!    leases a batch, and puts what has expired among the dead letters.
 //! 7. [`graph::payload`] joins the stored bytes, and [`graph::client`] posts them with the token of
 //!    [`tokens`].
-//! 8. [`graph::verdict`] says what the answer means. Success settles the leases as delivered;
-//!    anything else returns them to the journal, and the lane backs off or is held.
+//! 8. [`graph::verdict`] says what the answer means. Success settles the leases as delivered. A
+//!    refused batch is searched for its bad events, which become dead letters; the others are
+//!    delivered. Anything else returns the leases to the journal, and the pixel backs off, or the
+//!    pixel, the token or the app is throttled or held.
 //! 9. A segment of the journal whose records are all settled is recycled.
 //!
 //! # Where things fail, and what then
@@ -33,8 +35,10 @@
 //! | the disk is full | 503 until there is room; what was acknowledged still goes out |
 //! | a write or sync fails | the journal takes nothing more, readiness goes false, the process ends with 70; the next start reads what is on disk |
 //! | the process dies | the next start finds every acknowledged event; a batch in flight may go out twice, under the same `event_id`s |
-//! | Graph is down or slow | the lane backs off, with full jitter; events wait on disk |
-//! | the token is bad | the lane is held, says so on `/readyz`, and tries one event now and then |
+//! | Graph is down or slow | the pixel backs off, with full jitter; events wait on disk |
+//! | a limit of Graph is reached | nothing is sent for that pixel, token or app for a while, and more slowly then |
+//! | the token is bad | all its pixels are held, which `/readyz` says, and one event is tried now and then |
+//! | Graph refuses a batch | its bad events are found and become dead letters; its neighbours are delivered |
 //! | an event grows too old | it becomes a dead letter on disk, to be looked at, redriven or purged |
 //!
 //! Every accepted event ends in exactly one of *delivered*, *dead*, or *in the journal*:

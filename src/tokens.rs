@@ -61,6 +61,14 @@ impl TokenKey {
 }
 
 impl Credential {
+    /// Whether it is the same token, with the same secret and app.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let secret = |of: &Self| of.app_secret.as_ref().map(TokenKey::of);
+        self.token_key() == other.token_key()
+            && secret(self) == secret(other)
+            && self.app_id == other.app_id
+    }
+
     /// The key of its token.
     pub fn token_key(&self) -> TokenKey {
         TokenKey::of(&self.token)

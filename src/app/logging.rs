@@ -1,18 +1,38 @@
 //! Log lines to standard error, as text for people or JSON for collectors.
 
+use std::fmt;
 use std::io::IsTerminal;
+use std::sync::Arc;
 
 use tracing::{Level, Metadata};
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{EnvFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::reload;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use crate::config::Telemetry;
-use crate::config::telemetry::LogFormat;
+use crate::config::telemetry::{LogFormat, LogLevel};
+
+/// Changes what is logged while the process runs.
+#[derive(Clone)]
+pub struct LogFilter(Arc<dyn Fn(EnvFilter) + Send + Sync>);
+
+impl LogFilter {
+    /// Logs what `level` says from now on.
+    pub fn set(&self, level: &LogLevel) {
+        (self.0)(level.filter());
+    }
+}
+
+impl fmt::Debug for LogFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LogFilter")
+    }
+}
 
 /// Starts logging for the whole process; fails when something else already has.
-pub fn start(telemetry: &Telemetry) -> Result<(), TryInitError> {
+pub fn start(telemetry: &Telemetry) -> Result<LogFilter, TryInitError> {
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         // it would tell standard error that standard error cannot be written, and panic
@@ -21,11 +41,16 @@ pub fn start(telemetry: &Telemetry) -> Result<(), TryInitError> {
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
     };
+    let (level, handle) = reload::Layer::new(telemetry.log_level.filter());
     tracing_subscriber::registry()
         .with(lines)
-        .with(telemetry.log_level.filter())
+        .with(level)
         .with(filter_fn(is_ours_or_coarse))
-        .try_init()
+        .try_init()?;
+    Ok(LogFilter(Arc::new(move |filter| {
+        // fails only when logging has ended
+        let _ = handle.reload(filter);
+    })))
 }
 
 /// Below `info` only our own lines are written, whatever `telemetry.log_level` says: libraries

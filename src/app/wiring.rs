@@ -10,7 +10,8 @@ use crate::config::sources::EventIdRule;
 use crate::config::units::Rate;
 use crate::config::{self, Config, Secrets};
 use crate::event::{EventIdPolicy, Rules};
-use crate::tokens::{Credential, Tokens};
+use crate::pixel::PixelId;
+use crate::tokens::Credential;
 use crate::{duplicates, graph, ingest, journal, lanes, receipts};
 
 pub(super) fn graph(config: &Config) -> anyhow::Result<graph::Settings> {
@@ -115,19 +116,17 @@ pub(super) fn listener(ingest: &config::Ingest) -> ingest::listener::Settings {
     }
 }
 
-pub(super) fn tokens(secrets: &Secrets) -> Tokens {
-    let credential = |secrets: &config::PixelSecrets| Credential {
-        token: secrets.token.clone(),
-        app_secret: secrets.app_secret.clone(),
-        app_id: None,
+pub(super) fn credentials(config: &Config, secrets: &Secrets) -> HashMap<PixelId, Credential> {
+    let credential = |(id, secrets): (&PixelId, &config::PixelSecrets)| {
+        let app_id = config.pixels.get(id).and_then(|pixel| pixel.app_id);
+        let credential = Credential {
+            token: secrets.token.clone(),
+            app_secret: secrets.app_secret.clone(),
+            app_id: app_id.map(config::AppId::get),
+        };
+        (*id, credential)
     };
-    Tokens::new(
-        secrets
-            .pixels
-            .iter()
-            .map(|(id, secrets)| (*id, credential(secrets)))
-            .collect(),
-    )
+    secrets.pixels.iter().map(credential).collect()
 }
 
 pub(super) fn sources(config: &Config, secrets: &Secrets) -> ingest::Sources {

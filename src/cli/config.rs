@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::config::{self, Config, ConfigErrors, Loaded};
+use crate::config::{self, Config, ConfigErrors, Layers, Loaded};
 use crate::time::Clock;
 
 /// The exit code for a configuration that cannot be used.
@@ -54,7 +54,7 @@ pub fn run(
     out: &mut dyn Write,
 ) -> anyhow::Result<u8> {
     match &args.verb {
-        Verb::Check { config } => check(&config.files, &env.collect(), clock, out),
+        Verb::Check { config } => check(config, env.collect(), clock, out),
         Verb::Print { config, json } => {
             match Config::load_with_origins(&config.files, env) {
                 Ok(loaded) if *json => print_json(&loaded, out)?,
@@ -73,12 +73,13 @@ pub fn run(
 }
 
 fn check(
-    files: &[PathBuf],
-    env: &BTreeMap<String, String>,
+    config: &ConfigFiles,
+    env: BTreeMap<String, String>,
     clock: &Clock,
     out: &mut dyn Write,
 ) -> anyhow::Result<u8> {
-    let loaded = match Config::load_with_secrets(files, env) {
+    let files = config.files.clone();
+    let loaded = match (Layers { files, env }).load() {
         Ok((loaded, _)) => loaded,
         Err(errors) => return refuse(&errors, out),
     };

@@ -1,18 +1,25 @@
 //! `capigate serve`: the gateway itself.
 
 use std::io::Write;
+use std::sync::Arc;
 
-use crate::app::{App, Ended, logging, signals::Signals};
-use crate::config::Config;
+use crate::app::{App, Ended, Plan, logging, signals::Signals, sockets::Sockets};
+use crate::config::Layers;
+use crate::journal::RealDisk;
 use crate::time::Clock;
 
 use super::config::ConfigFiles;
 use super::{FAILED, OK, USAGE};
 
-pub(super) async fn run(files: ConfigFiles) -> anyhow::Result<u8> {
-    let env = super::environment().collect();
-    let config = match Config::load_with_secrets(&files.files, &env) {
-        Ok((loaded, _)) => loaded.config,
+/// Runs until a signal stops it. `sockets` are those that the process was started with.
+pub(super) async fn run(files: ConfigFiles, sockets: Sockets) -> anyhow::Result<u8> {
+    let signals = Signals::new()?;
+    let layers = Layers {
+        files: files.files,
+        env: super::environment().collect(),
+    };
+    let (config, secrets) = match layers.load() {
+        Ok((loaded, secrets)) => (loaded.config, secrets),
         Err(faults) => {
             let mut err = std::io::stderr();
             writeln!(err, "{faults}")?;
@@ -20,8 +27,7 @@ pub(super) async fn run(files: ConfigFiles) -> anyhow::Result<u8> {
             return Ok(USAGE);
         }
     };
-    logging::start(&config.telemetry)?;
-    let signals = Signals::new()?;
+    let log = logging::start(&config.telemetry)?;
     let clock = Clock::Real;
     for warning in config.warnings(clock.now()) {
         tracing::warn!("{warning}");
@@ -31,7 +37,16 @@ pub(super) async fn run(files: ConfigFiles) -> anyhow::Result<u8> {
             "no source is configured, so every request will be refused; add sources.<name>"
         );
     }
-    let running = App::build(config, clock).await?.start()?;
+    let plan = Plan {
+        config,
+        secrets,
+        layers: Some(layers),
+        log: Some(log),
+        sockets,
+        clock,
+        disk: Arc::new(RealDisk),
+    };
+    let running = App::build_from(plan).await?.start()?;
     Ok(match running.run_until(signals).await {
         Ended::Clean => OK,
         Ended::Poisoned => FAILED,

@@ -50,7 +50,7 @@ pub(super) static TOPICS: LazyLock<Vec<Topic>> = LazyLock::new(|| {
         .collect()
 });
 
-const SOURCES: [(&str, &str, &str); 11] = [
+const SOURCES: [(&str, &str, &str); 12] = [
     ("listen", "Listen", include_str!("listen.rs")),
     ("ingest", "Ingest", include_str!("ingest.rs")),
     ("journal", "Journal", include_str!("journal.rs")),
@@ -59,13 +59,19 @@ const SOURCES: [(&str, &str, &str); 11] = [
     ("graph", "Graph", include_str!("graph.rs")),
     ("receipts", "Receipts", include_str!("receipts.rs")),
     ("telemetry", "Telemetry", include_str!("telemetry.rs")),
+    ("reload", "Reload", include_str!("reload.rs")),
     ("shutdown", "Shutdown", include_str!("shutdown.rs")),
     ("pixels", "Pixel", include_str!("pixels.rs")),
     ("sources", "Source", include_str!("sources.rs")),
 ];
 
 /// What a good value of each type is, in words; the types' own errors say the same.
-const WANTED: [(&str, &str, bool); 20] = [
+const WANTED: [(&str, &str, bool); 22] = [
+    (
+        "AppId",
+        "the id of an app: 1 to 20 decimal digits, the first of them not 0, in quotes",
+        false,
+    ),
     (
         "BaseUrl",
         "an https address without user, query or fragment",
@@ -91,6 +97,7 @@ const WANTED: [(&str, &str, bool); 20] = [
         "error, warn, info, debug or trace, or such a level for each part",
         true,
     ),
+    ("Messaging", "\"at_least_once\" or \"at_most_once\"", true),
     ("PathBuf", "a path", false),
     (
         "PixelId",
@@ -228,6 +235,7 @@ fn key(field: &'static str, mut doc: Vec<&'static str>) -> Option<Key> {
 mod tests {
     use super::*;
     use crate::config::graph::{BaseUrlError, GraphVersionError};
+    use crate::config::pixels::AppIdError;
     use crate::config::sources::CountryError;
     use crate::config::telemetry::LogLevelError;
     use crate::config::units::UnitError;
@@ -274,6 +282,7 @@ mod tests {
         assert_eq!(says("GraphVersion"), GraphVersionError.to_string());
         assert_eq!(says("LogLevel"), LogLevelError.to_string());
         assert_eq!(says("Country"), CountryError.to_string());
+        assert_eq!(says("AppId"), AppIdError.to_string());
         assert_eq!(defaults.len(), TOPICS.len());
         assert!(defaults.keys().all(|name| topic(name).is_some()));
     }

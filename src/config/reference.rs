@@ -5,7 +5,7 @@ use std::fmt::Write;
 use toml::Table;
 
 use super::docs::{self, Key, TOPICS, Topic};
-use super::{Config, Origins};
+use super::{Config, Origins, changes};
 
 const HEAD: &str = "\
 # capigate: every key, its default and its meaning.
@@ -19,6 +19,9 @@ const HEAD: &str = "\
 #
 # Sizes: 512B, 64KiB, 8MiB, 16GiB (powers of 1024), 1kB, 1MB, 1GB (powers of 1000), or a number of
 # bytes. Durations: 200ms, 5s, 10m, 2h, 7d. Rates: 50/s, 600/m, 1000/h.
+#
+# A running gateway takes changes over, see [reload]; \"Needs a restart.\" marks the keys that it
+# does not.
 #
 # No secret is written here, only where it is: { env = \"NAME\" } or { file = \"/path\" }.
 #
@@ -35,6 +38,9 @@ pub fn reference() -> String {
         line(&mut text, &format!("{hide}[{}]", title(topic, topic.entry)));
         for key in &topic.keys {
             comment(&mut text, &key.doc);
+            if changes::needs_restart(topic, key) {
+                comment(&mut text, &["Needs a restart."]);
+            }
             let default = docs::default(topic, key).filter(|_| !key.required);
             if let Some(value) = default {
                 line(&mut text, &format!("{hide}{} = {value}", key.name));

@@ -80,6 +80,13 @@ pub struct PixelSecrets {
 }
 
 impl SecretRef {
+    fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Env(_) => None,
+        }
+    }
+
     /// Reads the secret from the environment given, or from the file system; one line break at
     /// its end is taken off.
     pub fn read_with(
@@ -191,6 +198,24 @@ impl Config {
         }
         ConfigErrors::check(faults)?;
         Ok(Secrets { pixels, keys })
+    }
+}
+
+impl Config {
+    /// Every file that holds a secret.
+    pub fn secret_files(&self) -> Vec<&Path> {
+        let pixels = self.pixels.values();
+        let pixels = pixels.flat_map(|pixel| [Some(&pixel.token), pixel.app_secret.as_ref()]);
+        let keys = self.sources.values().flat_map(|source| &source.keys);
+        let keys = keys.map(|key| match key {
+            KeyRef::Secret(place) => Some(place),
+            KeyRef::Sha256(_) => None,
+        });
+        pixels
+            .chain(keys)
+            .flatten()
+            .filter_map(SecretRef::file)
+            .collect()
     }
 }
 

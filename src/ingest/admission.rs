@@ -1,24 +1,32 @@
 //! How many bytes of bodies may be held at once.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use prometheus::IntGauge;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The bytes all requests together may hold (`ingest.max_in_flight`), and the share of it for
 /// those whose caller is not known yet.
 #[derive(Clone)]
 pub struct Admission {
-    bytes: Arc<Semaphore>,
-    strangers: Arc<Semaphore>,
-    held: IntGauge,
+    all: Pool,
+    strangers: Pool,
+    gauge: IntGauge,
+}
+
+/// So many bytes, and how many of them are taken.
+#[derive(Clone)]
+struct Pool {
+    room: usize,
+    taken: Arc<AtomicUsize>,
 }
 
 /// The bytes one request holds, given back when it is dropped.
 pub struct Reservation {
-    permit: OwnedSemaphorePermit,
-    stranger: Option<OwnedSemaphorePermit>,
-    held: IntGauge,
+    bytes: usize,
+    all: Arc<AtomicUsize>,
+    strangers: Option<Arc<AtomicUsize>>,
+    gauge: IntGauge,
 }
 
 /// `ingest.max_in_flight` is reached.
@@ -26,47 +34,76 @@ pub struct Reservation {
 pub struct Full;
 
 impl Admission {
-    /// Room for `bytes`, shown in `held`; a quarter of it, or `one_body` if that is more, for
+    /// Room for `bytes`, shown in `gauge`; a quarter of it, or `one_body` if that is more, for
     /// callers that show their key in the body only: so that who has none cannot take it all.
-    pub fn new(bytes: usize, one_body: usize, held: IntGauge) -> Self {
-        let semaphore = |bytes: usize| Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS)));
+    pub fn new(bytes: usize, one_body: usize, gauge: IntGauge) -> Self {
+        let pool = |room| Pool {
+            room,
+            taken: Arc::default(),
+        };
         Self {
-            bytes: semaphore(bytes),
-            strangers: semaphore((bytes / 4).max(one_body)),
-            held,
+            all: pool(bytes),
+            strangers: pool((bytes / 4).max(one_body)),
+            gauge,
         }
     }
 
+    /// The same bytes taken, in a room of another size. What is held beyond it stays until it is
+    /// dropped.
+    #[must_use]
+    pub fn resized(&self, bytes: usize, one_body: usize) -> Self {
+        let mut next = Self::new(bytes, one_body, self.gauge.clone());
+        next.all.taken = Arc::clone(&self.all.taken);
+        next.strangers.taken = Arc::clone(&self.strangers.taken);
+        next
+    }
+
     /// A reservation of nothing yet, for a caller that is known or one that is not.
-    pub fn open(&self, is_known: bool) -> Result<Reservation, Full> {
-        let stranger = (!is_known).then(|| take(&self.strangers, 0)).transpose()?;
-        Ok(Reservation {
-            permit: take(&self.bytes, 0)?,
-            stranger,
-            held: self.held.clone(),
-        })
+    pub fn open(&self, is_known: bool) -> Reservation {
+        Reservation {
+            bytes: 0,
+            all: Arc::clone(&self.all.taken),
+            strangers: (!is_known).then(|| Arc::clone(&self.strangers.taken)),
+            gauge: self.gauge.clone(),
+        }
     }
 
     /// Makes `reservation` larger by `bytes` at once, or says that there is no room.
     pub fn grow(&self, reservation: &mut Reservation, bytes: usize) -> Result<(), Full> {
-        if let Some(stranger) = &mut reservation.stranger {
-            stranger.merge(take(&self.strangers, bytes)?);
+        self.all.take(bytes)?;
+        if reservation.strangers.is_some()
+            && let Err(full) = self.strangers.take(bytes)
+        {
+            self.all.taken.fetch_sub(bytes, Ordering::Relaxed);
+            return Err(full);
         }
-        reservation.permit.merge(take(&self.bytes, bytes)?);
-        self.held.add(bytes as i64);
+        reservation.bytes += bytes;
+        self.gauge.add(bytes as i64);
         Ok(())
     }
 }
 
-fn take(semaphore: &Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePermit, Full> {
-    let count = u32::try_from(bytes).map_err(|_| Full)?;
-    let permit = Arc::clone(semaphore).try_acquire_many_owned(count);
-    permit.map_err(|_| Full)
+impl Pool {
+    fn take(&self, bytes: usize) -> Result<(), Full> {
+        let more = |taken: usize| {
+            let taken = taken.checked_add(bytes)?;
+            (taken <= self.room).then_some(taken)
+        };
+        // a count and nothing else: no other memory hangs on its order
+        let took = self
+            .taken
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        took.map(drop).map_err(|_| Full)
+    }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.held.sub(self.permit.num_permits() as i64);
+        self.all.fetch_sub(self.bytes, Ordering::Relaxed);
+        if let Some(strangers) = &self.strangers {
+            strangers.fetch_sub(self.bytes, Ordering::Relaxed);
+        }
+        self.gauge.sub(self.bytes as i64);
     }
 }
 
@@ -78,9 +115,9 @@ mod tests {
     fn what_is_dropped_is_given_back() {
         let gauge = IntGauge::new("g", "g").unwrap();
         let admission = Admission::new(100, 1, gauge.clone());
-        let mut first = admission.open(true).unwrap();
+        let mut first = admission.open(true);
         admission.grow(&mut first, 60).unwrap();
-        let mut second = admission.open(true).unwrap();
+        let mut second = admission.open(true);
         assert_eq!(admission.grow(&mut second, 41), Err(Full));
         admission.grow(&mut first, 40).unwrap();
         assert_eq!(gauge.get(), 100);
@@ -94,13 +131,28 @@ mod tests {
     fn strangers_get_a_quarter_and_leave_the_rest() {
         let gauge = IntGauge::new("g", "g").unwrap();
         let admission = Admission::new(100, 10, gauge);
-        let mut stranger = admission.open(false).unwrap();
+        let mut stranger = admission.open(false);
         admission.grow(&mut stranger, 25).unwrap();
         assert_eq!(admission.grow(&mut stranger, 1), Err(Full));
-        let mut known = admission.open(true).unwrap();
+        let mut known = admission.open(true);
         admission.grow(&mut known, 75).unwrap();
         drop(stranger);
-        let mut stranger = admission.open(false).unwrap();
+        let mut stranger = admission.open(false);
         admission.grow(&mut stranger, 25).unwrap();
+    }
+
+    #[test]
+    fn a_smaller_room_counts_what_is_held_already() {
+        let gauge = IntGauge::new("g", "g").unwrap();
+        let admission = Admission::new(100, 1, gauge.clone());
+        let mut held = admission.open(true);
+        admission.grow(&mut held, 80).unwrap();
+        let smaller = admission.resized(50, 1);
+        let mut next = smaller.open(true);
+        assert_eq!(smaller.grow(&mut next, 1), Err(Full));
+        drop(held);
+        smaller.grow(&mut next, 50).unwrap();
+        assert_eq!(smaller.grow(&mut next, 1), Err(Full));
+        assert_eq!(gauge.get(), 50);
     }
 }

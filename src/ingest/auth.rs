@@ -12,6 +12,7 @@ use crate::event::Rules;
 use crate::pixel::PixelId;
 
 /// One source of events: a shop, a back-end, a team that tests.
+#[derive(Clone)]
 pub struct Source {
     /// Its name in the config.
     pub name: String,
@@ -23,8 +24,8 @@ pub struct Source {
     pub strict: bool,
     /// How its events are checked and hashed.
     pub rules: Rules,
-    limiter: DefaultDirectRateLimiter,
-    burst: u32,
+    rate: Quota,
+    limiter: Arc<DefaultDirectRateLimiter>,
 }
 
 /// A caller's key, as far as we keep it: its digest, for as long as the request lasts.
@@ -60,8 +61,8 @@ impl Source {
             pixels,
             strict,
             rules,
-            limiter: RateLimiter::direct(rate),
-            burst: rate.burst_size().get(),
+            rate,
+            limiter: Arc::new(RateLimiter::direct(rate)),
         }
     }
 
@@ -69,7 +70,8 @@ impl Source {
     pub fn admit(&self, events: usize) -> Result<(), u64> {
         use governor::clock::{Clock, DefaultClock};
         // a request larger than the burst would never pass: it pays the whole burst
-        let count = u32::try_from(events).unwrap_or(u32::MAX).min(self.burst);
+        let burst = self.rate.burst_size().get();
+        let count = u32::try_from(events).unwrap_or(u32::MAX).min(burst);
         let Some(count) = std::num::NonZeroU32::new(count) else {
             return Ok(());
         };
@@ -98,6 +100,24 @@ impl Sources {
         Self {
             sources: Arc::new(sources),
             known: Arc::new(pixels),
+        }
+    }
+
+    /// These sources in the place of `before`: one of the same name and rate goes on with what is
+    /// left of its burst.
+    #[must_use]
+    pub fn following(&self, before: &Self) -> Self {
+        let follow = |source: &Source| {
+            let same = |old: &&Source| old.name == source.name && old.rate == source.rate;
+            let old = before.sources.iter().find(same);
+            Source {
+                limiter: Arc::clone(&old.unwrap_or(source).limiter),
+                ..source.clone()
+            }
+        };
+        Self {
+            sources: Arc::new(self.sources.iter().map(follow).collect()),
+            known: Arc::clone(&self.known),
         }
     }
 
@@ -177,5 +197,28 @@ mod tests {
             "a request over the burst pays the whole burst"
         );
         assert!(larger.admit(1).is_err());
+    }
+
+    #[test]
+    fn a_source_that_stays_as_it_is_gets_no_new_burst() {
+        let spent = |name: &str, rate| {
+            let source = source(name, &[], rate);
+            assert_eq!(source.admit(rate as usize), Ok(()));
+            source
+        };
+        let before = Sources::new(vec![spent("same", 10), spent("rate", 10)], HashMap::new());
+        let after = vec![
+            source("same", &["key"], 10),
+            source("rate", &[], 20),
+            source("new", &[], 10),
+        ];
+        let after = Sources::new(after, HashMap::new()).following(&before);
+        let [same, rate, new] = after.sources.as_slice() else {
+            panic!("three sources");
+        };
+        assert!(same.admit(10).is_err());
+        assert_eq!(rate.admit(20), Ok(()));
+        assert_eq!(new.admit(10), Ok(()));
+        assert_eq!(same.keys.len(), 1, "all but the rate is new");
     }
 }

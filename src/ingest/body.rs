@@ -90,7 +90,7 @@ async fn collect(shared: &Shared, body: &mut Body, is_known: bool) -> Result<Hel
     let full = |_| Rejection::Limited(Limit::MaxInFlight, Some(1));
     let mut held = Held {
         bytes: Vec::new(),
-        reservation: shared.admission.open(is_known).map_err(full)?,
+        reservation: shared.admission.open(is_known),
     };
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Rejection::Body {

@@ -3,9 +3,16 @@
 //! HTTP/1.1 and HTTP/2 with prior knowledge (h2c) on plain connections; with TLS the client
 //! chooses by ALPN. A connection must carry a whole request head within `header_timeout`; from the
 //! end of one request to the whole head of the next it has `idle_timeout`.
+//!
+//! It ends in two steps, so that no request is lost where another process takes over. From
+//! [`Serving::leave`] on every HTTP/1.1 answer says `Connection: close`: clients come again on a
+//! new connection, which may be the other process's. [`Serving::stop`] closes the door: what waits
+//! in the socket's queue is still taken, unless the socket outlives this process; a connection on
+//! which nothing has been asked yet has a moment to do so; and HTTP/2 is told to go elsewhere.
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -13,15 +20,16 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::Request;
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, Request, Version};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use prometheus::IntGauge;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -37,6 +45,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long a silent connection has to close in order.
 const GOODBYE: Duration = Duration::from_millis(250);
+/// How long a connection that was opened before the door closed has for its first request.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
+/// Connections that may wait to be accepted; the system may allow fewer.
+const BACKLOG: u32 = 1024;
 
 /// The bounds of a listener.
 #[derive(Clone, Debug)]
@@ -49,9 +61,16 @@ pub struct Settings {
     pub idle_timeout: Duration,
 }
 
+/// A socket that listens.
+pub struct Socket {
+    listener: TcpListener,
+    /// Another process has it too, and takes what waits in its queue.
+    outlives: bool,
+}
+
 /// A bound socket with its routes.
 pub struct Listener {
-    socket: TcpListener,
+    socket: Socket,
     tls: Option<TlsAcceptor>,
     router: Router,
     settings: Settings,
@@ -61,115 +80,180 @@ pub struct Listener {
 /// A running accept loop.
 pub struct Serving {
     addr: SocketAddr,
-    stop: CancellationToken,
-    kill: CancellationToken,
+    stage: Stage,
     tasks: TaskTracker,
 }
 
+/// How near the end is; each step implies the one before.
+#[derive(Clone, Default)]
+struct Stage {
+    leaving: CancellationToken,
+    stopping: CancellationToken,
+    killed: CancellationToken,
+}
+
+impl Socket {
+    /// Binds `addr`; port 0 takes a free one. With `reuse_port` other processes may bind the same
+    /// one, and the system deals connections out between them.
+    pub fn bind(addr: SocketAddr, reuse_port: bool) -> io::Result<Self> {
+        let socket = match addr {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        }?;
+        // a port of connections that were closed a moment ago is free
+        socket.set_reuseaddr(true)?;
+        if reuse_port {
+            socket.set_reuseport(true)?;
+        }
+        socket.bind(addr)?;
+        Ok(Self {
+            listener: socket.listen(BACKLOG)?,
+            outlives: false,
+        })
+    }
+
+    /// Takes a socket that someone else has bound and holds on to.
+    pub fn adopt(socket: std::net::TcpListener) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Ok(Self {
+            listener: TcpListener::from_std(socket)?,
+            outlives: true,
+        })
+    }
+
+    /// The next of the connections that wait in the queue, if the queue would be lost.
+    fn leftover(&self) -> Option<TcpStream> {
+        if self.outlives {
+            return None;
+        }
+        // asked directly, since the runtime may not have heard of them yet
+        let socket = std::net::TcpListener::from(self.listener.as_fd().try_clone_to_owned().ok()?);
+        let (stream, _) = socket.accept().ok()?;
+        stream.set_nonblocking(true).ok()?;
+        TcpStream::from_std(stream).ok()
+    }
+}
+
 impl Listener {
-    /// Binds `addr`; port 0 takes a free one. `connections` shows how many are open.
-    pub async fn bind(
-        addr: SocketAddr,
+    /// Routes for what comes to `socket`. `connections` shows how many are open.
+    pub fn new(
+        socket: Socket,
         tls: Option<TlsAcceptor>,
         router: Router,
         settings: Settings,
         connections: IntGauge,
-    ) -> io::Result<Self> {
-        let socket = TcpListener::bind(addr).await?;
-        Ok(Self {
+    ) -> Self {
+        Self {
             socket,
             tls,
             router,
             settings,
             connections,
-        })
+        }
     }
 
     /// The address that was bound.
     pub fn addr(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
+        self.socket.listener.local_addr()
     }
 
     /// Starts to accept.
     pub fn serve(self) -> io::Result<Serving> {
         let serving = Serving {
             addr: self.addr()?,
-            stop: CancellationToken::new(),
-            kill: CancellationToken::new(),
+            stage: Stage::default(),
             tasks: TaskTracker::new(),
         };
-        let (stop, kill, tasks) = (
-            serving.stop.clone(),
-            serving.kill.clone(),
-            serving.tasks.clone(),
-        );
-        serving.tasks.spawn(self.accept(stop, kill, tasks));
+        let (stage, tasks) = (serving.stage.clone(), serving.tasks.clone());
+        serving.tasks.spawn(self.accept(stage, tasks));
         Ok(serving)
     }
 
-    async fn accept(self, stop: CancellationToken, kill: CancellationToken, tasks: TaskTracker) {
+    async fn accept(self, stage: Stage, tasks: TaskTracker) {
         let permits = Arc::new(Semaphore::new(self.settings.max_connections));
         let shared = Arc::new(self);
+        let take = |stream, permit| {
+            let (shared, stage) = (Arc::clone(&shared), stage.clone());
+            tasks.spawn(async move {
+                let _open = Open::new(shared.connections.clone(), permit);
+                tokio::select! {
+                    () = shared.connection(stream, &stage) => {}
+                    () = stage.killed.cancelled() => {}
+                }
+            });
+        };
         loop {
             let next = async {
                 let permit = Arc::clone(&permits).acquire_owned().await.ok()?;
-                Some((permit, shared.socket.accept().await))
+                Some((permit, shared.socket.listener.accept().await))
             };
             let (permit, accepted) = tokio::select! {
                 next = next => match next { Some(next) => next, None => return },
-                () = stop.cancelled() => return,
+                () = stage.stopping.cancelled() => break,
             };
             match accepted {
-                Ok((stream, _)) => {
-                    let (shared, stop, kill) = (Arc::clone(&shared), stop.clone(), kill.clone());
-                    tasks.spawn(async move {
-                        let _open = Open::new(shared.connections.clone(), permit);
-                        tokio::select! {
-                            () = shared.connection(stream, &stop) => {}
-                            () = kill.cancelled() => {}
-                        }
-                    });
-                }
+                Ok((stream, _)) => take(stream, permit),
                 Err(error) => {
                     tracing::warn!(error = %error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
+        // closing the socket would reset these connections, and the requests on them
+        for _ in 0..BACKLOG {
+            let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
+                return;
+            };
+            let Some(stream) = shared.socket.leftover() else {
+                return;
+            };
+            take(stream, permit);
+        }
     }
 
-    async fn connection(&self, stream: TcpStream, stop: &CancellationToken) {
+    async fn connection(&self, stream: TcpStream, stage: &Stage) {
         // without it, small answers wait for the client's delayed acknowledgement
         let _ = stream.set_nodelay(true);
         match &self.tls {
-            None => self.speak(stream, stop).await,
+            None => self.speak(stream, stage).await,
             Some(acceptor) => {
                 let handshake =
                     tokio::time::timeout(self.settings.header_timeout, acceptor.accept(stream));
+                let too_late = async {
+                    stage.stopping.cancelled().await;
+                    tokio::time::sleep(FIRST_REQUEST).await;
+                };
                 tokio::select! {
                     shaken = handshake => if let Ok(Ok(stream)) = shaken {
-                        self.speak(stream, stop).await;
+                        self.speak(stream, stage).await;
                     },
                     // nothing has been asked yet
-                    () = stop.cancelled() => {}
+                    () = too_late => {}
                 }
             }
         }
     }
 
-    async fn speak(
-        &self,
-        stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
-        stop: &CancellationToken,
-    ) {
+    async fn speak(&self, stream: impl AsyncRead + AsyncWrite + Unpin + 'static, stage: &Stage) {
         let activity = Arc::new(Activity::new());
         let router = self.router.clone();
         let seen = Arc::clone(&activity);
+        let leaving = stage.leaving.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             let busy = Busy::new(Arc::clone(&seen));
+            let leaving = leaving.clone();
+            // of HTTP/2 connections it is a violation
+            let may_say_close = request.version() <= Version::HTTP_11;
             let answer = router.clone().call(request.map(Body::new));
             async move {
-                let answer = answer.await;
+                let mut answer = answer.await;
+                if may_say_close
+                    && leaving.is_cancelled()
+                    && let Ok(answer) = &mut answer
+                {
+                    let close = HeaderValue::from_static("close");
+                    answer.headers_mut().insert(CONNECTION, close);
+                }
                 drop(busy);
                 answer
             }
@@ -190,12 +274,17 @@ impl Listener {
             .keep_alive_interval(Some(self.settings.idle_timeout))
             .keep_alive_timeout(self.settings.header_timeout);
         let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+        let mut over = pin!(async {
+            stage.stopping.cancelled().await;
+            // a fresh connection would be closed with its request unread
+            let _ = tokio::time::timeout(FIRST_REQUEST, activity.first_request()).await;
+        });
         let mut draining = false;
         loop {
             tokio::select! {
                 _ = connection.as_mut() => return,
                 () = activity.silent(&self.settings) => break,
-                () = stop.cancelled(), if !draining => {
+                () = over.as_mut(), if !draining => {
                     draining = true;
                     connection.as_mut().graceful_shutdown();
                 }
@@ -213,15 +302,21 @@ impl Serving {
         self.addr
     }
 
+    /// Goes on accepting, but asks clients not to reuse their connections.
+    pub fn leave(&self) {
+        self.stage.leaving.cancel();
+    }
+
     /// Stops accepting, lets requests in flight finish for as long as `budget`, then cuts what is
     /// left. True when nothing was cut.
     pub async fn stop(&self, budget: Duration) -> bool {
-        self.stop.cancel();
+        self.leave();
+        self.stage.stopping.cancel();
         self.tasks.close();
         let finished = tokio::time::timeout(budget, self.tasks.wait())
             .await
             .is_ok();
-        self.kill.cancel();
+        self.stage.killed.cancel();
         self.tasks.wait().await;
         finished
     }
@@ -254,6 +349,7 @@ struct Activity {
     started: Instant,
     /// A request has come at all.
     used: AtomicBool,
+    first: Notify,
     busy: AtomicUsize,
     /// Milliseconds after `started` at which the last request ended.
     last: AtomicU64,
@@ -264,8 +360,16 @@ impl Activity {
         Self {
             started: Instant::now(),
             used: AtomicBool::new(false),
+            first: Notify::new(),
             busy: AtomicUsize::new(0),
             last: AtomicU64::new(0),
+        }
+    }
+
+    /// Ends when the head of the first request has come.
+    async fn first_request(&self) {
+        if !self.used.load(Ordering::Acquire) {
+            self.first.notified().await;
         }
     }
 
@@ -299,7 +403,9 @@ struct Busy(Arc<Activity>);
 
 impl Busy {
     fn new(activity: Arc<Activity>) -> Self {
-        activity.used.store(true, Ordering::Release);
+        if !activity.used.swap(true, Ordering::AcqRel) {
+            activity.first.notify_one();
+        }
         activity.busy.fetch_add(1, Ordering::AcqRel);
         Self(activity)
     }

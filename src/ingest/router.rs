@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::answer::{Accepted, Limit, Rejection};
 use super::{Ingest, body, take};
 use crate::pixel::PixelId;
+use crate::telemetry::metrics::Metrics;
 
 type Versioned = Result<Path<(String, String)>, PathRejection>;
 type Unversioned = Result<Path<String>, PathRejection>;
@@ -89,76 +90,76 @@ impl Ingest {
         let started = Instant::now();
         let trace = uuid::Uuid::new_v4().simple().to_string();
         let (head, mut body) = request.into_parts();
+        let shared = self.shared();
         let result = match pixel {
-            Ok(pixel) => take::take(&self.0, pixel, &head, &mut body).await,
+            Ok(pixel) => take::take(&shared, pixel, &head, &mut body).await,
             Err(rejection) => Err(rejection),
         };
         if result.is_err() {
-            body::drain(&self.0, &mut body).await;
+            body::drain(&shared, &mut body).await;
         }
-        self.count(&result, &trace, started.elapsed());
+        count(&shared.metrics, &result, &trace, started.elapsed());
         match result {
             Ok(accepted) => accepted.into_response(&trace),
             Err(rejection) => rejection.into_response(&trace),
         }
     }
+}
 
-    fn count(&self, result: &Result<Accepted, Rejection>, trace: &str, took: Duration) {
-        let metrics = &self.0.metrics;
-        let duration_ms = took.as_millis() as u64;
-        metrics.request_seconds.observe(took.as_secs_f64());
-        let (code, faults) = match result {
-            Ok(accepted) => {
-                for (_, warning) in &accepted.warnings {
-                    metrics.warnings.with_label_values(&[warning.code]).inc();
-                }
+fn count(metrics: &Metrics, result: &Result<Accepted, Rejection>, trace: &str, took: Duration) {
+    let duration_ms = took.as_millis() as u64;
+    metrics.request_seconds.observe(took.as_secs_f64());
+    let (code, faults) = match result {
+        Ok(accepted) => {
+            for (_, warning) in &accepted.warnings {
+                metrics.warnings.with_label_values(&[warning.code]).inc();
+            }
+            tracing::debug!(
+                request.trace_id = trace,
+                request.events = accepted.events,
+                duration_ms,
+                "events accepted"
+            );
+            ("ok", accepted.faults.as_slice())
+        }
+        Err(rejection) => {
+            if let Some(limit) = rejection.limit() {
+                metrics.limited.with_label_values(&[limit.name()]).inc();
+            }
+            let (status, code) = (rejection.status(), rejection.code());
+            let limit = rejection.limit().map(Limit::name);
+            if status >= 500 {
+                tracing::warn!(
+                    request.trace_id = trace,
+                    status,
+                    code,
+                    limit,
+                    duration_ms,
+                    "request refused"
+                );
+            } else {
+                // a caller's fault, which anyone on the network can repeat at will
                 tracing::debug!(
                     request.trace_id = trace,
-                    request.events = accepted.events,
+                    status,
+                    code,
+                    limit,
                     duration_ms,
-                    "events accepted"
+                    "request refused"
                 );
-                ("ok", accepted.faults.as_slice())
             }
-            Err(rejection) => {
-                if let Some(limit) = rejection.limit() {
-                    metrics.limited.with_label_values(&[limit.name()]).inc();
-                }
-                let (status, code) = (rejection.status(), rejection.code());
-                let limit = rejection.limit().map(Limit::name);
-                if status >= 500 {
-                    tracing::warn!(
-                        request.trace_id = trace,
-                        status,
-                        code,
-                        limit,
-                        duration_ms,
-                        "request refused"
-                    );
-                } else {
-                    // a caller's fault, which anyone on the network can repeat at will
-                    tracing::debug!(
-                        request.trace_id = trace,
-                        status,
-                        code,
-                        limit,
-                        duration_ms,
-                        "request refused"
-                    );
-                }
-                match rejection {
-                    Rejection::Events(faults) => (rejection.code(), faults.as_slice()),
-                    _ => (rejection.code(), &[][..]),
-                }
+            match rejection {
+                Rejection::Events(faults) => (rejection.code(), faults.as_slice()),
+                _ => (rejection.code(), &[][..]),
             }
-        };
-        metrics.requests.with_label_values(&[code]).inc();
-        for fault in faults {
-            metrics
-                .rejected
-                .with_label_values(&[fault.error.code()])
-                .inc();
         }
+    };
+    metrics.requests.with_label_values(&[code]).inc();
+    for fault in faults {
+        metrics
+            .rejected
+            .with_label_values(&[fault.error.code()])
+            .inc();
     }
 }
 

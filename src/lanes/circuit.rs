@@ -247,7 +247,8 @@ impl Circuit {
     pub(super) fn read(&mut self, fresh: bool, reading: &Reading, settings: &Settings, now: &Now) {
         self.factor = self.factor.min(pace::left(reading.percent));
         if reading.percent >= 100.0 && fresh && self.state == State::Open {
-            let wait = reading.regain.unwrap_or(settings.throttle_min);
+            let stated = reading.regain.filter(|wait| !wait.is_zero());
+            let wait = stated.unwrap_or(settings.throttle_min);
             let until = now.instant + wait.min(backoff::MAX_THROTTLE);
             self.set(State::Throttled { until }, now);
         }

@@ -8,10 +8,10 @@
 //! as many as pixels and tokens are in use.
 
 mod changes;
+mod inner;
+mod key;
 mod view;
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,48 +20,18 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 
 use super::Settings;
-use super::circuit::{Circuit, Look, Now, State};
+use super::circuit::{Look, Now, State};
 use super::pace;
 use super::snapshot::{HeldBy, Seen};
 use super::ticket::{Stamp, Ticket};
 use crate::graph::{Hold, Scope, Throttle, Usage};
 use crate::pixel::PixelId;
 use crate::time::Clock;
-use crate::tokens::{AppKey, Credential, TokenKey, Tokens};
+use crate::tokens::{Credential, Tokens};
 
+use inner::Inner;
+pub(super) use key::Key;
 pub(super) use view::Standing;
-
-/// Which circuit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Key {
-    App(AppKey),
-    Token(TokenKey),
-    Pixel(PixelId),
-}
-
-impl Key {
-    pub(super) fn scope(self) -> Scope {
-        match self {
-            Self::App(_) => Scope::App,
-            Self::Token(_) => Scope::Token,
-            Self::Pixel(_) => Scope::Pixel,
-        }
-    }
-}
-
-/// The id an operator sees: `pixel:123`, `token:ab12cd34` (a fingerprint), `app:123`.
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.scope().code())?;
-        match self {
-            Self::App(AppKey::Id(id)) => write!(f, ":{id}"),
-            Self::App(AppKey::Secret(key) | AppKey::Token(key)) | Self::Token(key) => {
-                write!(f, ":{key}")
-            }
-            Self::Pixel(pixel) => write!(f, ":{pixel}"),
-        }
-    }
-}
 
 /// What an answer says about the circuits its batch passed.
 #[derive(Clone, Debug)]
@@ -92,24 +62,6 @@ pub(super) struct Circuits {
     settings: Arc<ArcSwap<Settings>>,
     /// Something has moved that others may see.
     pub(super) moved: Notify,
-}
-
-#[derive(Debug, Default)]
-struct Inner {
-    circuits: BTreeMap<Key, Circuit>,
-    /// What each pixel last travelled with.
-    credentials: BTreeMap<PixelId, Arc<Credential>>,
-    generation: u64,
-    /// Changes of state, to be logged once the lock is free.
-    notes: Vec<Note>,
-}
-
-#[derive(Debug)]
-struct Note {
-    key: Key,
-    was: State,
-    is: State,
-    seen: Option<Seen>,
 }
 
 impl Circuits {
@@ -234,7 +186,9 @@ impl Circuits {
     pub(super) fn fail(&self, pixel: PixelId) {
         self.with(|inner, now, settings| {
             inner.change(Key::Pixel(pixel), now, |circuit| {
-                circuit.fail(true, None, settings, now);
+                // what stops it for longer stays
+                let moves = matches!(circuit.state, State::Open | State::Probation { .. });
+                circuit.fail(moves, None, settings, now);
             });
         });
     }
@@ -321,102 +275,9 @@ impl Circuits {
         drop(inner);
         if !notes.is_empty() {
             self.moved.notify_one();
-            notes.iter().for_each(Note::log);
+            notes.iter().for_each(inner::Note::log);
         }
         result
-    }
-}
-
-impl Inner {
-    fn circuit(&mut self, key: Key, now: &Now) -> &mut Circuit {
-        self.circuits
-            .entry(key)
-            .or_insert_with(|| Circuit::new(now))
-    }
-
-    /// Works on a circuit, and notes when its state is another afterwards.
-    fn change<R>(&mut self, key: Key, now: &Now, work: impl FnOnce(&mut Circuit) -> R) -> R {
-        let circuit = self.circuit(key, now);
-        let (was, pace) = (circuit.state, circuit.factor);
-        let result = work(circuit);
-        let is = circuit.state;
-        if was.code() != is.code() || pace::steps(pace) != pace::steps(circuit.factor) {
-            let seen = circuit.seen.clone();
-            self.notes.push(Note { key, was, is, seen });
-        }
-        result
-    }
-
-    fn is_fresh(&self, stamp: &Stamp) -> bool {
-        self.circuits
-            .get(&stamp.key)
-            .is_some_and(|circuit| circuit.generation == stamp.generation)
-    }
-
-    /// Frees the places of a batch that decides nothing.
-    fn vacate<'a>(
-        &mut self,
-        stamps: impl Iterator<Item = &'a Stamp>,
-        now: &Now,
-        after: Option<Instant>,
-    ) {
-        for stamp in stamps.filter(|stamp| stamp.probes) {
-            if self.is_fresh(stamp) {
-                self.change(stamp.key, now, |circuit| circuit.vacate(after));
-            }
-        }
-    }
-
-    fn keys(&self, pixel: PixelId) -> Vec<Key> {
-        let mut keys = vec![Key::Pixel(pixel)];
-        if let Some(credential) = self.credentials.get(&pixel) {
-            keys.push(Key::Token(credential.token_key()));
-            keys.push(Key::App(credential.app_key()));
-        }
-        keys
-    }
-
-    fn factor(&self, pixel: PixelId) -> f64 {
-        self.keys(pixel)
-            .iter()
-            .filter_map(|key| self.circuits.get(key))
-            .map(|circuit| circuit.factor)
-            .fold(pace::FULL, f64::min)
-    }
-}
-
-impl Note {
-    fn log(&self) {
-        let (circuit, state) = (self.key.to_string(), self.is.code());
-        let error = self.seen.as_ref().map(Seen::codes);
-        let trace = self.seen.as_ref().and_then(|seen| seen.trace_id.as_deref());
-        match self.is {
-            _ if self.was.code() == state => {}
-            State::Held { by, .. } => {
-                tracing::error!(
-                    circuit,
-                    cause = by.code(),
-                    graph.code = error,
-                    graph.trace_id = trace,
-                    advice = by.advice(),
-                    "held: nothing is sent but a probe now and then"
-                );
-            }
-            State::Throttled { .. } => {
-                tracing::warn!(
-                    circuit,
-                    graph.code = error,
-                    graph.trace_id = trace,
-                    "throttled: nothing is sent for a while"
-                );
-            }
-            State::Open if self.was.rank() > 0 => {
-                tracing::info!(circuit, was = self.was.code(), "open again");
-            }
-            State::Open | State::Backoff { .. } | State::Probation { .. } => {
-                tracing::debug!(circuit, was = self.was.code(), state, "changed");
-            }
-        }
     }
 }
 

@@ -74,7 +74,7 @@ impl Lane {
         loop {
             tokio::select! {
                 Some(sent) = sends.join_next() => {
-                    if lane.learn(sent, &mut mind, &mut tries) {
+                    if lane.learn(&sent, &mut mind, &mut tries) {
                         next.set(lane.next(mind));
                     }
                 }
@@ -106,7 +106,7 @@ impl Lane {
     /// Takes in what a batch came to; true when the next one has something to mind.
     fn learn(
         &self,
-        sent: Result<Sent, JoinError>,
+        sent: &Result<Sent, JoinError>,
         mind: &mut Mind,
         tries: &mut HashMap<u64, u32>,
     ) -> bool {
@@ -214,9 +214,10 @@ impl Lane {
         search: Option<Place>,
         tries: &mut HashMap<u64, u32>,
     ) -> Result<Option<Batch>, DeadLettersFailed> {
-        let most = match passage.ticket.is_for_one() {
-            true => 1,
-            false => usize::MAX,
+        let most = if passage.ticket.is_for_one() {
+            1
+        } else {
+            usize::MAX
         };
         self.due.store(false, Ordering::Relaxed);
         let leases = self.lease(most).await?;

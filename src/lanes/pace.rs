@@ -7,11 +7,13 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use tokio::sync::Notify;
 
 use super::Settings;
 use super::places::Places;
@@ -61,27 +63,54 @@ fn slowed(quota: Quota, steps: u32) -> Option<Quota> {
         .map(|quota| quota.allow_burst(NonZeroU32::MIN))
 }
 
-/// A limiter that can be given another quota.
-struct Limiter(ArcSwap<(Quota, DefaultDirectRateLimiter)>);
+/// A limiter that can be given another quota, which holds for those who wait already, too.
+struct Limiter {
+    now: ArcSwap<(Quota, DefaultDirectRateLimiter)>,
+    changed: Notify,
+}
 
 impl Limiter {
     fn new(quota: Quota) -> Self {
-        Self(ArcSwap::from_pointee((quota, RateLimiter::direct(quota))))
+        Self {
+            now: ArcSwap::from_pointee((quota, RateLimiter::direct(quota))),
+            changed: Notify::new(),
+        }
     }
 
     fn set(&self, quota: Quota) {
-        if self.0.load().0 != quota {
-            self.0.store(Arc::new((quota, RateLimiter::direct(quota))));
+        if self.quota() != quota {
+            self.now
+                .store(Arc::new((quota, RateLimiter::direct(quota))));
+            self.changed.notify_waiters();
         }
     }
 
     async fn wait(&self) {
-        let limiter = self.0.load_full();
-        limiter.1.until_ready().await;
+        self.wait_for(|| Some(self.now.load_full()), |limiter| &limiter.1)
+            .await;
+    }
+
+    /// Waits for the limiter that `get` gives, or for another when the quota changes meanwhile;
+    /// not at all when it gives none.
+    async fn wait_for<T>(
+        &self,
+        get: impl Fn() -> Option<T>,
+        limiter: impl Fn(&T) -> &DefaultDirectRateLimiter,
+    ) -> Option<T> {
+        loop {
+            let mut changed = pin!(self.changed.notified());
+            // from here on no change is missed
+            changed.as_mut().enable();
+            let got = get()?;
+            tokio::select! {
+                () = limiter(&got).until_ready() => return Some(got),
+                () = changed => {}
+            }
+        }
     }
 
     fn quota(&self) -> Quota {
-        self.0.load().0
+        self.now.load().0
     }
 }
 
@@ -156,8 +185,8 @@ impl PixelPace {
     /// Waits until one more batch fits the pace of the pixel, slowed to `factor`, which may change
     /// meanwhile.
     pub(super) async fn wait(&self, factor: impl Fn() -> f64) {
-        while let Some((steps_then, limiter)) = self.slowed(steps(factor())) {
-            limiter.until_ready().await;
+        let slow = || self.slowed(steps(factor()));
+        while let Some((steps_then, _)) = self.limiter.wait_for(slow, |(_, slow)| slow).await {
             if steps(factor()) >= steps_then {
                 break;
             }

@@ -34,7 +34,9 @@ impl Shared {
             .map(|(key, running)| (key.clone(), running.stuck.clone()))
             .collect();
         let mut states: BTreeMap<&str, i64> = LANE_STATES.iter().map(|state| (*state, 0)).collect();
-        shown.values_mut().for_each(|count| *count = 0);
+        for count in shown.values_mut() {
+            *count = 0;
+        }
         for (key, stuck) in &lanes {
             *states.entry(self.state_of(key, stuck)).or_default() += 1;
             if let Some((by, _)) = stuck.get() {

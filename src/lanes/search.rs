@@ -29,6 +29,8 @@ pub(super) struct Search {
     /// others of the batch were delivered.
     doubtful: Vec<(usize, Death)>,
     any_delivered: bool,
+    /// Events whose dead letters could not be written. They do not keep the others from going on.
+    unwritten: Vec<Lease>,
     /// The whole batch has had its tries of answers that do not say what is wrong.
     tried: bool,
     /// Such answers to the present part, in a row.
@@ -36,11 +38,8 @@ pub(super) struct Search {
     _place: Place,
 }
 
-/// Why a search ends before its time.
-enum Stop {
-    GiveUp,
-    DeadLetters,
-}
+/// A search ends before its time.
+struct GiveUp;
 
 impl Search {
     pub(super) fn new(sender: Sender, leases: Vec<Lease>, place: Place) -> Self {
@@ -50,6 +49,7 @@ impl Search {
             leases: leases.into_iter().map(Some).collect(),
             doubtful: Vec::new(),
             any_delivered: false,
+            unwritten: Vec::new(),
             tried: false,
             tries: 0,
             _place: place,
@@ -74,23 +74,23 @@ impl Search {
                         self.hear(&part, answer).await
                     }
                     Ok(None) => Ok(()),
-                    Err(stop) => Err(stop),
+                    Err(GiveUp) => Err(GiveUp),
                 },
             };
-            if let Err(stop) = heard {
-                return self.stop(&stop);
+            if heard.is_err() {
+                return self.end();
             }
         }
         self.conclude().await
     }
 
     /// Sends a part. None when there is no answer: it was not sent, or all of it has expired.
-    async fn ask(&mut self, part: &[usize]) -> Result<Option<Answer>, Stop> {
+    async fn ask(&mut self, part: &[usize]) -> Result<Option<Answer>, GiveUp> {
         let Some(passage) = self.pass().await else {
-            return Err(Stop::GiveUp);
+            return Err(GiveUp);
         };
         if passage.ticket.is_for_one() && part.len() > 1 {
-            return Err(Stop::GiveUp);
+            return Err(GiveUp);
         }
         let now = self.sender.shared.tools.clock.now();
         let expired = |lease: &Option<Lease>| lease.as_ref().is_some_and(|l| l.expires_at() <= now);
@@ -99,7 +99,7 @@ impl Search {
             .copied()
             .filter(|at| self.leases.get(*at).is_some_and(expired))
             .collect();
-        self.bury(&expired, Death::expired()).await?;
+        self.bury(&expired, Death::expired()).await;
         let events = self.events(part);
         if events.is_empty() {
             self.bisect.answer(Said::Gone);
@@ -118,11 +118,12 @@ impl Search {
     }
 
     /// Takes in the answer to a part.
-    async fn hear(&mut self, part: &[usize], answer: Answer) -> Result<(), Stop> {
+    async fn hear(&mut self, part: &[usize], answer: Answer) -> Result<(), GiveUp> {
         match answer.verdict {
             Verdict::Delivered { received } => {
                 let leases = self.take(part);
-                settle::delivered(&self.sender.shared, &self.sender.key, leases, received);
+                let Sender { shared, key, .. } = &self.sender;
+                settle::delivered(shared, key, leases, received, &answer).await;
                 self.any_delivered = true;
                 self.say(Said::Fine);
             }
@@ -130,7 +131,7 @@ impl Search {
                 let first = self.half_of_bytes(part);
                 if let Some(culprit) = self.say(Said::TooLarge { first }) {
                     let death = Death::refused(Split::TooLarge, &answer);
-                    self.bury(&[culprit], death).await?;
+                    self.bury(&[culprit], death).await;
                 }
             }
             Verdict::Split(split) => {
@@ -139,8 +140,7 @@ impl Search {
                     suspects: &suspects,
                 };
                 if let Some(culprit) = self.say(said) {
-                    self.bury(&[culprit], Death::refused(split, &answer))
-                        .await?;
+                    self.bury(&[culprit], Death::refused(split, &answer)).await;
                 }
             }
             Verdict::Transient(Transient::Unknown, _) => {
@@ -155,13 +155,13 @@ impl Search {
             Verdict::Transient(cause, _) if self.sender.must_not_repeat(cause) => {
                 let leases = self.take(part);
                 if self.sender.bury_unconfirmed(leases, &answer).await != Sent::Done {
-                    return Err(Stop::DeadLetters);
+                    return Err(GiveUp);
                 }
                 self.say(Said::Gone);
             }
             // the gate makes the next try wait
             Verdict::Transient(..) | Verdict::Throttled(_) => {}
-            Verdict::Hold(_) => return Err(Stop::GiveUp),
+            Verdict::Hold(_) => return Err(GiveUp),
         }
         Ok(())
     }
@@ -217,38 +217,38 @@ impl Search {
             .collect()
     }
 
-    async fn bury(&mut self, part: &[usize], death: Death) -> Result<(), Stop> {
+    async fn bury(&mut self, part: &[usize], death: Death) {
         let leases = self.take(part);
         let (shared, key) = (&self.sender.shared, &self.sender.key);
-        settle::bury_aside(shared, key, leases, death)
-            .await
-            .map_err(|NotWritten(leases)| {
-                settle::give_back(leases);
-                Stop::DeadLetters
-            })
+        if let Err(NotWritten(kept)) = settle::bury_aside(shared, key, leases, death).await {
+            self.unwritten.extend(kept);
+        }
     }
 
     /// Every part has its answer; what is left are the doubtful events.
     async fn conclude(mut self) -> Sent {
         let doubtful = std::mem::take(&mut self.doubtful);
-        if !doubtful.is_empty() && !self.any_delivered {
-            self.sender.shared.circuits.fail(self.sender.key.pixel);
-            return self.stop(&Stop::GiveUp);
-        }
-        for (culprit, death) in doubtful {
-            if let Err(stop) = self.bury(&[culprit], death).await {
-                return self.stop(&stop);
+        if self.any_delivered {
+            for (culprit, death) in doubtful {
+                self.bury(&[culprit], death).await;
             }
+        } else if !doubtful.is_empty() {
+            self.sender.shared.circuits.fail(self.sender.key.pixel);
         }
-        Sent::Done
+        self.end()
     }
 
     /// Returns what is undecided.
-    fn stop(self, stop: &Stop) -> Sent {
-        settle::give_back(self.leases.into_iter().flatten().collect());
-        match stop {
-            Stop::GiveUp => Sent::Again(Again::default()),
-            Stop::DeadLetters => Sent::DeadLetters,
+    fn end(mut self) -> Sent {
+        let unwritten = !self.unwritten.is_empty();
+        let undecided = self.leases.into_iter().flatten();
+        self.unwritten.extend(undecided);
+        let none = self.unwritten.is_empty();
+        settle::give_back(self.unwritten);
+        match (unwritten, none) {
+            (true, _) => Sent::DeadLetters,
+            (false, true) => Sent::Done,
+            (false, false) => Sent::Again(Again::default()),
         }
     }
 }

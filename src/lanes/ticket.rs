@@ -57,9 +57,9 @@ impl Ticket {
     }
 
     /// Says what was heard.
-    pub(super) fn report(mut self, heard: Heard, usage: &Usage) {
+    pub(super) fn report(mut self, heard: &Heard, usage: &Usage) {
         self.reported = true;
-        self.circuits.report(&self.stamps, &heard, usage);
+        self.circuits.report(&self.stamps, heard, usage);
     }
 }
 

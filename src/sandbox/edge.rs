@@ -211,20 +211,8 @@ impl<'a> Exchange<'a> {
                 let _unheard = self.usual(&Headers::new());
                 sorry(status)
             }
-            Some(Action::Html { status }) => {
-                self.record.outcome = Outcome::Refused {
-                    status,
-                    code: None,
-                    subcode: None,
-                    reason: "html",
-                    event_index: None,
-                };
-                self.close();
-                sorry(status)
-            }
-            Some(Action::TooLarge { .. }) => {
-                self.refused(GraphError::of(&no::TOO_LARGE, None), &Headers::new())
-            }
+            Some(Action::Html { status }) => self.page(status, "html"),
+            Some(Action::TooLarge { .. }) => self.page(413, "too_large"),
             Some(Action::Cut {}) => {
                 self.close();
                 Reply::HangUp
@@ -320,6 +308,19 @@ impl<'a> Exchange<'a> {
             event_index: at,
         };
         self.refused_saying(error, &Headers::new(), blame)
+    }
+
+    /// A page of some proxy.
+    fn page(mut self, status: u16, reason: &'static str) -> Reply {
+        self.record.outcome = Outcome::Refused {
+            status,
+            code: None,
+            subcode: None,
+            reason,
+            event_index: None,
+        };
+        self.close();
+        sorry(status)
     }
 
     fn scripted(

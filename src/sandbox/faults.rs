@@ -29,7 +29,7 @@ pub struct Fault {
     /// Only for this pixel; for every pixel when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pixel: Option<PixelId>,
-    /// How many requests it spoils. When absent: one; for ever for `refuse_event`.
+    /// How many requests it spoils. When absent: one; for ever for `refuse_event` and `too_large`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<Times>,
     /// What happens.
@@ -136,10 +136,10 @@ pub enum Action {
         #[serde(default)]
         blame: bool,
     },
-    /// Answer 413 to a batch of more events than this, and let smaller ones pass.
+    /// Answer every batch whose events take more bytes with 413 and an HTML page, as a proxy would.
     TooLarge {
-        /// The most events that are taken.
-        max_events: usize,
+        /// The most bytes that pass.
+        bytes: usize,
     },
     /// Accept everything, but say that fewer were received. The ledger counts all of them.
     Short {
@@ -334,7 +334,10 @@ impl Fault {
             Action::RefuseEvent {
                 event_id, index, ..
             } => refused_index(event_id.as_deref(), *index, events).is_some(),
-            Action::TooLarge { max_events } => events.len() > *max_events,
+            Action::TooLarge { bytes } => {
+                let sizes = events.iter().map(|event| event.to_string().len());
+                sizes.sum::<usize>() > *bytes
+            }
             _ => true,
         }
     }
@@ -382,7 +385,7 @@ impl Action {
 
     pub(super) fn default_times(&self) -> Times {
         match self {
-            Self::RefuseEvent { .. } => Times::Forever,
+            Self::RefuseEvent { .. } | Self::TooLarge { .. } => Times::Forever,
             _ => Times::Count(1),
         }
     }

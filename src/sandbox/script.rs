@@ -112,10 +112,11 @@ mod tests {
 
     #[test]
     fn a_star_means_every_id_that_begins_so() {
+        let two = 2 * with_id("poiso").to_string().len();
         let script = Script::default();
         script.replace(vec![
             Fault::refuse_event("poison-*", None),
-            Fault::from(Action::TooLarge { max_events: 2 }).forever(),
+            Fault::from(Action::TooLarge { bytes: two }).forever(),
         ]);
         let name = |ids: &[&str]| {
             let events: Vec<_> = ids.iter().map(|id| with_id(id)).collect();

@@ -20,6 +20,11 @@ use prometheus::{
 pub struct Metrics {
     registry: Registry,
 
+    /// Which configuration is in force: 1 from the start, one more with each that was applied.
+    pub config_generation: IntGauge,
+    /// Reloads of the configuration, by `result` (`applied`, `unchanged`, `refused`).
+    pub config_reloads: IntCounterVec,
+
     /// Ingest connections open now.
     pub connections: IntGauge,
     /// Ingest requests answered, by the stable `code` of the answer (`ok` or that of the refusal).
@@ -126,6 +131,17 @@ impl Metrics {
         let registry = Registry::new();
         let r = &registry;
         let metrics = Self {
+            config_generation: gauge(
+                r,
+                "config_generation",
+                "which configuration is in force, counted from 1",
+            )?,
+            config_reloads: counters(
+                r,
+                "config_reloads_total",
+                "reloads of the configuration, by result",
+                &["result"],
+            )?,
             connections: gauge(r, "connections", "ingest connections open now")?,
             requests: counters(
                 r,

@@ -124,47 +124,6 @@ async fn a_throttle_waits_as_long_as_it_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_batch_holds_its_lane_alone_and_drops_nothing() {
-    let mut gateway = Gateway::start().await;
-    gateway
-        .sandbox
-        .add_fault(Fault::refuse_event("poison", Some(2_804_019)));
-    gateway.post(vec![purchase("poison")]).await;
-    let (status, readiness) = gateway
-        .until("a held lane", async |gateway| {
-            let (status, readiness) = gateway.readyz().await;
-            (readiness["held"] != json!([])).then_some((status, readiness))
-        })
-        .await;
-    assert_eq!(
-        status, 200,
-        "one held lane must not make the gateway unready"
-    );
-    assert_eq!(readiness["held"][0]["pixel"], PIXEL);
-    assert_eq!(readiness["held"][0]["reason"], "refused");
-    assert!(
-        readiness["held"][0]["advice"]
-            .as_str()
-            .is_some_and(|text| !text.is_empty())
-    );
-    // the other pixel goes on
-    assert_eq!(
-        gateway
-            .post_body(OTHER, &json!({"data": purchases("other", 5)}))
-            .await
-            .status,
-        200
-    );
-    gateway.delivered(5).await;
-    gateway
-        .until("one event left", async |gateway| {
-            (gateway.running().journal().depth().records == 1).then_some(())
-        })
-        .await;
-    gateway.finish_with_backlog().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_held_lane_probes_with_one_event_and_resumes() {
     let gateway = Gateway::start().await;
     gateway.sandbox.add_fault(Fault {

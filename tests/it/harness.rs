@@ -4,8 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use capigate::app::{App, Ended, Running};
-use capigate::config::{Config, KeyRef, Pixel, SecretRef, Source};
+use capigate::app::reload::{ReloadError, Report, Trigger};
+use capigate::app::sockets::Sockets;
+use capigate::app::{App, Ended, Plan, Running};
+use capigate::config::{Config, KeyRef, Layers, Pixel, SecretRef, Source};
 use capigate::journal::segment::disk::{Disk, RealDisk};
 use capigate::sandbox::{Sandbox, SandboxSettings, SandboxToken};
 use capigate::time::Clock;
@@ -19,6 +21,8 @@ pub(crate) const OTHER: &str = "2222222222222222";
 pub(crate) const FOREIGN: &str = "3333333333333333";
 /// The ingest key.
 pub(crate) const KEY: &str = "the-ingest-key";
+/// A key of no source, for tests that add one.
+pub(crate) const OTHER_KEY: &str = "the-other-ingest-key";
 
 pub(crate) struct Gateway {
     running: Option<Running>,
@@ -81,9 +85,12 @@ impl Gateway {
         config.lanes.probe_interval = "1s".parse().unwrap();
         config.graph.url = sandbox.url().parse().unwrap();
         config.shutdown.grace = "0s".parse().unwrap();
+        config.reload.watch = false;
+        config.reload.debounce = "20ms".parse().unwrap();
         let pixel = |token: &str, app_secret: Option<&str>| Pixel {
             token: SecretRef::Env(token.to_owned()),
             app_secret: app_secret.map(|name| SecretRef::Env(name.to_owned())),
+            app_id: None,
             test_event_code: None,
         };
         config
@@ -124,24 +131,30 @@ impl Gateway {
 
     /// Starts the gateway (again) on the same journal.
     pub(crate) async fn up(&mut self) {
-        let env = |name: &str| {
-            let value = match name {
-                "FIRST_TOKEN" => "sandbox-token",
-                "SECOND_TOKEN" => "second-token",
-                "APP_SECRET" => "the-app-secret",
-                "KEY" => KEY,
-                _ => return None,
-            };
-            Some(value.to_owned())
+        let env = [
+            ("FIRST_TOKEN", "sandbox-token"),
+            ("SECOND_TOKEN", "second-token"),
+            ("APP_SECRET", "the-app-secret"),
+            ("KEY", KEY),
+            ("OTHER_KEY", OTHER_KEY),
+        ];
+        let env = env.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let layers = Layers {
+            files: vec![self.config_file()],
+            env: env.into(),
         };
-        let app = App::build_with(
-            self.config.clone(),
-            self.clock.clone(),
-            &env,
-            Arc::clone(&self.disk),
-        )
-        .await
-        .unwrap();
+        self.write_config();
+        let look_up = |name: &str| layers.env.get(name).cloned();
+        let plan = Plan {
+            config: self.config.clone(),
+            secrets: self.config.secrets(&look_up).unwrap(),
+            layers: Some(layers),
+            log: None,
+            sockets: Sockets::default(),
+            clock: self.clock.clone(),
+            disk: Arc::clone(&self.disk),
+        };
+        let app = App::build_from(plan).await.unwrap();
         self.running = Some(app.start().unwrap());
     }
 
@@ -152,6 +165,26 @@ impl Gateway {
 
     pub(crate) fn running(&self) -> &Running {
         self.running.as_ref().unwrap()
+    }
+
+    /// The file a reload reads.
+    pub(crate) fn config_file(&self) -> std::path::PathBuf {
+        self.dir.path().join("capigate.toml")
+    }
+
+    /// Puts what is in `config` into the file.
+    pub(crate) fn write_config(&self) {
+        std::fs::write(self.config_file(), toml::to_string(&self.config).unwrap()).unwrap();
+    }
+
+    /// Changes the configuration while the gateway runs.
+    pub(crate) async fn reload(
+        &mut self,
+        change: impl FnOnce(&mut Config),
+    ) -> Result<Report, ReloadError> {
+        change(&mut self.config);
+        self.write_config();
+        self.running().reloader().reload(Trigger::Admin).await
     }
 
     /// The directory of the journal.

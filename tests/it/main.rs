@@ -13,9 +13,12 @@ mod dead;
 mod delivery;
 mod duplicates;
 mod durability;
+mod faults;
 mod harness;
 mod ingest;
 mod process;
+mod reload;
+mod restart;
 mod secrecy;
 #[expect(dead_code, reason = "shared with the other test binaries")]
 #[path = "../support/mod.rs"]

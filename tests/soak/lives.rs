@@ -212,11 +212,8 @@ impl Rig {
     }
 
     fn reload(&mut self, life: &Life) {
-        if !RELOADS {
-            return;
-        }
         self.reloads += 1;
-        place::configure(&mut self.site, self.rng.u32(50..400));
+        place::configure(&mut self.site, &mut self.rng);
         self.site.write_config();
         life.process.signal("HUP");
     }
@@ -296,6 +293,3 @@ impl Rig {
         found
     }
 }
-
-/// Whether the gateway takes SIGHUP yet.
-const RELOADS: bool = false;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use capigate::sandbox::SandboxToken;
+use fastrand::Rng;
 
 use super::books::pixel_id;
 use super::load::{CANARY, KEY, PIXELS};
@@ -13,6 +14,7 @@ use super::support::Site;
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(2);
 /// Pixels that share a token.
 const PIXELS_A_TOKEN: usize = 2;
+/// Each with a second one, which a reload may put in its place.
 const TOKENS: usize = PIXELS / PIXELS_A_TOKEN;
 
 fn token(n: usize) -> String {
@@ -21,7 +23,7 @@ fn token(n: usize) -> String {
 
 /// All tokens, as the simulated Graph knows them.
 pub(crate) fn tokens() -> Vec<SandboxToken> {
-    (0..TOKENS)
+    (0..2 * TOKENS)
         .map(|n| SandboxToken::new(format!("t{n}"), token(n)))
         .collect()
 }
@@ -31,10 +33,10 @@ pub(crate) fn site(graph: String) -> Site {
     let mut site = Site::new(graph);
     KEY.clone_into(&mut site.key);
     let full = disk_control(&site).display().to_string();
-    site.env.push(("FAILPOINT_DISK_FULL".to_owned(), full));
-    site.env
-        .extend((0..TOKENS).map(|n| (format!("SOAK_TOKEN_{n}"), token(n))));
-    configure(&mut site, 200);
+    site.vars.push(("FAILPOINT_DISK_FULL".to_owned(), full));
+    site.vars
+        .extend((0..2 * TOKENS).map(|n| (format!("SOAK_TOKEN_{n}"), token(n))));
+    configure(&mut site, &mut Rng::with_seed(0));
     site
 }
 
@@ -43,8 +45,11 @@ pub(crate) fn disk_control(site: &Site) -> PathBuf {
     site.dir.path().join("disk-is-full")
 }
 
-/// Short waits, so that a soak of a minute sees many of each.
-pub(crate) fn configure(site: &mut Site, max_events: u32) {
+/// Short waits, so that a soak of a minute sees many of each. What may change while the gateway
+/// runs is drawn.
+pub(crate) fn configure(site: &mut Site, rng: &mut Rng) {
+    let max_events = rng.u32(50..400);
+    let linger_ms = rng.u32(20..100);
     let ids: Vec<String> = (0..PIXELS).map(|n| pixel_id(n).to_string()).collect();
     let journal = site.journal();
     let mut text = format!(
@@ -58,7 +63,7 @@ segment_bytes = "1MiB"
 max_bytes = "512MiB"
 settle_sync = "100ms"
 [lanes]
-linger = "50ms"
+linger = "{linger_ms}ms"
 max_events = {max_events}
 rate = "10000/s"
 rate_per_pixel = "1000/s"
@@ -86,8 +91,9 @@ rate = "1000000/s"
         graph = site.graph,
         timeout = TIMEOUT.as_millis(),
     );
+    let tokens: Vec<usize> = (0..TOKENS).map(|n| n + rng.usize(..2) * TOKENS).collect();
     for (n, id) in ids.iter().enumerate() {
-        let token = n / PIXELS_A_TOKEN;
+        let token = tokens[n / PIXELS_A_TOKEN];
         let pixel = format!("[pixels.{id}]\ntoken = {{ env = \"SOAK_TOKEN_{token}\" }}\n");
         text.push_str(&pixel);
     }

@@ -108,8 +108,9 @@ const MOODS: &[Mood] = &[
         error(400, code, subcode)
     }),
     mood("too large", 2, 500..=3000, |rng| {
-        let max_events = rng.usize(1..4);
-        Action::TooLarge { max_events }
+        // more than any single event has
+        let bytes = rng.usize(1000..3000);
+        Action::TooLarge { bytes }
     }),
     mood("blocked", 1, 100..=1000, |rng| {
         let (code, subcode) = *pick(

@@ -1,6 +1,7 @@
 //! The real binary as a child process, for tests that kill it.
 
 use std::io::{BufRead, BufReader, Read};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -34,8 +35,15 @@ pub(crate) struct Site {
     pub(crate) extra: String,
     /// The whole configuration, in place of the usual one.
     pub(crate) whole: Option<String>,
-    /// More variables of the environment.
-    pub(crate) env: Vec<(String, String)>,
+    /// Variables of the environment, by their whole names.
+    pub(crate) vars: Vec<(String, String)>,
+    /// The name of the journal's directory and of the configuration's file: what two gateways side
+    /// by side must not share.
+    pub(crate) name: &'static str,
+    /// Bound already, and handed over as systemd does.
+    pub(crate) socket: Option<std::net::TcpListener>,
+    /// Settings that win over those of the file, such as `SHUTDOWN__GRACE`.
+    pub(crate) env: Vec<(&'static str, String)>,
 }
 
 /// A running gateway process. Killed when dropped.
@@ -59,18 +67,26 @@ impl Site {
             token: "sandbox-token".to_owned(),
             extra: String::new(),
             whole: None,
+            vars: Vec::new(),
+            name: "journal",
+            socket: None,
             env: Vec::new(),
         }
     }
 
     pub(crate) fn journal(&self) -> PathBuf {
-        self.dir.path().join("journal")
+        self.dir.path().join(self.name)
+    }
+
+    /// The file the gateway reads.
+    pub(crate) fn config_file(&self) -> PathBuf {
+        self.dir.path().join(format!("{}.toml", self.name))
     }
 
     /// Writes the configuration the process runs with: small segments, so that they roll and
     /// recycle.
     pub(crate) fn write_config(&self) -> PathBuf {
-        let path = self.dir.path().join("capigate.toml");
+        let path = self.config_file();
         let usual = || {
             format!(
                 r#"
@@ -113,14 +129,33 @@ rate = "1000000/s"
             )
         };
         let text = self.whole.clone().unwrap_or_else(usual);
-        std::fs::write(&path, text).unwrap();
+        // whole or not at all, since a running gateway looks at it
+        let new = path.with_extension("new");
+        std::fs::write(&new, text).unwrap();
+        std::fs::rename(&new, &path).unwrap();
         path
+    }
+
+    /// The program, or a shell that becomes the program with the socket as its descriptor 3.
+    fn command(&self) -> Command {
+        const HAND_OVER: &str =
+            r#"LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=ingest exec "$0" "$@" 3<&0 </dev/null"#;
+        let Some(socket) = &self.socket else {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_capigate"));
+            command.stdin(Stdio::null());
+            return command;
+        };
+        let socket = OwnedFd::from(socket.try_clone().unwrap());
+        let mut command = Command::new("sh");
+        command.args(["-c", HAND_OVER, env!("CARGO_BIN_EXE_capigate")]);
+        command.stdin(Stdio::from(socket));
+        command
     }
 
     /// Starts the gateway. `failpoints` as for the `fail` crate; None when it died before it was
     /// ready, which a failpoint in recovery may cause.
     pub(crate) fn start(&self, failpoints: Option<&str>, log_level: &str) -> Option<Process> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_capigate"));
+        let mut command = self.command();
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("CAPIGATE_") {
                 command.env_remove(name);
@@ -132,12 +167,17 @@ rate = "1000000/s"
             .arg(self.write_config())
             .env("TEST_TOKEN", &self.token)
             .env("TEST_KEY", &self.key)
-            .env("CAPIGATE__TELEMETRY__LOG_LEVEL", log_level)
             .env_remove("FAILPOINTS")
-            .envs(self.env.iter().cloned())
-            .stdin(Stdio::null())
+            .envs(self.vars.iter().cloned())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
+        for (name, value) in &self.env {
+            command.env(format!("CAPIGATE__{name}"), value);
+        }
+        // where it is not set, a test may change it in the file
+        if !log_level.is_empty() {
+            command.env("CAPIGATE__TELEMETRY__LOG_LEVEL", log_level);
+        }
         if let Some(failpoints) = failpoints {
             command.env("FAILPOINTS", failpoints);
         }
@@ -245,19 +285,25 @@ impl Process {
         kib.parse::<u64>().unwrap() * 1024
     }
 
-    /// Sends the signal of this name, such as `HUP`.
+    /// SIGTERM, then the exit code.
+    pub(crate) fn terminate(&mut self) -> i32 {
+        self.signal("TERM");
+        self.exit_code()
+    }
+
+    /// Sends it a signal, by name.
     pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id();
         // the shell's own kill: a bare machine has no program of that name
         let kill = Command::new("sh")
             .arg("-c")
-            .arg(format!("kill -{name} {}", self.child.id()))
+            .arg(format!("kill -{name} {pid}"))
             .status();
         assert!(kill.unwrap().success());
     }
 
-    /// SIGTERM, then the exit code.
-    pub(crate) fn terminate(&mut self) -> i32 {
-        self.signal("TERM");
+    /// Waits for its end.
+    pub(crate) fn exit_code(&mut self) -> i32 {
         let deadline = std::time::Instant::now() + Duration::from_mins(1);
         while std::time::Instant::now() < deadline {
             if let Some(status) = self.child.try_wait().unwrap() {

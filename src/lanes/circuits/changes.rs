@@ -7,6 +7,7 @@ use super::{Circuits, HeldBy, Inner, Key};
 use crate::graph::Cause;
 use crate::lanes::circuit::{Now, State};
 use crate::pixel::PixelId;
+use crate::secret::Secret;
 use crate::tokens::Credential;
 
 impl Circuits {
@@ -26,7 +27,9 @@ impl Circuits {
                     .get(&pixel)
                     .is_some_and(|before| !is_same(before, &credential))
                 {
-                    keys.iter().for_each(|key| inner.renew(*key, now));
+                    for key in keys {
+                        inner.renew(key, now);
+                    }
                 }
                 routes.insert(pixel, keys);
             }
@@ -135,7 +138,7 @@ impl Inner {
 }
 
 fn is_same(one: &Arc<Credential>, other: &Arc<Credential>) -> bool {
-    let secret = |credential: &Credential| credential.app_secret.as_ref().map(|s| s.digest());
+    let secret = |credential: &Credential| credential.app_secret.as_ref().map(Secret::digest);
     one.token_key() == other.token_key()
         && one.app_key() == other.app_key()
         && secret(one) == secret(other)

@@ -56,7 +56,7 @@ fn throttled(scope: Scope) -> Heard {
     Heard::Throttled(throttle, None)
 }
 
-fn tell(circuits: &Arc<Circuits>, id: u64, heard: Heard) {
+fn tell(circuits: &Arc<Circuits>, id: u64, heard: &Heard) {
     let ticket = circuits.enter(pixel(id)).unwrap();
     ticket.report(heard, &Usage::default());
 }
@@ -79,7 +79,7 @@ fn each_scope_stops_who_shares_it_and_no_other() {
     ] {
         let (circuits, _) = circuits();
         assert_eq!(passing(&circuits), [1, 2, 3, 4]);
-        tell(&circuits, 1, heard.clone());
+        tell(&circuits, 1, &heard);
         assert_eq!(passing(&circuits), left, "{heard:?}");
     }
 }
@@ -88,18 +88,18 @@ fn each_scope_stops_who_shares_it_and_no_other() {
 fn a_ticket_is_worth_nothing_once_a_circuit_of_it_has_changed() {
     let (circuits, _) = circuits();
     let (mine, others) = (circuits.enter(pixel(2)), circuits.enter(pixel(3)));
-    tell(&circuits, 1, hold(Scope::Token, Cause::Token));
+    tell(&circuits, 1, &hold(Scope::Token, Cause::Token));
     assert!(!mine.as_ref().unwrap().is_current());
     assert!(others.unwrap().is_current());
     // it was sent before the hold: it neither ends nor worsens it
-    mine.unwrap().report(Heard::Delivered, &Usage::default());
+    mine.unwrap().report(&Heard::Delivered, &Usage::default());
     assert_eq!(passing(&circuits), [3, 4]);
 }
 
 #[test]
 fn one_batch_in_the_whole_scope_decides() {
     let (circuits, _) = circuits();
-    tell(&circuits, 1, hold(Scope::Token, Cause::Token));
+    tell(&circuits, 1, &hold(Scope::Token, Cause::Token));
     assert!(circuits.release(&circuits.stopped()[0].key.to_string()));
     let probe = circuits.enter(pixel(2)).unwrap();
     assert!(circuits.enter(pixel(1)).is_none());
@@ -107,7 +107,7 @@ fn one_batch_in_the_whole_scope_decides() {
     let probe = circuits.enter(pixel(1)).unwrap();
     assert!(circuits.enter(pixel(2)).is_none());
     // the token is well, but this pixel is not for it
-    probe.report(hold(Scope::Pixel, Cause::Permission), &Usage::default());
+    probe.report(&hold(Scope::Pixel, Cause::Permission), &Usage::default());
     assert_eq!(passing(&circuits), [2, 3, 4]);
     let ids: Vec<String> = circuits
         .stopped()
@@ -121,14 +121,18 @@ fn one_batch_in_the_whole_scope_decides() {
 #[test]
 fn a_probe_that_fails_on_the_way_says_nothing_about_the_token() {
     let (circuits, _) = circuits();
-    tell(&circuits, 1, throttled(Scope::Token));
+    tell(&circuits, 1, &throttled(Scope::Token));
     let id = circuits.stopped()[0].key.to_string();
     assert!(circuits.release(&id));
-    tell(&circuits, 1, Heard::Transient(Some(Duration::from_mins(1))));
+    tell(
+        &circuits,
+        1,
+        &Heard::Transient(Some(Duration::from_mins(1))),
+    );
     // the pixel waits; another may be the one that decides
     assert_eq!(passing(&circuits), [2, 3, 4]);
     let probe = circuits.enter(pixel(2)).unwrap();
-    probe.report(Heard::Delivered, &Usage::default());
+    probe.report(&Heard::Delivered, &Usage::default());
     let a_pair = [circuits.enter(pixel(2)), circuits.enter(pixel(2))];
     assert!(a_pair.iter().all(Option::is_some), "open for all");
 }
@@ -136,8 +140,8 @@ fn a_probe_that_fails_on_the_way_says_nothing_about_the_token() {
 #[test]
 fn a_new_token_is_a_new_circuit_and_the_old_one_is_forgotten() {
     let (circuits, tokens) = circuits();
-    tell(&circuits, 1, hold(Scope::Token, Cause::Token));
-    tell(&circuits, 3, hold(Scope::Pixel, Cause::Permission));
+    tell(&circuits, 1, &hold(Scope::Token, Cause::Token));
+    tell(&circuits, 3, &hold(Scope::Pixel, Cause::Permission));
     let in_flight = circuits.enter(pixel(4)).unwrap();
     assert_eq!(passing(&circuits), [4]);
     let mut changed = credentials();
@@ -149,7 +153,7 @@ fn a_new_token_is_a_new_circuit_and_the_old_one_is_forgotten() {
     // 2 still has the bad token; 3 has the same with a proof, which may help
     assert_eq!(passing(&circuits), [1, 3, 4]);
     // what was said to the old token does not stop the new one
-    in_flight.report(hold(Scope::Pixel, Cause::Permission), &Usage::default());
+    in_flight.report(&hold(Scope::Pixel, Cause::Permission), &Usage::default());
     assert_eq!(passing(&circuits), [1, 3, 4]);
     let mut changed = credentials();
     changed.insert(pixel(1), credential("new", 1, None));
@@ -182,9 +186,9 @@ fn a_pixel_without_a_token_waits_for_one() {
 #[test]
 fn a_configuration_lets_all_decide_anew_but_what_is_blocked() {
     let (circuits, _) = circuits();
-    tell(&circuits, 1, hold(Scope::Token, Cause::Token));
-    tell(&circuits, 3, hold(Scope::Pixel, Cause::Blocked));
-    tell(&circuits, 4, throttled(Scope::Pixel));
+    tell(&circuits, 1, &hold(Scope::Token, Cause::Token));
+    tell(&circuits, 3, &hold(Scope::Pixel, Cause::Blocked));
+    tell(&circuits, 4, &throttled(Scope::Pixel));
     circuits.configured(false);
     assert_eq!(passing(&circuits), [1, 2]);
     circuits.configured(true);
@@ -194,9 +198,9 @@ fn a_configuration_lets_all_decide_anew_but_what_is_blocked() {
 #[test]
 fn idle_pixels_leave_nothing_behind_but_what_must_be_remembered() {
     let (circuits, _) = circuits();
-    tell(&circuits, 1, Heard::Delivered);
-    tell(&circuits, 3, Heard::Delivered);
-    tell(&circuits, 4, throttled(Scope::Token));
+    tell(&circuits, 1, &Heard::Delivered);
+    tell(&circuits, 3, &Heard::Delivered);
+    tell(&circuits, 4, &throttled(Scope::Token));
     (1..=4).for_each(|id| circuits.idle(pixel(id)));
     let left = |circuits: &Circuits| super::super::lock(&circuits.inner).circuits.len();
     assert_eq!(left(&circuits), 1, "the throttled token");
@@ -215,15 +219,15 @@ fn the_slowest_of_the_three_sets_the_pace() {
         ..Usage::default()
     };
     let ticket = circuits.enter(pixel(1)).unwrap();
-    ticket.report(Heard::Delivered, &usage);
+    ticket.report(&Heard::Delivered, &usage);
     let factors = |circuits: &Circuits| [1, 3].map(|id| pace::steps(circuits.factor(pixel(id))));
     passing(&circuits);
     assert_eq!(factors(&circuits), [32, 64]);
-    tell(&circuits, 1, throttled(Scope::App));
+    tell(&circuits, 1, &throttled(Scope::App));
     assert_eq!(factors(&circuits), [32, 32]);
     let id = circuits.stopped()[0].key.to_string();
     assert_eq!(id, "app:1");
     circuits.release(&id);
-    (0..10).for_each(|_| tell(&circuits, 1, Heard::Delivered));
+    (0..10).for_each(|_| tell(&circuits, 1, &Heard::Delivered));
     assert_eq!(factors(&circuits), [64, 64]);
 }

@@ -1,10 +1,11 @@
 //! What others may see of the circuits.
 
+use tokio::time::Instant;
+
 use super::{Circuits, HeldBy, Key, Seen};
 use crate::lanes::circuit::{Circuit, State};
 use crate::pixel::PixelId;
 use crate::time::UnixMs;
-use tokio::time::Instant;
 
 /// One circuit at one moment.
 #[derive(Clone, Debug)]

@@ -1,0 +1,336 @@
+//! Takes a changed configuration over while the gateway runs.
+//!
+//! **Promises.** All or nothing: the whole is read and checked first, and then put in place in
+//! one go that cannot fail. A fault, a missing secret, or another value of a key that needs a
+//! restart ([`config::is_live`]) refuses it, and the old one stays. No event is lost or refused
+//! for it: a request goes on with what it began with. Reports name keys, never values of secrets.
+//! **Refuses.** Reloads side by side: they wait for each other.
+//! **Limits.** The environment of a process cannot change, so a variable stays as it was at the
+//! start; and so does a key that a variable sets.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use arc_swap::ArcSwap;
+use serde::Serialize;
+
+use crate::config::{self, Config, ConfigErrors, Layers, Secrets};
+use crate::ingest::Ingest;
+use crate::lanes::Lanes;
+use crate::pixel::PixelId;
+use crate::telemetry::metrics::Metrics;
+use crate::time::Clock;
+use crate::tokens::{Credential, Tokens};
+
+use super::logging::LogFilter;
+use super::wiring;
+
+/// What asked for a reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    /// SIGHUP.
+    Signal,
+    /// A watched file has changed.
+    Watch,
+    /// The admin API.
+    Admin,
+}
+
+/// How a reload ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The new configuration is in force.
+    Applied,
+    /// It says what the old one says.
+    Unchanged,
+    /// The old configuration stays.
+    Refused,
+}
+
+/// A reload that was not refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// `applied` or `unchanged`.
+    pub result: Outcome,
+    /// The generation in force now.
+    pub generation: u64,
+    /// The keys whose values differ, in their order, such as `pixels.123.token`. An entry that is
+    /// new or gone is named without its keys.
+    pub changed: Vec<String>,
+}
+
+/// Why a reload was refused; the old configuration stays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(tag = "code", rename_all = "snake_case")]
+pub enum ReloadError {
+    /// The configuration is wrong, or a secret is missing.
+    #[error("the configuration is not usable: {}", .faults.join("; "))]
+    BadConfig {
+        /// One line for each fault: where it is, its key, and what was expected.
+        faults: Vec<String>,
+    },
+    /// Keys differ that are fixed while the gateway runs.
+    #[error("needs a restart, since it changes {}", .keys.join(", "))]
+    NeedsRestart {
+        /// Those keys.
+        keys: Vec<String>,
+    },
+    /// The gateway was started with a configuration that is in no file.
+    #[error("the gateway has no configuration files to read again")]
+    NoFiles,
+    /// The task that reads the files has died.
+    #[error("reading the configuration has failed")]
+    Failed,
+}
+
+impl ReloadError {
+    /// The stable word for this error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::BadConfig { .. } => "bad_config",
+            Self::NeedsRestart { .. } => "needs_restart",
+            Self::NoFiles => "no_files",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// The last reload, as it is shown to people.
+#[derive(Clone, Debug, Serialize)]
+pub struct Attempt {
+    /// When it ended, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// What asked for it.
+    pub trigger: Trigger,
+    /// How it ended.
+    pub result: Outcome,
+    /// The generation in force after it.
+    pub generation: u64,
+    /// The keys whose values differ; those that needed a restart are in `error`.
+    pub changed: Vec<String>,
+    /// Why it was refused.
+    pub error: Option<ReloadError>,
+}
+
+/// A configuration with its secrets, in force.
+pub(super) struct InForce {
+    pub(super) config: Config,
+    pub(super) secrets: Secrets,
+}
+
+/// What a new configuration is put into.
+pub(super) struct Rooms {
+    pub(super) ingest: Ingest,
+    pub(super) tokens: Tokens,
+    pub(super) log: Option<LogFilter>,
+    pub(super) clock: Clock,
+    pub(super) metrics: Metrics,
+}
+
+/// Reloads the configuration of a running gateway. Cheap to clone.
+#[derive(Clone)]
+pub struct Reloader(Arc<Inner>);
+
+struct Inner {
+    layers: Option<Layers>,
+    rooms: Rooms,
+    lanes: OnceLock<Lanes>,
+    now: ArcSwap<InForce>,
+    last: Mutex<Option<Attempt>>,
+    /// Held for the length of a reload.
+    turn: tokio::sync::Mutex<()>,
+}
+
+impl Reloader {
+    pub(super) fn new(now: InForce, layers: Option<Layers>, rooms: Rooms) -> Self {
+        rooms.metrics.config_generation.set(1);
+        for result in [Outcome::Applied, Outcome::Unchanged, Outcome::Refused] {
+            let reloads = &rooms.metrics.config_reloads;
+            reloads.with_label_values(&[result.code()]).inc_by(0);
+        }
+        Self(Arc::new(Inner {
+            layers,
+            rooms,
+            lanes: OnceLock::new(),
+            now: ArcSwap::from_pointee(now),
+            last: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+        }))
+    }
+
+    /// Reads the configuration and its secrets again and, if it is right and nothing fixed has
+    /// changed, puts it in force. Takes as long as reading the files does. When this future is
+    /// dropped, it is either in force as a whole or not at all.
+    pub async fn reload(&self, trigger: Trigger) -> Result<Report, ReloadError> {
+        let _turn = self.0.turn.lock().await;
+        let result = match self.read().await {
+            Ok(next) => self.replace(next),
+            Err(error) => Err(error),
+        };
+        let found_nothing = matches!(&result, Ok(report) if report.result == Outcome::Unchanged);
+        if trigger != Trigger::Watch || !found_nothing {
+            self.note(trigger, &result);
+        }
+        result
+    }
+
+    /// How many configurations have been in force since the start, this one included.
+    pub fn generation(&self) -> u64 {
+        self.0.rooms.metrics.config_generation.get().unsigned_abs()
+    }
+
+    /// The last reload; none if nothing was reloaded yet.
+    pub fn last(&self) -> Option<Attempt> {
+        let last = self.0.last.lock();
+        last.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What is in force.
+    pub(super) fn now(&self) -> Arc<InForce> {
+        self.0.now.load_full()
+    }
+
+    /// Where the configuration comes from, if it is in files.
+    pub(super) fn layers(&self) -> Option<&Layers> {
+        self.0.layers.as_ref()
+    }
+
+    /// Lanes run from now on, and take changes over.
+    pub(super) fn steer(&self, lanes: Lanes) {
+        // set once, at start
+        let _ = self.0.lanes.set(lanes);
+    }
+
+    async fn read(&self) -> Result<InForce, ReloadError> {
+        let layers = self.0.layers.clone().ok_or(ReloadError::NoFiles)?;
+        let read = tokio::task::spawn_blocking(move || layers.load()).await;
+        match read {
+            Ok(Ok((loaded, secrets))) => Ok(InForce {
+                config: loaded.config,
+                secrets,
+            }),
+            Ok(Err(ConfigErrors { faults })) => Err(ReloadError::BadConfig {
+                faults: faults.iter().map(ToString::to_string).collect(),
+            }),
+            Err(_) => Err(ReloadError::Failed),
+        }
+    }
+
+    fn replace(&self, next: InForce) -> Result<Report, ReloadError> {
+        let now = self.now();
+        let changed =
+            config::changed_keys((&now.config, &now.secrets), (&next.config, &next.secrets));
+        let fixed = changed.iter().filter(|key| !config::is_live(key));
+        let fixed: Vec<String> = fixed.cloned().collect();
+        if !fixed.is_empty() {
+            return Err(ReloadError::NeedsRestart { keys: fixed });
+        }
+        let result = if changed.is_empty() {
+            Outcome::Unchanged
+        } else {
+            self.apply(&now, next);
+            self.0.rooms.metrics.config_generation.inc();
+            Outcome::Applied
+        };
+        Ok(Report {
+            result,
+            generation: self.generation(),
+            changed: changed.into_iter().collect(),
+        })
+    }
+
+    /// The way out first and the way in last, so that nothing is taken before it can go on.
+    fn apply(&self, now: &InForce, next: InForce) {
+        let rooms = &self.0.rooms;
+        let (config, secrets) = (&next.config, &next.secrets);
+        let credentials = wiring::credentials(config, secrets);
+        // lanes that wait for a better token try again at every change
+        if is_other(
+            &wiring::credentials(&now.config, &now.secrets),
+            &credentials,
+        ) {
+            rooms.tokens.replace(credentials);
+        }
+        // what is held or throttled decides anew
+        if config.lanes != now.config.lanes
+            && let Some(lanes) = self.0.lanes.get()
+        {
+            lanes.apply(wiring::lanes(&config.lanes));
+        }
+        let pixels = config.pixels.keys().map(ToString::to_string);
+        rooms.metrics.expect_pixels(pixels);
+        rooms.ingest.apply(
+            &wiring::ingest(&config.ingest),
+            &wiring::sources(config, secrets),
+        );
+        if let Some(log) = &rooms.log
+            && config.telemetry.log_level != now.config.telemetry.log_level
+        {
+            log.set(&config.telemetry.log_level);
+        }
+        for warning in config.warnings(rooms.clock.now()) {
+            tracing::warn!("{warning}");
+        }
+        self.0.now.store(Arc::new(next));
+    }
+
+    fn note(&self, trigger: Trigger, result: &Result<Report, ReloadError>) {
+        let generation = self.generation();
+        let (result, changed, error) = match result {
+            Ok(report) => (report.result, report.changed.clone(), None),
+            Err(error) => (Outcome::Refused, Vec::new(), Some(error.clone())),
+        };
+        let keys = changed.join(", ");
+        let trigger_code = trigger.code();
+        match &error {
+            Some(error) => {
+                tracing::error!(trigger = trigger_code, config.generation = generation, code = error.code(), %error, "configuration refused, the old one stays");
+            }
+            None => {
+                tracing::info!(trigger = trigger_code, config.generation = generation, config.changed = %keys, "configuration {}", result.code());
+            }
+        }
+        let reloads = &self.0.rooms.metrics.config_reloads;
+        reloads.with_label_values(&[result.code()]).inc();
+        let attempt = Attempt {
+            at_ms: self.0.rooms.clock.now().0,
+            trigger,
+            result,
+            generation,
+            changed,
+            error,
+        };
+        *self.0.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(attempt);
+    }
+}
+
+impl Outcome {
+    /// The stable word, also the value of the metric label `result`.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Unchanged => "unchanged",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+impl Trigger {
+    /// The stable word for logs and the admin API.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Signal => "signal",
+            Self::Watch => "watch",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+fn is_other(one: &HashMap<PixelId, Credential>, other: &HashMap<PixelId, Credential>) -> bool {
+    let same = |id: &PixelId, credential: &Credential| {
+        other.get(id).is_some_and(|found| found.is_same(credential))
+    };
+    one.len() != other.len() || !one.iter().all(|(id, credential)| same(id, credential))
+}
