@@ -10,6 +10,7 @@ pub mod offline;
 pub mod reload;
 pub mod signals;
 pub mod sockets;
+mod stores;
 mod watch;
 mod wiring;
 
@@ -44,6 +45,7 @@ use logging::LogFilter;
 use reload::{InForce, Reloader, Trigger};
 use signals::{Asked, Signals};
 use sockets::Sockets;
+use stores::Stores;
 
 /// What a gateway is built from.
 pub struct Plan {
@@ -165,33 +167,18 @@ impl App {
         let tokens = Tokens::new(wiring::credentials(&config, &secrets));
         let sources = wiring::sources(&config, &secrets);
 
-        let (journal, dead) = {
-            let (settings, dead_settings) =
-                (wiring::journal(&config), wiring::dead(&config.journal));
-            let (clock, metrics) = (clock.clone(), metrics.clone());
-            let opened = Arc::clone(&disk);
-            let open = move || {
-                let dir = settings.dir.clone();
-                let journal =
-                    Journal::open(settings, Arc::clone(&opened), clock.clone(), &metrics)?;
-                let dead = DeadLetters::open(dir, dead_settings, opened, clock, &metrics)
-                    .context("the dead letters cannot be opened")?;
-                anyhow::Ok((journal, Arc::new(dead)))
-            };
+        let stores = {
+            let (config, clock, metrics) = (config.clone(), clock.clone(), metrics.clone());
+            let open = move || Stores::open(&config, &disk, &clock, &metrics);
             tokio::task::spawn_blocking(open).await??
         };
-        let (duplicates, receipts) = {
-            let (duplicates, receipts) = (wiring::duplicates(&config), wiring::receipts(&config));
-            let (clock, metrics) = (clock.clone(), metrics.clone());
-            tokio::task::spawn_blocking(move || {
-                let receipts = receipts.map_or_else(Receipts::off, |settings| {
-                    Receipts::open(settings, Arc::clone(&disk), clock.clone(), &metrics)
-                });
-                let duplicates = Duplicates::open(duplicates, disk, clock, &metrics);
-                (duplicates, receipts)
-            })
-            .await?
-        };
+        let Stores {
+            journal,
+            dead,
+            intents,
+            receipts,
+            duplicates,
+        } = stores;
 
         let ingest = Ingest::new(
             wiring::ingest(&config.ingest),
@@ -256,6 +243,9 @@ impl App {
         let tools = Tools {
             journal: journal.clone(),
             dead,
+            intents,
+            receipts: receipts.clone(),
+            duplicates: duplicates.clone(),
             graph,
             tokens,
             clock,

@@ -30,32 +30,29 @@
 
 pub mod dead;
 pub mod envelope;
+mod error;
 pub mod intents;
-
 pub mod lease;
+mod look;
 pub mod segment;
 mod weights;
 
-use std::io;
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 pub use self::envelope::{Class, Envelope, LaneKey, RequestOptions};
+pub use self::error::{AppendError, Limit, OpenError};
 pub use self::lease::{Lease, LeaseLimits, Settlement, settle_all};
+pub use self::look::{Found, Waiting};
 pub use self::segment::disk::{Disk, RealDisk};
-use self::segment::index::LaneBounds;
 use self::segment::keeper::Keeper;
-use self::segment::queue::Times;
 use self::segment::recover::recover;
-use self::segment::tiers::Tier;
-use self::segment::writer::{Item, Writer, max_record};
-use self::segment::{Job, Shared, locked};
+use self::segment::writer::Writer;
+use self::segment::{Shared, locked};
 pub use self::weights::Weights;
-use crate::event::EncodedEvent;
 use crate::telemetry::metrics::Metrics;
 use crate::time::{Clock, UnixMs};
 
@@ -110,100 +107,6 @@ impl Settings {
     }
 }
 
-/// A bound of the journal that says no.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Limit {
-    /// The segment files have reached `max_bytes`; appends resume at nine tenths of it.
-    MaxBytes,
-    /// Too much waits for a commit.
-    MaxPending,
-    /// Too many lanes have records.
-    MaxLanes,
-    /// Too many lanes of one pixel have records.
-    MaxLanesPerPixel,
-    /// The disk has no room for another segment.
-    Disk,
-}
-
-impl Limit {
-    /// The name of the bound: the same word in answers, metrics and configuration.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::MaxBytes => "journal.max_bytes",
-            Self::MaxPending => "journal.max_pending",
-            Self::MaxLanes => "journal.max_lanes",
-            Self::MaxLanesPerPixel => "journal.max_lanes_per_pixel",
-            Self::Disk => "journal.disk",
-        }
-    }
-}
-
-/// Why events were not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AppendError {
-    /// A bound is reached; try again later.
-    #[error("the journal is full: {}", .0.name())]
-    Full(Limit),
-    /// The journal is closing.
-    #[error("the journal is closing")]
-    Stopping,
-    /// A write or sync has failed; nothing more is taken until a restart.
-    #[error("a write to the journal's disk has failed")]
-    Poisoned,
-}
-
-/// Why the journal cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process has it open.
-    #[error("another process has the journal open")]
-    Locked,
-    /// A segment was written by another version of the program.
-    #[error("segment {segment} has format version {version}, which this program does not know")]
-    Version {
-        /// The file's name.
-        segment: String,
-        /// Its format version.
-        version: u16,
-    },
-    /// A segment is sealed with a key.
-    #[error("segment {segment} is sealed with key {key}, which this program cannot open")]
-    Key {
-        /// The file's name.
-        segment: String,
-        /// The id of the key.
-        key: u32,
-    },
-    /// There are more segments than the journal can count.
-    #[error("the journal's directory holds more than 65,535 segments")]
-    TooManySegments,
-    /// The disk refused.
-    #[error("the journal's disk failed at: {step}")]
-    Io {
-        /// What was tried.
-        step: &'static str,
-        /// What the disk said.
-        source: std::io::Error,
-    },
-}
-
-impl OpenError {
-    pub(crate) fn io(step: &'static str) -> impl FnOnce(std::io::Error) -> Self {
-        move |source| Self::Io { step, source }
-    }
-
-    /// The stable word for this error.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Locked => "journal_locked",
-            Self::Version { .. } => "journal_version",
-            Self::Key { .. } => "journal_key",
-            Self::TooManySegments => "journal_segments",
-            Self::Io { .. } => "journal_io",
-        }
-    }
-}
-
 /// Whether appends are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Health {
@@ -227,40 +130,6 @@ pub struct LaneDepth {
     /// When the oldest waiting record was received. Exact when it is the first of its block of
     /// 128 records or was leased before; else it may be too old, by the span of one block at most.
     pub oldest_received_at: Option<UnixMs>,
-}
-
-/// A record that is in the journal, as [`Journal::walk`] shows it.
-#[derive(Clone, Copy, Debug)]
-pub struct Waiting<'a> {
-    /// Where it belongs.
-    pub lane: &'a LaneKey,
-    /// The JSON of the event.
-    pub event: &'a [u8],
-    /// The number of the event, as [`Lease::seq`].
-    pub seq: u64,
-    /// When the gateway received it.
-    pub received_at: UnixMs,
-    /// From when on Meta would refuse it for its age.
-    pub expires_at: UnixMs,
-    /// Whether it is leased at this moment.
-    pub leased: bool,
-}
-
-/// An event that [`Journal::find`] has found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// Where it belongs.
-    pub lane: LaneKey,
-    /// Its name.
-    pub event_name: String,
-    /// The number of the event, as [`Lease::seq`].
-    pub seq: u64,
-    /// When the gateway received it.
-    pub received_at: UnixMs,
-    /// From when on Meta would refuse it for its age.
-    pub expires_at: UnixMs,
-    /// Whether it was leased at that moment.
-    pub leased: bool,
 }
 
 /// What is in the journal.
@@ -338,73 +207,6 @@ impl Journal {
         self.shared().lease(lane, limits)
     }
 
-    /// Shows every record of the lanes for which `wanted` says so, waiting or leased, to `each`,
-    /// until that breaks.
-    ///
-    /// A record that is settled or appended during the walk may be shown or not; one that is
-    /// moved meanwhile may be shown twice, under one `seq`. Reads every segment, one after the
-    /// other, and holds about 1 MiB of it. No lock is held while `each` runs. Blocks; the error
-    /// is that of a read, with what comes after it unseen.
-    pub fn walk(
-        &self,
-        wanted: &dyn Fn(&LaneKey) -> bool,
-        each: &mut dyn FnMut(Waiting<'_>) -> ControlFlow<()>,
-    ) -> io::Result<()> {
-        if !self.lanes().iter().any(|(lane, _)| wanted(lane)) {
-            return Ok(());
-        }
-        let shared = self.shared();
-        shared.walk(&|_| true, &mut |one| {
-            if wanted(one.lane) {
-                each(one)
-            } else {
-                ControlFlow::Continue(())
-            }
-        })
-    }
-
-    /// The first `limit` events in the journal whose `event_id` is this one. Walks through the
-    /// whole journal, so it takes as long as reading that does.
-    pub fn find(&self, event_id: &str, limit: usize) -> io::Result<Vec<Found>> {
-        let mut found: Vec<Found> = Vec::new();
-        let key = serde_json::to_string(event_id).map_err(io::Error::from)?;
-        let key = format!("\"event_id\":{key}");
-        let finder = memchr::memmem::Finder::new(key.as_bytes());
-        if limit == 0 {
-            return Ok(found);
-        }
-        let shared = self.shared();
-        // most records are not looked at any further
-        let likely = |payload: &[u8]| finder.find(payload).is_some();
-        shared.walk(&|record| likely(record.payload), &mut |one| {
-            let head = EncodedEvent::head_of(one.event);
-            let is_it = head.event_id.as_deref() == Some(event_id);
-            if is_it && found.iter().all(|known| known.seq != one.seq) {
-                found.push(Found {
-                    lane: one.lane.clone(),
-                    event_name: head.event_name.into_owned(),
-                    seq: one.seq,
-                    received_at: one.received_at,
-                    expires_at: one.expires_at,
-                    leased: one.leased,
-                });
-            }
-            if found.len() < limit {
-                ControlFlow::Continue(())
-            } else {
-                ControlFlow::Break(())
-            }
-        })?;
-        Ok(found)
-    }
-
-    /// When the next of a lane's waiting records expire: the earliest expiry among those that are
-    /// the first of their tier, leased ones left out. Events that were received later, with less
-    /// time left than others of their tier, may expire before. Reads one record a tier; blocks.
-    pub fn next_expiry(&self, lane: &LaneKey) -> Option<UnixMs> {
-        self.shared().next_expiry(lane)
-    }
-
     /// The lanes that got records since the last call. At the start that is every lane with
     /// recovered records. A lease that was dropped wakes its lane too; a returned one does not.
     pub fn woken(&self) -> Vec<LaneKey> {
@@ -440,6 +242,11 @@ impl Journal {
         self.shared().pending()
     }
 
+    /// Longest time until what is settled is noted on disk.
+    pub fn settle_sync(&self) -> Duration {
+        self.shared().settings.settle_sync
+    }
+
     /// Whether appends are taken.
     pub fn health(&self) -> Health {
         *self.shared().health.borrow()
@@ -468,102 +275,6 @@ impl Journal {
 
     fn shared(&self) -> &Arc<Shared> {
         &self.0.shared
-    }
-}
-
-impl Shared {
-    /// Puts an append in line; none if there is nothing to do.
-    pub(crate) fn admit(
-        &self,
-        envelopes: Vec<Envelope>,
-    ) -> Result<Option<oneshot::Receiver<Result<(), AppendError>>>, AppendError> {
-        if envelopes.is_empty() {
-            return Ok(None);
-        }
-        let (items, bytes) = self.itemise(envelopes).map_err(AppendError::Full)?;
-        let (reply, answer) = oneshot::channel();
-        let job = Job {
-            items,
-            bytes,
-            reply,
-        };
-        match self.enqueue(job) {
-            Ok(()) => Ok(Some(answer)),
-            Err((job, error)) => {
-                self.renounce(&job.items);
-                Err(error)
-            }
-        }
-    }
-
-    fn renounce(&self, items: &[Item]) {
-        let mut index = locked(&self.index);
-        for item in items {
-            index.renounce(item.lane, 1);
-        }
-    }
-
-    /// Finds the lane of every envelope.
-    fn itemise(&self, envelopes: Vec<Envelope>) -> Result<(Vec<Item>, u64), Limit> {
-        let mut items: Vec<Item> = Vec::with_capacity(envelopes.len());
-        let mut last: Option<LaneKey> = None;
-        let largest = max_record(self.settings.segment_bytes);
-        let mut bytes = 0;
-        let tier = |envelope: &Envelope| {
-            let times = times_of(envelope);
-            Tier::of(&self.settings.weights, envelope.event.as_bytes(), times)
-        };
-        // before the lock is taken
-        let tiers: Vec<Tier> = envelopes.iter().map(tier).collect();
-        let bounds = LaneBounds {
-            all: self.settings.max_lanes,
-            of_pixel: self.settings.max_lanes_per_pixel,
-        };
-        let mut index = locked(&self.index);
-        for (envelope, tier) in envelopes.into_iter().zip(tiers) {
-            let same = items
-                .last()
-                .filter(|_| last.as_ref() == Some(&envelope.lane));
-            let known = match same {
-                Some(item) => Ok((item.lane, item.options.clone())),
-                None => index
-                    .open_lane(&envelope.lane, bounds)
-                    .map(|lane| (lane, index.options(lane))),
-            };
-            let item = known.map(|(lane, options)| Item {
-                lane,
-                tier,
-                pixel: envelope.lane.pixel,
-                options,
-                payload: envelope.event.as_bytes().clone(),
-                times: times_of(&envelope),
-                copy_of: None,
-            });
-            let refused = match item {
-                Ok(item) => {
-                    index.announce(item.lane, 1);
-                    let len = item.len();
-                    bytes += len as u64;
-                    items.push(item);
-                    (len > largest).then_some(Limit::MaxPending)
-                }
-                Err(limit) => Some(limit),
-            };
-            if let Some(limit) = refused {
-                drop(index);
-                self.renounce(&items);
-                return Err(limit);
-            }
-            last = Some(envelope.lane);
-        }
-        Ok((items, bytes))
-    }
-}
-
-fn times_of(envelope: &Envelope) -> Times {
-    Times {
-        received_at: envelope.received_at,
-        expires_at: envelope.expires_at,
     }
 }
 

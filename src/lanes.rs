@@ -24,6 +24,7 @@ mod circuits;
 mod gate;
 mod lane;
 mod lease;
+mod once;
 mod pace;
 mod places;
 mod publish;
@@ -45,9 +46,12 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::duplicates::Duplicates;
 use crate::graph::GraphClient;
 use crate::journal::dead::DeadLetters;
+use crate::journal::intents::Intents;
 use crate::journal::{Journal, LaneKey};
+use crate::receipts::Receipts;
 use crate::telemetry::metrics::Metrics;
 use crate::time::Clock;
 use crate::tokens::Tokens;
@@ -67,6 +71,12 @@ pub struct Tools {
     pub journal: Journal,
     /// Where events go that can never be delivered.
     pub dead: Arc<DeadLetters>,
+    /// Where the ends of events are noted.
+    pub receipts: Receipts,
+    /// Where events are told that must not come again, or may.
+    pub duplicates: Duplicates,
+    /// Which events are being sent at most once.
+    pub intents: Arc<Intents>,
     /// The way out.
     pub graph: GraphClient,
     /// Whose token.

@@ -238,7 +238,7 @@ impl Receipts {
     }
 
     /// Every ending of the events with this id, newest first. Blocks: it waits for what was noted
-    /// before, for a second at most, and reads from disk.
+    /// before, for five seconds at most, and reads from disk.
     pub fn find(&self, event_id: &str) -> Result<Vec<Receipt>, FindError> {
         match &self.0 {
             Some(worker) => worker.find(event_id),

@@ -44,7 +44,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("graph", &["event::EncodedEvent"]),
     (
         "lanes",
-        &["journal", "graph", "tokens", "receipts", "duplicates"],
+        &[
+            "event::EncodedEvent",
+            "journal",
+            "graph",
+            "tokens",
+            "receipts",
+            "duplicates",
+        ],
     ),
     ("ingest", &["event", "journal", "duplicates"]),
     ("redrive", &["event", "journal"]),

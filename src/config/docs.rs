@@ -67,7 +67,7 @@ const SOURCES: [(&str, &str, &str); 13] = [
 ];
 
 /// What a good value of each type is, in words; the types' own errors say the same.
-const WANTED: [(&str, &str, bool); 21] = [
+const WANTED: [(&str, &str, bool); 22] = [
     (
         "AppId",
         "the id of an app: 1 to 20 decimal digits, the first of them not 0, in quotes",
@@ -98,6 +98,7 @@ const WANTED: [(&str, &str, bool); 21] = [
         "error, warn, info, debug or trace, or such a level for each part",
         true,
     ),
+    ("Messaging", "\"at_least_once\" or \"at_most_once\"", true),
     ("PathBuf", "a path", false),
     (
         "PixelId",

@@ -125,6 +125,10 @@ fn the_environment_can_set_every_type() {
             ),
             ("CAPIGATE__SOURCES__SHOP__PIXELS", r#"["7", "8"]"#),
             ("CAPIGATE__SOURCES__SHOP__STRICT", "true"),
+            (
+                "CAPIGATE__LANES__WEIGHTS",
+                r#"{ Purchase = 7, "my.own Event" = 2 }"#,
+            ),
         ],
     )
     .unwrap();
@@ -139,6 +143,9 @@ fn the_environment_can_set_every_type() {
     assert_eq!(config.pixels.len(), 2);
     assert_eq!(config.sources["shop"].keys.len(), 2);
     assert!(config.sources["shop"].strict);
+    // as a whole, with the names as they are written
+    let weights: Vec<_> = config.lanes.weights.iter().collect();
+    assert_eq!(weights, [("Purchase", 7), ("my.own Event", 2)]);
 }
 
 #[test]
@@ -460,6 +467,31 @@ fn keys_that_do_not_go_together_are_told() {
             "[journal]\nsettle_sync = \"2m\"",
             "journal.settle_sync",
             "at most 1m",
+        ),
+        (
+            "[journal]\nlock_wait = \"11m\"",
+            "journal.lock_wait",
+            "at most 10m",
+        ),
+        (
+            "[lanes]\nweights = { Purchase = 0 }",
+            "lanes.weights",
+            "weights from 1 to 1000",
+        ),
+        (
+            "[lanes]\nweights = { Purchase = 1001 }",
+            "lanes.weights",
+            "weights from 1 to 1000",
+        ),
+        (
+            "[lanes]\nweights = { a = 1, b = 2, c = 3, d = 4, e = 5, f = 6, g = 7, h = 8, i = 9 }",
+            "lanes.weights",
+            "at most 8 different weights",
+        ),
+        (
+            "[lanes]\nweights = { \"\" = 2 }",
+            "lanes.weights",
+            "event names that are not empty",
         ),
         ("[journal]\ndir = \"\"", "journal.dir", "a directory"),
         (

@@ -253,6 +253,12 @@ mod tests {
         Intents::open("journal", Arc::new(disk.clone())).unwrap()
     }
 
+    fn content(path: &Path) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        read_whole(&*RealDisk.open(path).unwrap(), &mut bytes).unwrap();
+        bytes
+    }
+
     fn left(intents: &Intents) -> Vec<u64> {
         let mut left: Vec<u64> = intents.left().into_iter().collect();
         left.sort_unstable();
@@ -296,9 +302,9 @@ mod tests {
         let intents = Intents::open(base.path(), Arc::new(RealDisk)).unwrap();
         intents.begin(&[1, 2]).unwrap();
         let path = base.path().join("intents");
-        let whole = std::fs::read(&path).unwrap().len();
+        let whole = content(&path).len();
         intents.end(&[2]);
-        let bytes = std::fs::read(&path).unwrap();
+        let bytes = content(&path);
         assert_eq!(read(&bytes).unwrap(), HashSet::from([1]));
         for cut in whole..bytes.len() {
             assert_eq!(read(&bytes[..cut]).unwrap(), HashSet::from([1, 2]));
@@ -317,10 +323,11 @@ mod tests {
     fn a_file_of_another_kind_is_not_touched() {
         let base = tempfile::tempdir().unwrap();
         let path = base.path().join("intents");
-        std::fs::write(&path, b"capiint\x02 of the future").unwrap();
+        let file = RealDisk.create(&path).unwrap();
+        file.write_at(b"capiint\x02 of the future", 0).unwrap();
         let error = Intents::open(base.path(), Arc::new(RealDisk)).unwrap_err();
         assert_eq!(error.code(), "intents_foreign");
-        assert!(std::fs::read(&path).unwrap().ends_with(b"future"));
+        assert!(content(&path).ends_with(b"future"));
     }
 
     #[test]

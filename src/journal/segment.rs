@@ -1,14 +1,15 @@
 //! The embedded log: segments on disk, an index in memory, one thread that writes.
 //!
-//! The parts: `frame` is the bytes, `file` the names, `disk` the calls; `writer` makes
-//! commits durable; `keeper` does what may wait (the settle log, recycling), with `spares`
-//! and `evacuate`; `index`, `records` and `table` know where everything is, `lane`, `tiers` and
-//! `queue` whose turn it is; `recover` rebuilds them from the files; `read` reads what is leased,
-//! `walk` all there is; `inspect` only looks.
+//! The parts: `frame` is the bytes, `file` the names, `disk` the calls; `admit` is the way in;
+//! `writer` makes commits durable; `keeper` does what may wait (the settle log, recycling), with
+//! `spares` and `evacuate`; `index`, `records` and `table` know where everything is, `lane`,
+//! `tiers` and `queue` whose turn it is; `recover` rebuilds them from the files; `read` reads
+//! what is leased, `walk` all there is; `inspect` only looks.
 //!
 //! `Writer` and `Keeper` are plain structs driven by calls, so that a test can run them in any
 //! order on a disk that lies; the threads are thin shells around them.
 
+mod admit;
 pub mod disk;
 pub(crate) mod evacuate;
 pub(crate) mod file;

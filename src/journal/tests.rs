@@ -1,5 +1,8 @@
 //! The journal as its users see it, on the real disk.
 
+mod look;
+mod urgency;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -143,6 +146,24 @@ async fn a_restart_finds_what_was_not_settled() {
 }
 
 #[tokio::test]
+async fn numbers_are_never_given_again() {
+    let base = tempfile::tempdir().unwrap();
+    let mut last = 0;
+    for life in 0..6 {
+        let (journal, _) = open(settings(base.path()));
+        // a life that is given nothing, and lives that leave nothing behind
+        if life % 3 != 1 {
+            journal.append(vec![envelope(&lane(1), "a")]).await.unwrap();
+            let leases = journal.lease(&lane(1), ALL);
+            assert!(leases[0].seq() > last);
+            last = leases[0].seq();
+            settle_all(leases, Settlement::Delivered);
+        }
+        journal.close().await;
+    }
+}
+
+#[tokio::test]
 async fn a_dropped_lease_goes_back_and_is_counted() {
     let base = tempfile::tempdir().unwrap();
     let (journal, metrics) = open(settings(base.path()));
@@ -168,6 +189,36 @@ async fn a_second_journal_does_not_open_the_directory() {
     assert!(matches!(again(), Err(OpenError::Locked)));
     journal.close().await;
     again().unwrap().close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_waits_for_the_one_before_to_finish() {
+    let base = tempfile::tempdir().unwrap();
+    let (old, metrics) = open(settings(base.path()));
+    old.append(vec![envelope(&lane(1), "a")]).await.unwrap();
+    let next = |lock_wait| {
+        let settings = Settings {
+            lock_wait,
+            ..settings(base.path())
+        };
+        let metrics = metrics.clone();
+        tokio::task::spawn_blocking(move || {
+            Journal::open(settings, Arc::new(RealDisk), Clock::Real, &metrics)
+        })
+    };
+    let short = next(Duration::from_millis(60)).await.unwrap();
+    assert!(matches!(short, Err(OpenError::Locked)));
+
+    let waiting = next(Duration::from_mins(5));
+    // taken by the old one while the new one waits
+    old.append(vec![envelope(&lane(1), "b")]).await.unwrap();
+    assert!(!waiting.is_finished());
+    old.close().await;
+    let new = waiting.await.unwrap().unwrap();
+    let leases = new.lease(&lane(1), ALL);
+    assert_eq!(payloads(&leases), ["a", "b"]);
+    settle_all(leases, Settlement::Delivered);
+    new.close().await;
 }
 
 #[tokio::test]

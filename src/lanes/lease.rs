@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::lane::Lane;
+use super::once;
 use super::settle::{Death, NotWritten, bury, give_back};
-use crate::journal::{Lease, LeaseLimits};
+use crate::journal::{Class, Lease, LeaseLimits};
 
 /// The dead letters could not be written, so the expired events went back to the journal.
 #[derive(Clone, Copy, Debug)]
@@ -22,13 +23,22 @@ impl Lane {
             max_bytes: usize::try_from(settings.max_bytes).unwrap_or(usize::MAX),
         };
         // reading from disk and syncing dead letters both block
+        let messaging = key.class == Class::BusinessMessaging;
         let job = move || {
             let now = shared.tools.clock.now();
             let leases = shared.tools.journal.lease(&key, limits);
-            let (mut live, expired): (Vec<_>, Vec<_>) = leases
+            let (live, expired): (Vec<_>, Vec<_>) = leases
                 .into_iter()
                 .partition(|lease| lease.expires_at() > now);
-            let buried = bury(&shared, &key, expired, &Death::expired());
+            let (doubtful, mut live): (Vec<_>, Vec<_>) = live
+                .into_iter()
+                .partition(|lease| messaging && shared.tools.intents.contains(lease.seq()));
+            let seqs: Vec<u64> = doubtful.iter().map(Lease::seq).collect();
+            let buried = bury(&shared, &key, expired, &Death::expired()).and_then(|()| {
+                bury(&shared, &key, doubtful, &Death::unconfirmed(None))?;
+                once::end(&shared, seqs);
+                Ok(())
+            });
             let rest = match &buried {
                 Ok(()) => live.split_off(live.len().min(max_events)),
                 Err(_) => std::mem::take(&mut live),

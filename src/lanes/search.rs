@@ -122,7 +122,8 @@ impl Search {
         match answer.verdict {
             Verdict::Delivered { received } => {
                 let leases = self.take(part);
-                settle::delivered(&self.sender.shared, &self.sender.key, leases, received);
+                let Sender { shared, key, .. } = &self.sender;
+                settle::delivered(shared, key, leases, received, &answer).await;
                 self.any_delivered = true;
                 self.say(Said::Fine);
             }

@@ -8,13 +8,14 @@ use tokio::time::{Instant, sleep};
 use super::Shared;
 use super::circuits::Heard;
 use super::gate::{Gate, Passage};
+use super::once;
 use super::places::Place;
 use super::search::Search;
 use super::settle::{self, Death, NotWritten};
 use super::snapshot::Seen;
 use crate::graph::verdict::UNKNOWN_TRIES;
 use crate::graph::{Answer, Transient, Verdict};
-use crate::journal::{Class, LaneKey, Lease};
+use crate::journal::{LaneKey, Lease};
 
 /// One to a thousand events of one lane, and the right to send them.
 pub(super) struct Batch {
@@ -79,7 +80,7 @@ impl Sender {
         };
         match answer.verdict {
             Verdict::Delivered { received } => {
-                settle::delivered(&self.shared, &self.key, leases, received);
+                settle::delivered(&self.shared, &self.key, leases, received, &answer).await;
                 Sent::Done
             }
             Verdict::Transient(Transient::Unknown, _) if tries < UNKNOWN_TRIES => {
@@ -135,8 +136,11 @@ impl Sender {
         if !ticket.is_current() {
             return None;
         }
-        // the one place where events leave: a note that they were sent belongs before the request,
-        // and its end behind the answer
+        let Some(noted) = once::begin(&self.shared, &self.key, events).await else {
+            drop(ticket);
+            self.shared.circuits.fail(self.key.pixel);
+            return None;
+        };
         let tools = &self.shared.tools;
         let started = Instant::now();
         let credential = ticket.credential();
@@ -153,23 +157,26 @@ impl Sender {
         drop(places);
         self.count(&answer, events.len(), started.elapsed());
         ticket.report(&heard(&answer, patient), &answer.usage);
+        once::heard(&self.shared, noted, &answer.verdict);
         Some(answer)
     }
 
     /// Whether an answer that leaves open if the batch was taken must not lead to a second try.
     pub(super) fn must_not_repeat(&self, cause: Transient) -> bool {
-        cause.is_ambiguous()
-            && self.key.class == Class::BusinessMessaging
-            && self.shared.settings().messaging_at_most_once
+        cause.is_ambiguous() && once::applies(&self.shared, &self.key)
     }
 
     /// Gives up events that may have arrived. They must not be sent again, so they are not given
     /// back before they are written, unless the gateway stops.
     pub(super) async fn bury_unconfirmed(&self, mut leases: Vec<Lease>, answer: &Answer) -> Sent {
+        let seqs: Vec<u64> = leases.iter().map(Lease::seq).collect();
         loop {
-            let death = Death::unconfirmed(answer);
+            let death = Death::unconfirmed(Some(answer));
             match settle::bury_aside(&self.shared, &self.key, leases, death).await {
-                Ok(()) => return Sent::Done,
+                Ok(()) => {
+                    once::end(&self.shared, seqs);
+                    return Sent::Done;
+                }
                 Err(NotWritten(kept)) => leases = kept,
             }
             tokio::select! {

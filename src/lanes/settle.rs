@@ -4,9 +4,11 @@
 use std::sync::Arc;
 
 use super::Shared;
+use crate::event::EncodedEvent;
 use crate::graph::{Answer, Split};
 use crate::journal::dead::{DeadLetter, Refusal};
 use crate::journal::{LaneKey, Lease, Settlement, settle_all};
+use crate::receipts::{Ending, Outcome};
 
 /// The dead letters could not be written; these are still leased.
 #[derive(Debug)]
@@ -22,6 +24,8 @@ pub(super) struct Death {
 }
 
 impl Death {
+    const UNCONFIRMED: &'static str = "unconfirmed";
+
     /// Too old to be sent.
     pub(super) fn expired() -> Self {
         Self {
@@ -39,10 +43,10 @@ impl Death {
     }
 
     /// Sent once, and nobody knows whether it arrived.
-    pub(super) fn unconfirmed(answer: &Answer) -> Self {
+    pub(super) fn unconfirmed(answer: Option<&Answer>) -> Self {
         Self {
-            reason: "unconfirmed",
-            refusal: Self::said(answer),
+            reason: Self::UNCONFIRMED,
+            refusal: answer.and_then(Self::said),
         }
     }
 
@@ -59,7 +63,31 @@ impl Death {
 }
 
 /// Graph has confirmed the events of one request; it says to have `received` so many.
-pub(super) fn delivered(shared: &Shared, key: &LaneKey, leases: Vec<Lease>, received: u64) {
+pub(super) async fn delivered(
+    shared: &Arc<Shared>,
+    key: &LaneKey,
+    leases: Vec<Lease>,
+    received: u64,
+    answer: &Answer,
+) {
+    let ended: Vec<EncodedEvent> = leases.iter().map(|lease| lease.event().clone()).collect();
+    if shared.tools.duplicates.covers(key.class) {
+        // durable before the journal forgets them
+        let (duplicates, events) = (shared.tools.duplicates.clone(), ended.clone());
+        let (pixel, class) = (key.pixel, key.class);
+        let job = move || duplicates.delivered(pixel, class, events.iter());
+        let _stopping = tokio::task::spawn_blocking(job).await;
+    }
+    shared.tools.receipts.note(Ending {
+        pixel: key.pixel,
+        at: shared.tools.clock.now(),
+        outcome: Outcome::Delivered {
+            trace_id: answer.trace_id.as_ref().map(ToString::to_string),
+            received,
+        },
+        batch_events: ended.len(),
+        events: ended,
+    });
     let metrics = &shared.tools.metrics;
     let pixel = key.pixel.to_string();
     let sent = leases.len() as u64;
@@ -116,6 +144,31 @@ pub(super) fn bury(
         .dead
         .with_label_values(&[pixel.as_str(), reason])
         .inc_by(count as u64);
+    let events = leases.iter().map(Lease::event);
+    if death.reason == Death::UNCONFIRMED {
+        // Graph may have taken them
+        shared
+            .tools
+            .duplicates
+            .delivered(key.pixel, key.class, events);
+    } else {
+        shared.tools.duplicates.forget(key.pixel, key.class, events);
+    }
+    shared.tools.receipts.note(Ending {
+        pixel: key.pixel,
+        at: dead_at,
+        outcome: Outcome::Dead {
+            reason,
+            code: death.refusal.as_ref().map(|refusal| refusal.code),
+            subcode: death.refusal.as_ref().and_then(|refusal| refusal.subcode),
+            trace_id: death
+                .refusal
+                .as_ref()
+                .and_then(|refusal| refusal.trace_id.clone()),
+        },
+        batch_events: count,
+        events: leases.iter().map(|lease| lease.event().clone()).collect(),
+    });
     settle_all(leases, Settlement::Dead);
     Ok(())
 }

@@ -25,7 +25,7 @@ pub(super) struct Sealed {
     pub(super) entries: u64,
 }
 
-/// The receipts of `event_id` that are not before `oldest`, newest first. A line that cannot be
+/// The receipts of `event_id` from after `oldest`, newest first. A line that cannot be
 /// read is passed over.
 pub(super) fn receipts(
     disk: &dyn Disk,
@@ -52,7 +52,7 @@ pub(super) fn receipts(
         let end = text.iter().position(|byte| *byte == b'\n').unwrap_or(0);
         let line = text.get(..end).unwrap_or_default();
         if let Ok(line) = serde_json::from_slice::<Line<'_>>(line)
-            && line.at >= oldest.0
+            && line.at > oldest.0
         {
             receipts.push(line.receipt(hit.entry, event_id));
         }

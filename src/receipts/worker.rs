@@ -15,7 +15,7 @@ use crate::telemetry::metrics::Metrics;
 /// How often the thread looks after its files: what a process that dies loses at most.
 const TICK: Duration = Duration::from_secs(1);
 /// How long a look-up waits for what was noted before it.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How often a full queue is tried again.
 const RETRY: Duration = Duration::from_millis(10);
 
@@ -44,7 +44,7 @@ impl Worker {
         let queued = Arc::new(AtomicUsize::new(0));
         let thread = std::thread::Builder::new().name("receipts".to_owned());
         let (own_store, own_queued) = (Arc::clone(&store), Arc::clone(&queued));
-        thread.spawn(move || run(&jobs, &own_store, &own_queued))?;
+        thread.spawn(move || run(jobs, &own_store, &own_queued))?;
         Ok(Self {
             queue,
             queued,
@@ -99,16 +99,15 @@ impl Worker {
     }
 }
 
-fn run(jobs: &Receiver<Job>, store: &Mutex<Store>, queued: &AtomicUsize) {
+fn run(jobs: Receiver<Job>, store: &Mutex<Store>, queued: &AtomicUsize) {
     let mut ticked = Instant::now();
     loop {
         match jobs.recv_timeout(TICK) {
             Ok(Job::Note(ending)) => {
                 // worked out before the lock is taken
                 let note = Note::of(&ending);
-                let weight = weight(&ending);
+                queued.fetch_sub(weight(&ending), Ordering::Relaxed);
                 drop(ending);
-                queued.fetch_sub(weight, Ordering::Relaxed);
                 if let Some(note) = note {
                     locked(store).add(note);
                 }
@@ -118,6 +117,8 @@ fn run(jobs: &Receiver<Job>, store: &Mutex<Store>, queued: &AtomicUsize) {
             }
             Ok(Job::Close(answer)) => {
                 locked(store).close();
+                // what is noted after the answer finds no queue any more, and is counted as lost
+                drop(jobs);
                 let _asker_gone = answer.send(());
                 return;
             }

@@ -235,7 +235,7 @@ async fn an_operator_sees_what_is_held_and_takes_over_a_configuration() {
     }
     let view = site.dir.path().join("view-key").display().to_string();
     good(&gateway, &["lanes", "--key-file", &view]);
-    let config = site.dir.path().join("capigate.toml").display().to_string();
+    let config = site.config_file().display().to_string();
     // the key is found where the configuration says; its port 0 is no address
     let said = capigate(
         "",
@@ -271,7 +271,7 @@ async fn dead_letters_can_be_worked_on_while_no_gateway_runs() {
         let letters = page["letters"].as_array().unwrap();
         (letters.len() == 2).then(|| letters[0]["id"].as_str().unwrap().to_owned())
     });
-    let config = site.dir.path().join("capigate.toml").display().to_string();
+    let config = site.config_file().display().to_string();
     let offline = |args: &[&str]| {
         let more = ["--offline", "--config", &config];
         capigate("", &[&["dead"], args, &more[..]].concat())

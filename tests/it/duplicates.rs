@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use capigate::config::duplicates::Covers;
+use capigate::receipts::State;
+use capigate::sandbox::Fault;
 use capigate::time::Clock;
 use serde_json::{Value, json};
 
@@ -179,5 +181,65 @@ async fn a_client_that_goes_away_leaves_no_claim_and_no_twin() {
     assert_eq!(times(&gateway), [("a".to_owned(), 1)]);
     assert_eq!(gateway.metric("capigate_accepted_total").await, 1);
     assert_eq!(called_duplicates(&gateway.post(vec![chat("a")]).await), [0]);
+    gateway.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_and_what_was_delivered_is_remembered_across_a_restart() {
+    let mut gateway = Gateway::start().await;
+    gateway.post(vec![chat("delivered")]).await;
+    gateway.delivered(1).await;
+    gateway.drained().await;
+    gateway.sandbox.add_fault(Fault::status(503).forever());
+    gateway.post(vec![chat("waiting")]).await;
+    gateway.down().await;
+    gateway.up().await;
+    let answer = gateway.post(vec![chat("delivered"), chat("waiting")]).await;
+    assert_eq!(called_duplicates(&answer), [0, 1]);
+    gateway.sandbox.clear_faults();
+    gateway.delivered(2).await;
+    gateway.drained().await;
+    let once = |id: &str| (id.to_owned(), 1);
+    assert_eq!(times(&gateway), ["delivered", "waiting"].map(once));
+
+    // both have a receipt, also of the life before
+    for id in ["delivered", "waiting"] {
+        let receipts = gateway.running().receipts().clone();
+        let found = tokio::task::spawn_blocking(move || receipts.find(id).unwrap());
+        let found = found.await.unwrap();
+        assert_eq!(found.len(), 1, "{id}");
+        assert_eq!(found[0].state, State::Delivered);
+        assert_eq!(found[0].pixel.to_string(), PIXEL);
+        assert!(found[0].trace_id.is_some());
+    }
+    gateway.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_one_may_be_sent_again_and_shows_both_ends() {
+    let gateway = Gateway::start().await;
+    gateway
+        .sandbox
+        .add_fault(Fault::refuse_event("a", Some(2_804_009)).times(1));
+    gateway.post(vec![chat("a")]).await;
+    gateway
+        .until("a dead letter", async |gateway| {
+            (gateway.metric("capigate_dead_total").await == 1).then_some(())
+        })
+        .await;
+    gateway.drained().await;
+    let answer = gateway.post(vec![chat("a")]).await;
+    assert_eq!(called_duplicates(&answer), [0_usize; 0]);
+    gateway.delivered(1).await;
+    gateway.drained().await;
+    let receipts = gateway.running().receipts().clone();
+    let found = tokio::task::spawn_blocking(move || receipts.find("a").unwrap());
+    let found = found.await.unwrap();
+    let states: Vec<_> = found.iter().map(|receipt| receipt.state).collect();
+    assert_eq!(states, [State::Delivered, State::Dead]);
+    assert_eq!(
+        (found[1].code, found[1].subcode),
+        (Some(100), Some(2_804_009))
+    );
     gateway.finish().await;
 }

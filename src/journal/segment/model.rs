@@ -96,6 +96,15 @@ pub(crate) fn lane(n: u8) -> LaneKey {
     }
 }
 
+/// How long an event lives: each third in a tier of its own.
+fn life(id: u64) -> Duration {
+    [
+        Duration::from_millis(9),
+        Duration::from_hours(48),
+        Duration::from_hours(24 * 30),
+    ][(id % 3) as usize]
+}
+
 /// A payload that nothing else can be mistaken for.
 fn payload(id: u64, size: usize) -> Vec<u8> {
     let mut bytes = format!("{id}:").into_bytes();
@@ -188,7 +197,7 @@ impl World {
                 assert!(last < Some(id), "lane {n} is out of order at event {id}");
                 last = Some(id);
                 assert_eq!(lease.received_at(), UnixMs(id as i64));
-                assert_eq!(lease.expires_at(), UnixMs(id as i64 + 9));
+                assert_eq!(lease.expires_at(), lease.received_at().plus(life(id)));
                 assert_eq!(
                     found.insert(id, (n, Payload(bytes))),
                     None,
@@ -311,7 +320,7 @@ impl World {
                     lane: lane(*n),
                     event: EncodedEvent::from_record(bytes.into()),
                     received_at: UnixMs(id as i64),
-                    expires_at: UnixMs(id as i64 + 9),
+                    expires_at: UnixMs(id as i64).plus(life(id)),
                 });
             }
             if let Ok(Some(answer)) = parts.shared.admit(envelopes) {
@@ -344,10 +353,22 @@ impl World {
         };
         let leases = parts.shared.lease(&lane(n), limits);
         assert!(leases.is_sorted_by_key(Lease::seq));
+        let mut taken: BTreeSet<u64> = BTreeSet::new();
         for lease in &leases {
             let bytes = lease.event().as_bytes().to_vec();
+            taken.insert(id_of(&bytes));
             assert_eq!(self.kept.get(&id_of(&bytes)), Some(&(n, Payload(bytes))));
         }
+        let held = self.held.iter().map(|l| id_of(l.event().as_bytes()));
+        let held: BTreeSet<u64> = held.chain(taken.iter().copied()).collect();
+        let of_lane = self.kept.iter().filter(|(_, (lane, _))| *lane == n);
+        let left: BTreeSet<u64> = of_lane
+            .filter(|(id, _)| !held.contains(id))
+            .map(|(id, _)| id % 3)
+            .collect();
+        let parted: BTreeSet<u64> = taken.iter().map(|id| id % 3).collect();
+        let parted = parted.intersection(&left).count();
+        assert!(parted <= 1, "only one tier may be taken in part");
         self.held.extend(leases);
         let held: BTreeSet<u64> = self.held.iter().map(Lease::seq).collect();
         assert_eq!(held.len(), self.held.len(), "an event is leased twice");

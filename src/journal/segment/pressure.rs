@@ -54,6 +54,59 @@ fn many_appends_share_one_sync() {
 }
 
 #[test]
+fn the_sizes_are_shown_from_the_start() {
+    let mut world = world(tiny(100));
+    for _ in 0..30 {
+        world.append_one(0, 500).unwrap();
+    }
+    let shown = |world: &World| {
+        let metrics = &world.metrics;
+        let (bytes, segments) = (&metrics.journal_disk_bytes, &metrics.journal_segments);
+        (bytes.get() as u64, segments.get() as u64)
+    };
+    world.stop();
+    world.disk.kill();
+    world.metrics = Metrics::new().unwrap();
+    assert_eq!(shown(&world), (0, 0));
+    world.open().unwrap();
+    let shared = world.parts.as_ref().unwrap().shared.clone();
+    let segments = locked(&shared.index).depth().segments;
+    assert!(segments > 4);
+    assert_eq!(shown(&world), (disk_bytes(&world), segments));
+    assert_eq!(world.metrics.journal_records.get(), 30);
+}
+
+#[test]
+fn a_walk_reads_what_can_be_read_of_a_segment_that_rots() {
+    let mut world = world(Settings {
+        segment_bytes: 64 << 10,
+        ..tiny(4096)
+    });
+    for _ in 0..40 {
+        world.append_one(0, 300).unwrap();
+    }
+    let seen = |world: &World| {
+        let mut seen = 0;
+        let shared = &world.parts.as_ref().unwrap().shared;
+        shared
+            .walk(&|_| true, &mut |one| {
+                assert_eq!(one.lane, &lane(0));
+                seen += 1;
+                std::ops::ControlFlow::Continue(())
+            })
+            .unwrap();
+        seen
+    };
+    assert_eq!(seen(&world), 40);
+    let name = Name::Segment(1).to_string();
+    // in the payloads of two records
+    for at in [5000, 9000] {
+        world.disk.damage(&name, at, 0x40);
+    }
+    assert_eq!(seen(&world), 38);
+}
+
+#[test]
 fn a_full_journal_resumes_at_nine_tenths() {
     let mut world = world(tiny(30));
     assert_eq!(fill(&mut world), AppendError::Full(Limit::MaxBytes));

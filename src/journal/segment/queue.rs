@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use crate::time::UnixMs;
 
 /// Entries of a full chunk.
-const CHUNK: usize = 128;
+pub(super) const CHUNK: usize = 128;
 
 /// Where a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,12 +6,12 @@
 //! first record has left, divided by the weight. A lane with one kind of events has one tier.
 //!
 //! The time left is known for each block of 128 fresh records, as that of the one of them that
-//! expires first; so a record waits behind at most one block of its tier that is less urgent.
+//! expires first, and a turn is 128 records long; so the order holds but for about as many.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::queue::{Entry, Place, Queue, Times};
+use super::queue::{CHUNK, Entry, Place, Queue, Times};
 use crate::event::EncodedEvent;
 use crate::journal::weights::Weights;
 use crate::time::UnixMs;
@@ -162,19 +162,21 @@ impl Tiers {
         self.0.iter().filter_map(Line::first)
     }
 
-    /// Takes records out as long as `wanted` says so: the most urgent tier first, and each to its
-    /// end before the next.
+    /// Takes records out as long as `wanted` says so: a turn of the most urgent tier, then of
+    /// that which is the most urgent by then.
     pub(crate) fn take(&mut self, now: UnixMs, wanted: &mut dyn FnMut(Tier, Entry) -> bool) {
-        self.0.sort_by_cached_key(|line| line.urgency(now));
-        'tiers: for line in &mut self.0 {
-            while let Some(entry) = line.first() {
-                if !wanted(line.tier, entry) {
-                    break 'tiers;
+        let mut more = true;
+        while more && let Some(line) = self.0.iter_mut().min_by_key(|line| line.urgency(now)) {
+            for _ in 0..CHUNK {
+                let Some(entry) = line.first() else { break };
+                more = wanted(line.tier, entry);
+                if !more {
+                    break;
                 }
                 line.pop();
             }
+            self.0.retain(|line| line.len() > 0);
         }
-        self.0.retain(|line| line.len() > 0);
     }
 
     /// Empties one tier into a list; only for recovery, when nothing has been returned yet.
@@ -239,6 +241,38 @@ mod tests {
             expires_at: UnixMs(i64::MIN),
         };
         assert_eq!(Tier::of(&weights(), b"\xff{", none).weight, 1);
+    }
+
+    #[test]
+    fn a_tier_that_is_no_longer_urgent_gives_way() {
+        let mut tiers = Tiers::default();
+        let (slow, fast) = (tier("PageView", 160), tier("Purchase", 160));
+        for origin in 0..1000 {
+            // the first of them lapses in an hour, all others have six days
+            let hours = if origin == 5 { 1 } else { 144 };
+            let times = Times {
+                received_at: UnixMs(0),
+                expires_at: UnixMs(hours * HOUR_MS),
+            };
+            tiers.push_back(slow, entry(origin), times);
+            let times = Times {
+                expires_at: UnixMs(150 * HOUR_MS),
+                ..times
+            };
+            tiers.push_back(fast, entry(origin), times);
+        }
+        let mut taken = Vec::new();
+        tiers.take(UnixMs(0), &mut |tier, _| {
+            let wanted = taken.len() < 1500;
+            taken.extend(wanted.then_some(tier.weight));
+            wanted
+        });
+        let turns: Vec<(u16, usize)> = taken
+            .chunk_by(|a, b| a == b)
+            .map(|turn| (turn[0], turn.len()))
+            .collect();
+        assert_eq!(turns, [(1, 128), (10, 1000), (1, 372)]);
+        assert_eq!(tiers.len(), 500);
     }
 
     /// Fills tiers with one record each, in the order given, and takes all at the hour `now`.
