@@ -417,7 +417,9 @@ async fn every_answer_has_the_members_its_schema_names() {
         all.push(said.text);
         seen.insert((method.to_owned(), path.to_owned()));
     }
-    std::fs::write(&file, good + "\n[shutdown]\nsends = \"29s\"\n").unwrap();
+    let live = good.replace("sends = \"30s\"", "sends = \"29s\"");
+    assert_ne!(good, live);
+    std::fs::write(&file, live).unwrap();
     let reloaded = tell(&gateway, "/config/reload", json!({})).await;
     let schema = described(&document, "POST", "/config/reload", 200);
     hold(&reloaded.json(), schema, &document, "/config/reload");

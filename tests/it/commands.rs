@@ -158,6 +158,17 @@ async fn an_operator_finds_a_dead_letter_and_sends_it_again() {
     let delivered = sandbox.accepted_at_least(2);
     let delivered = tokio::time::timeout(Duration::from_secs(20), delivered).await;
     assert!(delivered.is_ok());
+    let receipt = until("its receipt", || {
+        let said = json(&good(&gateway, &["receipt", "bad-1", "--json"]));
+        (said["events"][0]["state"] == "delivered").then_some(said)
+    });
+    // once dead, then sent again
+    assert_eq!(receipt["events"][1]["state"], "dead", "{receipt}");
+    let receipt = good(&gateway, &["receipt", "good"]);
+    assert!(
+        receipt.contains("delivered") && receipt.contains(PIXEL),
+        "{receipt}"
+    );
     let purged = good(&gateway, &["dead", "purge", "--all", "--yes", "--json"]);
     assert_eq!(json(&purged), json!({"dry_run": false, "letters": 1}));
 
