@@ -22,8 +22,6 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::config::{self, Config, ConfigErrors, Layers, Secrets};
 use crate::duplicates::Duplicates;
@@ -85,7 +83,6 @@ pub struct App {
 /// A running gateway.
 pub struct Running {
     reloader: Reloader,
-    watch: Watch,
     metrics: Metrics,
     journal: Journal,
     duplicates: Duplicates,
@@ -97,12 +94,6 @@ pub struct Running {
     admin: Admin,
     ingest_serving: Serving,
     admin_serving: Serving,
-}
-
-/// The task that watches the files; it ends when this is dropped.
-struct Watch {
-    tasks: TaskTracker,
-    stop: CancellationToken,
 }
 
 /// How a gateway ended.
@@ -273,15 +264,11 @@ impl App {
         let now = self.reloader.now();
         let lanes = Lanes::start(wiring::lanes(&now.config.lanes), self.tools);
         self.admin.show_lanes(lanes.clone());
+        self.reloader.steer(lanes.clone());
         let admin_serving = self.admin_listener.serve()?;
         let ingest_serving = self.ingest_listener.serve()?;
-        let watch = Watch {
-            tasks: TaskTracker::new(),
-            stop: CancellationToken::new(),
-        };
-        if now.config.reload.watch && self.reloader.layers().is_some() {
-            let watching = watch::run(self.reloader.clone(), watch.stop.clone());
-            watch.tasks.spawn(watching);
+        if now.config.reload.watch {
+            chores.spawn(watch::run(self.reloader.clone()));
         }
         self.admin.ready();
         tracing::info!(
@@ -294,7 +281,6 @@ impl App {
         );
         Ok(Running {
             reloader: self.reloader,
-            watch,
             metrics: self.metrics,
             journal: self.journal,
             duplicates: self.duplicates,
@@ -306,12 +292,6 @@ impl App {
             ingest_serving,
             admin_serving,
         })
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.stop.cancel();
     }
 }
 
@@ -362,7 +342,7 @@ impl Running {
     }
 
     /// Runs until `signals` says stop, or the journal is poisoned.
-    pub async fn run_until(self, mut signals: Signals) -> Ended {
+    pub async fn run_until(mut self, mut signals: Signals) -> Ended {
         let (journal, lanes) = (self.journal.clone(), self.lanes.clone());
         let mut poisoned = pin!(journal.poisoned());
         loop {
@@ -375,7 +355,11 @@ impl Running {
                     Asked::Reload => {
                         // beside this loop: a file that cannot be read must not delay a stop
                         let reloader = self.reloader.clone();
-                        self.watch.tasks.spawn(async move { reloader.reload(Trigger::Signal).await });
+                        while self.chores.try_join_next().is_some() {}
+                        self.chores.spawn(async move {
+                            // whether it was refused is logged and noted there
+                            let _ = reloader.reload(Trigger::Signal).await;
+                        });
                     }
                 },
                 () = poisoned.as_mut() => {
@@ -399,7 +383,6 @@ impl Running {
 
     /// Stops in order; each stage has its budget. What is not sent stays in the journal.
     pub async fn stop(mut self) -> Ended {
-        drop(self.watch);
         let budget = self.reloader.now().config.shutdown.clone();
         // 1. the balancer sees it and sends no more; clients are asked to connect anew
         self.admin.stopping();

@@ -237,14 +237,14 @@ impl Journal {
         depth
     }
 
-    /// Record bytes that wait for a commit: what [`Limit::MaxPending`] bounds.
-    pub fn pending(&self) -> u64 {
-        self.shared().pending()
-    }
-
     /// Longest time until what is settled is noted on disk.
     pub fn settle_sync(&self) -> Duration {
         self.shared().settings.settle_sync
+    }
+
+    /// Record bytes that wait for a commit: what [`Limit::MaxPending`] bounds.
+    pub fn pending(&self) -> u64 {
+        self.shared().pending()
     }
 
     /// Whether appends are taken.

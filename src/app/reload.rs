@@ -9,13 +9,14 @@
 //! start; and so does a key that a variable sets.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 use serde::Serialize;
 
 use crate::config::{self, Config, ConfigErrors, Layers, Secrets};
 use crate::ingest::Ingest;
+use crate::lanes::Lanes;
 use crate::pixel::PixelId;
 use crate::telemetry::metrics::Metrics;
 use crate::time::Clock;
@@ -135,6 +136,7 @@ pub struct Reloader(Arc<Inner>);
 struct Inner {
     layers: Option<Layers>,
     rooms: Rooms,
+    lanes: OnceLock<Lanes>,
     now: ArcSwap<InForce>,
     last: Mutex<Option<Attempt>>,
     /// Held for the length of a reload.
@@ -151,6 +153,7 @@ impl Reloader {
         Self(Arc::new(Inner {
             layers,
             rooms,
+            lanes: OnceLock::new(),
             now: ArcSwap::from_pointee(now),
             last: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
@@ -192,6 +195,12 @@ impl Reloader {
     /// Where the configuration comes from, if it is in files.
     pub(super) fn layers(&self) -> Option<&Layers> {
         self.0.layers.as_ref()
+    }
+
+    /// Lanes run from now on, and take changes over.
+    pub(super) fn steer(&self, lanes: Lanes) {
+        // set once, at start
+        let _ = self.0.lanes.set(lanes);
     }
 
     async fn read(&self) -> Result<InForce, ReloadError> {
@@ -243,6 +252,12 @@ impl Reloader {
             &credentials,
         ) {
             rooms.tokens.replace(credentials);
+        }
+        // what is held or throttled decides anew
+        if config.lanes != now.config.lanes
+            && let Some(lanes) = self.0.lanes.get()
+        {
+            lanes.apply(wiring::lanes(&config.lanes));
         }
         let pixels = config.pixels.keys().map(ToString::to_string);
         rooms.metrics.expect_pixels(pixels);

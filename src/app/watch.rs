@@ -16,7 +16,6 @@ use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Layers};
 
@@ -29,11 +28,12 @@ const MAX_DEBOUNCES: u32 = 10;
 /// More symbolic links on the way to a file are a circle.
 const MAX_LINKS: usize = 40;
 
-/// Device, inode, size and times of each file, if it is there: one that is written or replaced differs in one of them.
+/// Device, inode, size and times of each file that is there; what is written or replaced differs in
+/// one of them.
 type Stamps = BTreeMap<PathBuf, Option<[i64; 7]>>;
 
-/// Reloads when a file has changed, until `stop`.
-pub(super) async fn run(reloader: Reloader, stop: CancellationToken) {
+/// Reloads when a file has changed, for ever.
+pub(super) async fn run(reloader: Reloader) {
     let mut seen = None;
     loop {
         let now = reloader.now();
@@ -63,18 +63,13 @@ pub(super) async fn run(reloader: Reloader, stop: CancellationToken) {
             // it may point to other files now
             continue;
         }
-        let quiet = async {
-            let _ = timeout(LOOK, hint.notified()).await;
-            for _ in 0..MAX_DEBOUNCES {
-                if timeout(debounce, hint.notified()).await.is_err() {
-                    return;
-                }
+        let _ = timeout(LOOK, hint.notified()).await;
+        for _ in 0..MAX_DEBOUNCES {
+            if timeout(debounce, hint.notified()).await.is_err() {
+                break;
             }
-        };
-        tokio::select! {
-            () = quiet => drop(watched),
-            () = stop.cancelled() => return,
         }
+        drop(watched);
     }
 }
 

@@ -19,6 +19,20 @@ const LIVE: &[&str] = &[
     "ingest.max_event_bytes",
     "ingest.max_events",
     "ingest.max_in_flight",
+    "lanes.backoff_max",
+    "lanes.backoff_min",
+    "lanes.linger",
+    "lanes.max_bisections_per_pixel",
+    "lanes.max_bytes",
+    "lanes.max_events",
+    "lanes.max_in_flight_batches",
+    "lanes.max_in_flight_batches_per_pixel",
+    "lanes.messaging",
+    "lanes.probe_interval",
+    "lanes.rate",
+    "lanes.rate_per_pixel",
+    "lanes.throttle_max",
+    "lanes.throttle_min",
     "pixels.",
     "shutdown.",
     "sources.",
@@ -27,13 +41,11 @@ const LIVE: &[&str] = &[
 
 /// Whether a change of this key (`lanes.linger`, `pixels.1.token`) works without a restart.
 pub fn is_live(key: &str) -> bool {
-    LIVE.iter().any(|live| {
-        if live.ends_with('.') {
-            key.starts_with(live)
-        } else {
-            key == *live
-        }
-    })
+    LIVE.iter().any(|live| covers(live, key))
+}
+
+fn covers(live: &str, key: &str) -> bool {
+    key == live || (live.ends_with('.') && key.starts_with(live))
 }
 
 /// The keys whose values differ, in their order: `section.key`, in pixels and sources
@@ -230,7 +242,7 @@ mod tests {
                     None => format!("{}.{}", topic.name, key.name),
                 };
                 assert_eq!(is_live(&path), !needs_restart(topic, key), "{path}");
-                named.extend(LIVE.iter().filter(|live| path.starts_with(**live)));
+                named.extend(LIVE.iter().filter(|live| covers(live, &path)));
             }
         }
         assert_eq!(named.len(), LIVE.len(), "a live key that is no key");
@@ -243,6 +255,7 @@ mod tests {
             "journal.max_bytes",
             "telemetry.log_format",
             "ingest.max_connections",
+            "lanes.weights",
             "no.such_key",
         ] {
             assert!(!is_live(fixed), "{fixed}");

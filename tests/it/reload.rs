@@ -313,6 +313,20 @@ async fn limits_change_and_a_rate_that_stays_is_no_free_burst() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn lanes_go_on_with_other_settings() {
+    let mut gateway = Gateway::start().await;
+    gateway.post(purchases("together", 5)).await;
+    gateway.delivered(5).await;
+    assert_eq!(gateway.sandbox.totals().batches_accepted, 1);
+    let report = gateway.reload(|config| config.lanes.max_events = 1).await;
+    assert_eq!(report.unwrap().changed, ["lanes.max_events"]);
+    gateway.post(purchases("alone", 5)).await;
+    gateway.delivered(10).await;
+    assert_eq!(gateway.sandbox.totals().batches_accepted, 6);
+    gateway.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn fifty_reloads_under_load_lose_nothing() {
     let mut gateway = Gateway::start().await;
     let (done, sent) = (
