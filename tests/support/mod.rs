@@ -263,13 +263,7 @@ impl Process {
 
     /// Sends it a signal, by name.
     pub(crate) fn signal(&self, name: &str) {
-        let pid = self.child.id();
-        // the shell's own kill: a bare machine has no program of that name
-        let kill = Command::new("sh")
-            .arg("-c")
-            .arg(format!("kill -{name} {pid}"))
-            .status();
-        assert!(kill.unwrap().success());
+        signal(self.child.id(), name);
     }
 
     /// Waits for its end.
@@ -309,6 +303,16 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Sends a signal, by name.
+pub(crate) fn signal(pid: u32, name: &str) {
+    // the shell's own kill: a bare machine has no program of that name
+    let kill = Command::new("sh")
+        .arg("-c")
+        .arg(format!("kill -{name} {pid}"))
+        .status();
+    assert!(kill.unwrap().success());
 }
 
 /// Every byte of every file below `dir`.
