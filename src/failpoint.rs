@@ -1,7 +1,10 @@
-//! Named points where the crash tests make the process die.
+//! Named points where the crash tests make the process die, and a disk that is full when they say.
 //!
-//! Without the feature `failpoints` a point is nothing. With it, a point that the variable
+//! Without the feature `failpoints` both are nothing. With it, a point that the variable
 //! `FAILPOINTS` sets to `return` aborts the process, as a power cut would: no destructor runs.
+//! While the file that the variable `FAILPOINT_DISK_FULL` names is there, the disk has no room.
+
+use std::io;
 
 /// Passes the point `name`.
 #[cfg(feature = "failpoints")]
@@ -13,3 +16,21 @@ pub(crate) fn hit(name: &'static str) {
 /// Passes the point `name`.
 #[cfg(not(feature = "failpoints"))]
 pub(crate) fn hit(_name: &'static str) {}
+
+/// Asks for room on the disk, by a call that `grows` it.
+#[cfg(feature = "failpoints")]
+pub(crate) fn room(grows: impl FnOnce() -> io::Result<bool>) -> io::Result<()> {
+    static FULL: std::sync::OnceLock<Option<std::path::PathBuf>> = std::sync::OnceLock::new();
+    let full = FULL.get_or_init(|| std::env::var_os("FAILPOINT_DISK_FULL").map(Into::into));
+    if full.as_ref().is_some_and(|file| file.exists()) && grows()? {
+        return Err(io::ErrorKind::StorageFull.into());
+    }
+    Ok(())
+}
+
+/// Asks for room on the disk, by a call that `grows` it.
+#[cfg(not(feature = "failpoints"))]
+#[expect(clippy::unnecessary_wraps, reason = "as with the feature")]
+pub(crate) fn room(_grows: impl FnOnce() -> io::Result<bool>) -> io::Result<()> {
+    Ok(())
+}

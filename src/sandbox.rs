@@ -223,6 +223,11 @@ impl Sandbox {
         self.core.script.list()
     }
 
+    /// Puts these faults in the place of the script, at once: no request meets a part of either.
+    pub fn set_faults(&self, faults: Vec<Fault>) {
+        self.core.script.replace(faults);
+    }
+
     /// Clears the script.
     pub fn clear_faults(&self) {
         self.core.script.clear();

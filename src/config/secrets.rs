@@ -1,7 +1,8 @@
 //! Where secrets are to be found: never the secrets themselves.
 //!
-//! A configuration names an environment variable or a file. It is read when the gateway starts;
-//! what goes wrong is told with the name of the variable or the file, never with what is in it.
+//! A configuration names an environment variable or a file. It is read when the gateway starts
+//! and at each reload; what goes wrong is told with the name of the variable or the file, never
+//! with what is in it.
 
 use std::collections::BTreeMap;
 use std::fmt;

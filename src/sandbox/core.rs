@@ -85,14 +85,24 @@ impl Core {
         });
     }
 
-    /// Writes the batch into the ledger and wakes who waits for events.
-    pub(super) fn record(&self, batch: BatchRecord, data: Vec<serde_json::Value>, clean: bool) {
-        let total = self.ledger().record(batch, data, clean);
+    /// Writes the batch into the ledger, wakes who waits for events, and gives its number.
+    pub(super) fn record(
+        &self,
+        batch: BatchRecord,
+        data: Vec<serde_json::Value>,
+        clean: bool,
+    ) -> u64 {
+        let (number, total) = {
+            let mut ledger = self.ledger();
+            let number = ledger.record(batch, data, clean);
+            (number, ledger.totals().events_accepted)
+        };
         self.accepted.send_if_modified(|seen| {
             let newer = total > *seen;
             *seen = total.max(*seen);
             newer
         });
+        number
     }
 
     pub(super) fn clear_ledger(&self) {

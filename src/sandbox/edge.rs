@@ -30,6 +30,10 @@ const BODY_TIMEOUT: Duration = Duration::from_mins(1);
 /// Longest wait of a `slow` fault.
 const MAX_WAIT: Duration = Duration::from_mins(10);
 
+/// Marks an answer that tells of an accepted batch, with the number of the batch.
+#[derive(Clone, Copy)]
+struct Accepted(u64);
+
 /// One request, as the ledger will hold it, and its answer in the making.
 struct Exchange<'a> {
     core: &'a Core,
@@ -59,7 +63,13 @@ pub(super) async fn post(
     if !core.latency.is_zero() {
         tokio::time::sleep(core.latency).await;
     }
-    exchange.answer().await
+    let reply = exchange.answer().await;
+    if let Reply::Answer(answer) = &reply
+        && let Some(Accepted(number)) = answer.extensions().get()
+    {
+        core.ledger().told(*number, core.clock.now().0);
+    }
+    reply
 }
 
 /// Reads a whole body within [`MAX_BODY`].
@@ -79,6 +89,12 @@ pub(super) fn refuse(
 ) -> hyper::Response<http_body_util::Full<Bytes>> {
     let error = GraphError::of(refusal, None);
     answer::json(error.status, &error.body(&core.trace()))
+}
+
+/// A page as proxies make them.
+fn sorry(status: u16) -> Reply {
+    let page = "<!DOCTYPE html><html><body><h1>Sorry, something went wrong.</h1></body></html>";
+    Reply::Answer(answer::raw(status, "text/html; charset=utf-8", page))
 }
 
 impl<'a> Exchange<'a> {
@@ -118,6 +134,7 @@ impl<'a> Exchange<'a> {
                 "1.1"
             },
             outcome: Outcome::Dropped,
+            told_ms: None,
             fault: None,
             fbtrace_id: core.trace(),
         };
@@ -190,6 +207,10 @@ impl<'a> Exchange<'a> {
                 subcode,
                 blame,
             }) => self.refuse_event(event_id.as_deref(), index, code, subcode, blame),
+            Some(Action::HtmlAfterAccept { status }) => {
+                let _unheard = self.usual(&Headers::new());
+                sorry(status)
+            }
             Some(Action::Html { status }) => self.page(status, "html"),
             Some(Action::TooLarge { .. }) => self.page(413, "too_large"),
             Some(Action::Cut {}) => {
@@ -237,8 +258,10 @@ impl<'a> Exchange<'a> {
             "fbtrace_id": self.record.fbtrace_id,
         });
         self.record.outcome = Outcome::Accepted { events_received };
-        self.close();
-        Reply::Answer(answer::with_headers(answer::json(200, &body), headers))
+        let number = self.close();
+        let mut answer = answer::with_headers(answer::json(200, &body), headers);
+        answer.extensions_mut().insert(Accepted(number));
+        Reply::Answer(answer)
     }
 
     /// Who asks comes first, then the request, then its events: the index is that of an event.
@@ -297,8 +320,7 @@ impl<'a> Exchange<'a> {
             event_index: None,
         };
         self.close();
-        let page = "<!DOCTYPE html><html><body><h1>Sorry, something went wrong.</h1></body></html>";
-        Reply::Answer(answer::raw(status, "text/html; charset=utf-8", page))
+        sorry(status)
     }
 
     fn scripted(
@@ -347,9 +369,9 @@ impl<'a> Exchange<'a> {
         ))
     }
 
-    /// Hands the exchange to the ledger.
-    fn close(self) {
+    /// Hands the exchange to the ledger, and says under which number it stands there.
+    fn close(self) -> u64 {
         self.core
-            .record(self.record, self.incoming.events, self.clean);
+            .record(self.record, self.incoming.events, self.clean)
     }
 }

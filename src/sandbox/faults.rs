@@ -94,6 +94,12 @@ pub enum Action {
         #[serde(default = "bad_gateway")]
         status: u16,
     },
+    /// Do everything, then answer with such a page: some proxy lost the real answer.
+    HtmlAfterAccept {
+        /// The HTTP status; 502 when absent.
+        #[serde(default = "bad_gateway")]
+        status: u16,
+    },
     /// Read the request, then close the connection without an answer; nothing is accepted.
     Cut {},
     /// Do everything, then close the connection without an answer: the sender cannot know.
@@ -114,7 +120,7 @@ pub enum Action {
     },
     /// Refuse every batch that holds this event.
     RefuseEvent {
-        /// The event's id.
+        /// The event's id; `poison-*` means every id that begins with `poison-`.
         #[serde(default)]
         event_id: Option<String>,
         /// Its place in the batch, from 0, for a test that does not care which event it is.
@@ -299,7 +305,7 @@ impl Fault {
             | Action::Status {
                 status, headers, ..
             } => (*status, Some(headers)),
-            Action::Html { status } => (*status, None),
+            Action::Html { status } | Action::HtmlAfterAccept { status } => (*status, None),
             Action::Headers { headers } => (200, Some(headers)),
             Action::RefuseEvent {
                 event_id, index, ..
@@ -343,10 +349,15 @@ pub(super) fn refused_index(
     index: Option<usize>,
     events: &[Value],
 ) -> Option<usize> {
+    let is_meant = |id: &str, event: &Value| {
+        let given = event.get("event_id").and_then(Value::as_str);
+        given.is_some_and(|given| match id.strip_suffix('*') {
+            Some(start) => given.starts_with(start),
+            None => given == id,
+        })
+    };
     match (event_id, index) {
-        (Some(id), _) => events
-            .iter()
-            .position(|event| event.get("event_id").and_then(Value::as_str) == Some(id)),
+        (Some(id), _) => events.iter().position(|event| is_meant(id, event)),
         (None, Some(index)) => (index < events.len()).then_some(index),
         (None, None) => None,
     }
@@ -359,6 +370,7 @@ impl Action {
             Self::Throttle { .. } => "throttle",
             Self::Status { .. } => "status",
             Self::Html { .. } => "html",
+            Self::HtmlAfterAccept { .. } => "html_after_accept",
             Self::Cut {} => "cut",
             Self::CutAfterAccept {} => "cut_after_accept",
             Self::Slow { .. } => "slow",

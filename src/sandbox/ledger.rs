@@ -101,6 +101,10 @@ pub struct BatchRecord {
     /// What became of it.
     #[serde(flatten)]
     pub outcome: Outcome,
+    /// When the answer that tells of its acceptance was handed to the connection, in Unix
+    /// milliseconds; absent when the sender was told nothing, or something else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub told_ms: Option<i64>,
     /// The fault of the script that struck it.
     pub fault: Option<&'static str>,
     /// The trace id of the answer; also made when the answer was cut off.
@@ -196,7 +200,7 @@ pub(super) fn shown(text: &str) -> String {
 
 impl Ledger {
     /// Takes the batch in; `data` are its events, kept only if it was accepted, and as they came
-    /// only if `clean`. Returns the sum of accepted events.
+    /// only if `clean`. Returns its number.
     pub(super) fn record(&mut self, mut batch: BatchRecord, data: Vec<Value>, clean: bool) -> u64 {
         self.next_batch += 1;
         batch.number = self.next_batch;
@@ -214,7 +218,16 @@ impl Ledger {
             self.batches.pop_front();
             self.totals.batches_forgotten += 1;
         }
-        self.totals.events_accepted
+        self.next_batch
+    }
+
+    /// Notes that the sender is told of the batch with this number, if it is still listed.
+    pub(super) fn told(&mut self, number: u64, at_ms: i64) {
+        let first = self.batches.front().map_or(0, |batch| batch.number);
+        let at = number.checked_sub(first).map(|at| at as usize);
+        if let Some(batch) = at.and_then(|at| self.batches.get_mut(at)) {
+            batch.told_ms = Some(at_ms);
+        }
     }
 
     fn accept(&mut self, batch: &BatchRecord, event: Value, keep: Option<usize>) {
@@ -373,6 +386,7 @@ mod tests {
             token_place: None,
             http: "2",
             outcome,
+            told_ms: None,
             fault: None,
             fbtrace_id: String::new(),
         }

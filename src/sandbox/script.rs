@@ -14,9 +14,8 @@ pub(super) struct Script(Mutex<VecDeque<Fault>>);
 
 impl Script {
     /// Appends; its count is made plain, so that what is listed is what is left.
-    pub(super) fn add(&self, mut fault: Fault) {
-        fault.times = Some(fault.times.unwrap_or(fault.action.default_times()));
-        self.lock().push_back(fault);
+    pub(super) fn add(&self, fault: Fault) {
+        self.lock().push_back(counted(fault));
     }
 
     /// Appends all of them or, when one cannot be used or they are too many, none.
@@ -29,6 +28,13 @@ impl Script {
             self.add(fault);
         }
         Ok(())
+    }
+
+    /// Takes the place of the whole script, at once.
+    pub(super) fn replace(&self, faults: Vec<Fault>) {
+        let mut script = self.lock();
+        script.clear();
+        script.extend(faults.into_iter().map(counted));
     }
 
     pub(super) fn clear(&self) {
@@ -58,6 +64,12 @@ impl Script {
     fn lock(&self) -> MutexGuard<'_, VecDeque<Fault>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The fault with its count made plain.
+fn counted(mut fault: Fault) -> Fault {
+    fault.times = Some(fault.times.unwrap_or(fault.action.default_times()));
+    fault
 }
 
 #[cfg(test)]
@@ -96,6 +108,25 @@ mod tests {
         }
         assert_eq!(refused_index(None, Some(1), &batch), Some(1));
         assert_eq!(refused_index(None, Some(2), &batch), None);
+    }
+
+    #[test]
+    fn a_star_means_every_id_that_begins_so() {
+        let two = 2 * with_id("poiso").to_string().len();
+        let script = Script::default();
+        script.replace(vec![
+            Fault::refuse_event("poison-*", None),
+            Fault::from(Action::TooLarge { bytes: two }).forever(),
+        ]);
+        let name = |ids: &[&str]| {
+            let events: Vec<_> = ids.iter().map(|id| with_id(id)).collect();
+            script.take(pixel(1), &events).map(|action| action.name())
+        };
+        assert_eq!(name(&["a", "poison-7"]), Some("refuse_event"));
+        assert_eq!(name(&["a", "poiso", "x-poison-"]), Some("too_large"));
+        assert_eq!(name(&["a", "poison"]), None);
+        script.replace(vec![]);
+        assert_eq!(script.list(), []);
     }
 
     #[test]

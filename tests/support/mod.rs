@@ -33,6 +33,10 @@ pub(crate) struct Site {
     pub(crate) token: String,
     /// More lines of configuration.
     pub(crate) extra: String,
+    /// The whole configuration, in place of the usual one.
+    pub(crate) whole: Option<String>,
+    /// Variables of the environment, by their whole names.
+    pub(crate) vars: Vec<(String, String)>,
     /// The name of the journal's directory and of the configuration's file: what two gateways side
     /// by side must not share.
     pub(crate) name: &'static str,
@@ -62,6 +66,8 @@ impl Site {
             key: "the-ingest-key".to_owned(),
             token: "sandbox-token".to_owned(),
             extra: String::new(),
+            whole: None,
+            vars: Vec::new(),
             name: "journal",
             socket: None,
             env: Vec::new(),
@@ -77,11 +83,13 @@ impl Site {
         self.dir.path().join(format!("{}.toml", self.name))
     }
 
-    /// The configuration the process runs with: small segments, so that they roll and recycle.
+    /// Writes the configuration the process runs with: small segments, so that they roll and
+    /// recycle.
     pub(crate) fn write_config(&self) -> PathBuf {
         let path = self.config_file();
-        let text = format!(
-            r#"
+        let usual = || {
+            format!(
+                r#"
 [listen]
 ingest = "127.0.0.1:0"
 admin = "127.0.0.1:0"
@@ -115,11 +123,16 @@ pixels = ["{PIXEL}", "{OTHER}"]
 rate = "1000000/s"
 {extra}
 "#,
-            journal = self.journal().display(),
-            graph = self.graph,
-            extra = self.extra,
-        );
-        std::fs::write(&path, text).unwrap();
+                journal = self.journal().display(),
+                graph = self.graph,
+                extra = self.extra,
+            )
+        };
+        let text = self.whole.clone().unwrap_or_else(usual);
+        // whole or not at all, since a running gateway looks at it
+        let new = path.with_extension("new");
+        std::fs::write(&new, text).unwrap();
+        std::fs::rename(&new, &path).unwrap();
         path
     }
 
@@ -155,6 +168,7 @@ rate = "1000000/s"
             .env("TEST_TOKEN", &self.token)
             .env("TEST_KEY", &self.key)
             .env_remove("FAILPOINTS")
+            .envs(self.vars.iter().cloned())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         for (name, value) in &self.env {
@@ -255,6 +269,22 @@ impl Process {
         ended.is_some()
     }
 
+    /// User and system time of the process so far, to 10 ms.
+    pub(crate) fn cpu(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split(' ').collect();
+        let ticks: u64 = fields[12].parse::<u64>().unwrap() + fields[13].parse::<u64>().unwrap();
+        Duration::from_millis(ticks * 10)
+    }
+
+    /// Bytes of memory the process has now.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.unwrap().split_whitespace().next().unwrap();
+        kib.parse::<u64>().unwrap() * 1024
+    }
+
     /// SIGTERM, then the exit code.
     pub(crate) fn terminate(&mut self) -> i32 {
         self.signal("TERM");
@@ -263,13 +293,7 @@ impl Process {
 
     /// Sends it a signal, by name.
     pub(crate) fn signal(&self, name: &str) {
-        let pid = self.child.id();
-        // the shell's own kill: a bare machine has no program of that name
-        let kill = Command::new("sh")
-            .arg("-c")
-            .arg(format!("kill -{name} {pid}"))
-            .status();
-        assert!(kill.unwrap().success());
+        signal(self.child.id(), name);
     }
 
     /// Waits for its end.
@@ -309,6 +333,26 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Sends a signal, by name.
+pub(crate) fn signal(pid: u32, name: &str) {
+    // the shell's own kill: a bare machine has no program of that name
+    let kill = Command::new("sh")
+        .arg("-c")
+        .arg(format!("kill -{name} {pid}"))
+        .status();
+    assert!(kill.unwrap().success());
+}
+
+/// The sum of a metric over all its labels; 0 where the page does not have it.
+pub(crate) fn sum(page: &str, metric: &str) -> u64 {
+    let of_name = |line: &&str| {
+        line.strip_prefix(metric)
+            .is_some_and(|rest| rest.starts_with(['{', ' ']))
+    };
+    let value = |line: &str| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap() as u64;
+    page.lines().filter(of_name).map(value).sum()
 }
 
 /// Every byte of every file below `dir`.

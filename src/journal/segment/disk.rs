@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 use rustix::fs::FallocateFlags;
 
+use crate::failpoint;
+
 /// A lock that is held as long as this value lives.
 pub type DirLock = Box<dyn Any + Send + Sync>;
 
@@ -87,6 +89,7 @@ impl DiskFile for RealFile {
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        failpoint::room(|| Ok(offset + bytes.len() as u64 > self.size()?))?;
         self.0.write_all_at(bytes, offset)
     }
 
@@ -95,6 +98,7 @@ impl DiskFile for RealFile {
     }
 
     fn allocate(&self, size: u64) -> io::Result<()> {
+        failpoint::room(|| Ok(true))?;
         // asks for all blocks at once, so that a full disk says so early; a file system that
         // cannot do this is told by writing
         match rustix::fs::fallocate(&self.0, FallocateFlags::empty(), 0, size) {
@@ -148,6 +152,7 @@ impl Disk for RealDisk {
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        failpoint::room(|| Ok(true))?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(true);
         Ok(Arc::new(RealFile(open(options.mode(0o600), path)?)))

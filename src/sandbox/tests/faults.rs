@@ -164,6 +164,25 @@ async fn a_refused_event_spoils_every_batch_that_holds_it() {
 }
 
 #[tokio::test]
+async fn the_ledger_knows_who_was_told() {
+    let rig = Rig::start().await;
+    for (script, told) in [
+        (r#"{"do":"headers","headers":{}}"#, true),
+        (r#"{"do":"short"}"#, true),
+        (r#"{"do":"slow","ms":1,"accept_first":true}"#, true),
+        (r#"{"do":"html_after_accept"}"#, false),
+        (r#"{"do":"wrong_json","accept":true}"#, false),
+        (r#"{"do":"cut_after_accept"}"#, false),
+        (r#"{"do":"html"}"#, false),
+    ] {
+        rig.sandbox.add_fault(fault(script));
+        let _answer = rig.post_to(PIXEL, &ids(&["a", "b"])).await;
+        assert_eq!(rig.last().told_ms.is_some(), told, "{script}");
+    }
+    assert_eq!(rig.sandbox.times_accepted(pixel(PIXEL), "a"), 6);
+}
+
+#[tokio::test]
 async fn short_answers_count_everything_in_the_ledger() {
     let rig = Rig::start().await;
     rig.sandbox
