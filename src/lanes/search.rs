@@ -230,12 +230,29 @@ impl Search {
         let doubtful = std::mem::take(&mut self.doubtful);
         if self.any_delivered {
             for (culprit, death) in doubtful {
-                self.bury(&[culprit], death).await;
+                if self.ask_again(culprit, death).await.is_err() {
+                    break;
+                }
             }
         } else if !doubtful.is_empty() {
             self.sender.shared.circuits.fail(self.sender.key.pixel);
         }
         self.end()
+    }
+
+    /// Others of the batch were delivered meanwhile. What fails once more is bad; what does not met
+    /// trouble of Graph's own that is over.
+    async fn ask_again(&mut self, culprit: usize, death: Death) -> Result<(), GiveUp> {
+        let Some(answer) = self.ask(&[culprit]).await? else {
+            return Ok(());
+        };
+        match answer.verdict {
+            Verdict::Split(_) | Verdict::Transient(Transient::Unknown, _) => {
+                self.bury(&[culprit], death).await;
+                Ok(())
+            }
+            _ => self.hear(&[culprit], answer).await,
+        }
     }
 
     /// Returns what is undecided.

@@ -199,6 +199,20 @@ async fn an_error_without_a_reason_is_downtime_first_and_a_bad_event_then() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn five_errors_without_a_reason_start_a_search() {
+    let sizes = sizes_after_errors_without_a_reason(5).await;
+    assert_eq!(sizes, [8, 8, 8, 8, 8, 4, 2, 1, 1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn downtime_that_ends_within_a_search_gives_up_no_event() {
+    // the first event fails alone, the others are taken: so it is asked once more
+    let sizes = sizes_after_errors_without_a_reason(8).await;
+    assert_eq!(sizes, [8, 8, 8, 8, 8, 4, 2, 1, 1, 2, 4, 1]);
+}
+
+/// The sizes of the batches of eight events, of which the first `times` meet code 1; all events
+/// are delivered.
+async fn sizes_after_errors_without_a_reason(times: u64) -> Vec<usize> {
     let gateway = Gateway::with(unhurried).await;
     let unknown = Action::Status {
         status: 500,
@@ -208,19 +222,13 @@ async fn five_errors_without_a_reason_start_a_search() {
         message: None,
         headers: Headers::new(),
     };
-    gateway.sandbox.add_fault(Fault::from(unknown).times(5));
+    gateway.sandbox.add_fault(Fault::from(unknown).times(times));
     post(&gateway, PIXEL, purchases("a", 8)).await;
     gateway.drained().await;
-    let sizes: Vec<usize> = gateway
-        .sandbox
-        .ledger()
-        .batches
-        .iter()
-        .map(|batch| batch.size)
-        .collect();
-    assert_eq!(sizes, [8, 8, 8, 8, 8, 4, 2, 1, 1]);
+    let ledger = gateway.sandbox.ledger();
     assert_delivered(&gateway, 8, 1);
     gateway.finish().await;
+    ledger.batches.iter().map(|batch| batch.size).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
