@@ -200,13 +200,7 @@ impl Sender {
             .observe(took.as_secs_f64());
         let code = answer.error.as_ref().map(ToString::to_string);
         if let Some(error) = &answer.error {
-            let subcode = error
-                .subcode
-                .map_or_else(|| "none".to_owned(), |subcode| subcode.to_string());
-            metrics
-                .graph_errors
-                .with_label_values(&[error.code.to_string().as_str(), subcode.as_str()])
-                .inc();
+            metrics.graph_error(error.code, error.subcode);
         }
         let trace = answer.trace_id.as_ref().map(ToString::to_string);
         let duration_ms = took.as_millis() as u64;

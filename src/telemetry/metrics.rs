@@ -9,6 +9,9 @@
 //! where *recovered* is what the journal held when the process started. Duplicates are outside
 //! these books: they are answered as received, and never accepted.
 
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use prometheus::core::Collector;
 use prometheus::{
     Encoder, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
@@ -75,8 +78,11 @@ pub struct Metrics {
     pub batch_events: Histogram,
     /// Seconds Graph took to answer, by `outcome`.
     pub graph_seconds: HistogramVec,
-    /// Error answers of Graph, by `code` and `subcode` (`none` where it gave none).
-    pub graph_errors: IntCounterVec,
+    /// Error answers of Graph, by `code` and `subcode` (`none` where it gave none); see
+    /// [`Metrics::graph_error`].
+    graph_errors: IntCounterVec,
+    /// The pairs that have a series.
+    graph_error_pairs: Arc<Mutex<BTreeSet<(i64, Option<i64>)>>>,
     /// Events Graph left out of `events_received` in an answer of success, by `pixel`.
     pub graph_short: IntCounterVec,
     /// Seconds from receipt to Graph's confirmation.
@@ -250,6 +256,7 @@ impl Metrics {
                 "error answers of Graph",
                 &["code", "subcode"],
             )?,
+            graph_error_pairs: Arc::default(),
             graph_short: counters(
                 r,
                 "graph_short_total",
@@ -379,6 +386,26 @@ impl Metrics {
         }
     }
 
+    /// Counts an error answer of Graph. The first [`MAX_GRAPH_ERRORS`] pairs of code and subcode
+    /// have series of their own and all others share one, so that whatever answers in Graph's
+    /// place cannot make the page grow.
+    pub fn graph_error(&self, code: i64, subcode: Option<i64>) {
+        let mut pairs = self
+            .graph_error_pairs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let is_named = pairs.contains(&(code, subcode))
+            || (pairs.len() < MAX_GRAPH_ERRORS && pairs.insert((code, subcode)));
+        drop(pairs);
+        let (code, subcode) = if is_named {
+            let subcode = subcode.map_or_else(|| "none".to_owned(), |subcode| subcode.to_string());
+            (code.to_string(), subcode)
+        } else {
+            ("other".to_owned(), "other".to_owned())
+        };
+        self.graph_errors.with_label_values(&[code, subcode]).inc();
+    }
+
     /// The page of `/metrics` in Prometheus' text format.
     pub fn page(&self) -> Result<String, prometheus::Error> {
         let mut page = Vec::new();
@@ -393,6 +420,9 @@ pub const LANE_STATES: &[&str] = &["open", "backoff", "throttled", "probation", 
 
 /// Why events become dead letters.
 pub const DEAD_REASONS: &[&str] = &["expired", "refused", "too_large", "unconfirmed"];
+
+/// Pairs of code and subcode that are counted apart.
+pub const MAX_GRAPH_ERRORS: usize = 200;
 
 const LATENCY: &[f64] = &[
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
@@ -456,6 +486,22 @@ fn histograms(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn errors_of_a_hostile_graph_have_a_bounded_number_of_series() {
+        let metrics = Metrics::new().unwrap();
+        for code in 0..1000 {
+            metrics.graph_error(code, None);
+        }
+        metrics.graph_error(7, None);
+        let page = metrics.page().unwrap();
+        let series = page
+            .lines()
+            .filter(|line| line.starts_with("capigate_graph_errors_total{"));
+        assert_eq!(series.count(), MAX_GRAPH_ERRORS + 1);
+        assert!(page.contains(r#"capigate_graph_errors_total{code="7",subcode="none"} 2"#));
+        assert!(page.contains(r#"capigate_graph_errors_total{code="other",subcode="other"} 800"#));
+    }
 
     #[test]
     fn two_gateways_count_apart() {
