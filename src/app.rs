@@ -6,6 +6,7 @@
 pub mod admin;
 pub mod letters;
 pub mod logging;
+pub mod offline;
 pub mod reload;
 pub mod signals;
 pub mod sockets;
@@ -39,7 +40,7 @@ use crate::tokens::Tokens;
 
 use admin::Admin;
 use logging::LogFilter;
-use reload::{InForce, Reloader, Rooms, Trigger};
+use reload::{InForce, Reloader, Trigger};
 use signals::{Asked, Signals};
 use sockets::Sockets;
 use stores::Stores;
@@ -73,6 +74,7 @@ pub struct App {
     duplicates: Duplicates,
     receipts: Receipts,
     tools: Tools,
+    redrive: Redrive,
     admin: Admin,
     ingest_listener: Listener,
     admin_listener: Listener,
@@ -177,7 +179,35 @@ impl App {
             clock.clone(),
             metrics.clone(),
         );
-        let admin = Admin::new(metrics.clone(), journal.clone());
+        let redrive = Redrive::new(
+            Arc::clone(&dead),
+            journal.clone(),
+            clock.clone(),
+            metrics.clone(),
+        );
+        let reloader = Reloader::new(
+            InForce {
+                config: config.clone(),
+                secrets,
+            },
+            layers,
+            reload::Rooms {
+                ingest: ingest.clone(),
+                tokens: tokens.clone(),
+                log,
+                clock: clock.clone(),
+                metrics: metrics.clone(),
+            },
+        );
+        let admin = Admin::new(admin::Rooms {
+            settings: admin::Settings::Live(reloader.clone()),
+            metrics: metrics.clone(),
+            journal: journal.clone(),
+            dead: Arc::clone(&dead),
+            redrive: redrive.clone(),
+            receipts: receipts.clone(),
+            clock: clock.clone(),
+        });
         let listen = &config.listen;
         let open = |handed: Option<std::net::TcpListener>, addr, key| {
             let bind = || Socket::bind(addr, listen.reuse_port);
@@ -201,17 +231,6 @@ impl App {
             }),
             wiring::uncounted(),
         );
-        let reloader = Reloader::new(
-            InForce { config, secrets },
-            layers,
-            Rooms {
-                ingest,
-                tokens: tokens.clone(),
-                log,
-                clock: clock.clone(),
-                metrics: metrics.clone(),
-            },
-        );
         let tools = Tools {
             journal: journal.clone(),
             dead,
@@ -230,6 +249,7 @@ impl App {
             duplicates,
             receipts,
             tools,
+            redrive,
             admin,
             ingest_listener,
             admin_listener,
@@ -238,16 +258,10 @@ impl App {
 
     /// Starts lanes first and the front door last, so that nothing is taken before it can go on.
     pub fn start(self) -> anyhow::Result<Running> {
-        let now = self.reloader.now();
         let dead = Arc::clone(&self.tools.dead);
-        let redrive = Redrive::new(
-            Arc::clone(&dead),
-            self.journal.clone(),
-            self.tools.clock.clone(),
-            self.metrics.clone(),
-        );
         let mut chores = JoinSet::new();
         chores.spawn(housekeep(dead));
+        let now = self.reloader.now();
         let lanes = Lanes::start(wiring::lanes(&now.config.lanes), self.tools);
         self.admin.show_lanes(lanes.clone());
         self.reloader.steer(lanes.clone());
@@ -272,7 +286,7 @@ impl App {
             duplicates: self.duplicates,
             receipts: self.receipts,
             lanes,
-            redrive,
+            redrive: self.redrive,
             chores,
             admin: self.admin,
             ingest_serving,

@@ -1,10 +1,17 @@
 //! The command tree, one verb a file.
 
+mod client;
 pub mod config;
+mod dead;
 mod demo;
+mod holds;
 pub mod journal;
+mod lanes;
+mod receipt;
+mod reload;
 pub mod sandbox;
 mod serve;
+mod table;
 
 use std::io::Write;
 use std::time::Duration;
@@ -54,8 +61,18 @@ enum Command {
     Sandbox(sandbox::SandboxArgs),
     /// Check, print or explain the configuration.
     Config(config::ConfigArgs),
+    /// Look at events that were given up, send them again or delete them.
+    Dead(dead::DeadArgs),
+    /// Show what is held or throttled, and release it.
+    Holds(holds::HoldsArgs),
     /// Look into the journal's files.
     Journal(journal::JournalArgs),
+    /// Show what the lanes of a running gateway do.
+    Lanes(lanes::LanesArgs),
+    /// Ask a running gateway what became of an event.
+    Receipt(receipt::ReceiptArgs),
+    /// Make a running gateway take over a changed configuration.
+    Reload(reload::ReloadArgs),
 }
 
 /// Runs one command and gives the exit code.
@@ -75,6 +92,11 @@ pub fn run(cli: Cli) -> u8 {
         Command::Sandbox(args) => on_runtime(sandbox::run(args, &mut out)),
         Command::Config(args) => config::run(&args, environment(), &Clock::Real, &mut out),
         Command::Journal(args) => journal::run(&args, &mut out),
+        Command::Dead(args) => on_runtime(dead::run(args, &mut out)),
+        Command::Holds(args) => on_runtime(holds::run(args, &mut out)),
+        Command::Lanes(args) => on_runtime(lanes::run(args, &mut out)),
+        Command::Receipt(args) => on_runtime(receipt::run(args, &mut out)),
+        Command::Reload(args) => on_runtime(reload::run(args, &mut out)),
     };
     result.unwrap_or_else(|error| {
         if is_closed_pipe(&error) {
@@ -83,7 +105,8 @@ pub fn run(cli: Cli) -> u8 {
         }
         // nothing is left to tell when standard error is closed
         let _ = writeln!(std::io::stderr(), "capigate: {error:#}");
-        failed
+        let failure = error.downcast_ref::<client::Failure>();
+        failure.map_or(failed, |failure| failure.exit)
     })
 }
 
@@ -92,6 +115,13 @@ pub fn run(cli: Cli) -> u8 {
 fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// Prints one value for other programs.
+fn print_json(out: &mut dyn Write, value: &serde_json::Value) -> anyhow::Result<u8> {
+    serde_json::to_writer_pretty(&mut *out, value)?;
+    writeln!(out)?;
+    Ok(OK)
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {

@@ -7,6 +7,7 @@
 //! variable it came from, and what was expected. It refuses unknown keys. It holds no secret: only
 //! where to find them, so that a configuration may be printed, logged and committed.
 
+mod admin;
 mod changes;
 mod check;
 mod docs;
@@ -35,6 +36,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use admin::{Admin, AdminKey, Role};
 pub use changes::{changed_keys, is_live};
 pub use check::{Loaded, Origins};
 pub use duplicates::Duplicates;
@@ -62,6 +64,8 @@ use crate::time::UnixMs;
 pub struct Config {
     /// Where the gateway listens.
     pub listen: Listen,
+    /// Who may ask and command the gateway on the admin address.
+    pub admin: Admin,
     /// How much the front door takes before it says no.
     pub ingest: Ingest,
     /// The durable queue on the local disk.

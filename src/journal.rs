@@ -242,6 +242,11 @@ impl Journal {
         self.shared().settings.settle_sync
     }
 
+    /// Record bytes that wait for a commit: what [`Limit::MaxPending`] bounds.
+    pub fn pending(&self) -> u64 {
+        self.shared().pending()
+    }
+
     /// Whether appends are taken.
     pub fn health(&self) -> Health {
         *self.shared().health.borrow()

@@ -4,7 +4,7 @@
 //! **Promises.** An event leaves its lane only when Graph has confirmed it or when it is a dead
 //! letter on disk, which it becomes when it has expired or was refused by itself. What goes wrong
 //! holds back who it concerns and no other: a pixel, the pixels of a token, the tokens of an app
-//! ([`circuits`]). A bad event is searched for ([`bisect`]), and its neighbours are delivered.
+//! (`circuits`). A bad event is searched for (`bisect`), and its neighbours are delivered.
 //! **Refuses.** It never sends an event that has expired, never sends what is held more than one
 //! event now and then, sends nothing where a limit is reached, and never has more than the
 //! configured number of batches in flight.
@@ -143,10 +143,15 @@ impl Lanes {
             .configured(settings.throttles_differ(&before));
     }
 
-    /// Lets the next batch decide about the hold or throttle of this id ([`HoldSnapshot::id`]
-    /// (snapshot::HoldSnapshot::id)). False when there is none.
+    /// Lets the next batch decide about the hold or throttle of this id, which is a
+    /// [`HoldSnapshot::id`](snapshot::HoldSnapshot::id). False when there is none.
     pub fn release(&self, id: &str) -> bool {
         self.0.circuits.release(id)
+    }
+
+    /// Batches in flight now, all pixels together.
+    pub fn in_flight(&self) -> usize {
+        self.0.pace.in_flight.taken()
     }
 
     /// Stops leasing, and waits for nothing.

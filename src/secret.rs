@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
@@ -20,6 +21,28 @@ use sha2::{Digest, Sha256};
 /// ```
 #[derive(Clone)]
 pub struct Secret(SecretString);
+
+/// A caller's key, as far as we keep it: its SHA-256, for as long as the request lasts.
+#[derive(Clone, Copy)]
+pub struct KeyDigest([u8; 32]);
+
+impl KeyDigest {
+    /// The digest of what the caller showed.
+    pub fn of(key: &str) -> Self {
+        Self(Sha256::digest(key.as_bytes()).into())
+    }
+
+    /// Whether it is the digest of a known key; takes as long for a near guess as for a far one.
+    pub fn is(&self, known: &[u8; 32]) -> bool {
+        verify_slices_are_equal(known, &self.0).is_ok()
+    }
+}
+
+impl fmt::Debug for KeyDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyDigest")
+    }
+}
 
 impl Secret {
     /// Wraps a secret value.
@@ -41,7 +64,7 @@ impl Secret {
     }
 
     /// The clear value. Only `graph` may call this, to put it into a request body or header, and
-    /// to make the proof.
+    /// to make the proof; and the client of the admin API in `cli`, for its own key.
     pub(crate) fn expose(&self) -> &str {
         #[expect(clippy::disallowed_methods, reason = "the one door out of the wrapper")]
         self.0.expose_secret()

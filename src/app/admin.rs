@@ -1,64 +1,115 @@
-//! The admin listener: `/healthz`, `/readyz` with reasons, `/metrics`.
+//! The admin listener: pages for machines that need no key, and the keyed API of the operator.
+//!
+//! **Promises.** Nothing but health, readiness and metrics is open without a key, also when none
+//! is configured. Keys are compared as digests in constant time. Every change leaves one line in
+//! the log that names the key by its place and fingerprint, and what came of it. What the disk has
+//! to do with runs beside the workers that deliver.
+//! **Refuses.** Unknown members and parameters, by name; keys that may only view, for changes.
+//! **Limits.** Bodies of 1 MiB, pages of 1,000, ten wrong keys a minute from one address, a few
+//! long requests at once; beyond them 413, 400 or 429.
+
+mod auth;
+mod call;
+mod config;
+mod dead;
+mod events;
+mod holds;
+mod lanes;
+mod limits;
+mod openapi;
+mod pages;
+mod problem;
+mod reply;
+mod routes;
+mod stream;
+mod work;
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use axum::extract::State;
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderName, StatusCode};
-use axum::response::IntoResponse;
-use axum::routing::get;
-use axum::{Json, Router};
-use serde::Serialize;
+use axum::Router;
+use tokio_util::task::TaskTracker;
 
-use crate::journal::{Health, Journal};
+use super::reload::{InForce, Reloader};
+use crate::journal::Journal;
+use crate::journal::dead::DeadLetters;
 use crate::lanes::Lanes;
-use crate::lanes::snapshot::LaneSnapshot;
+use crate::receipts::Receipts;
+use crate::redrive::Redrive;
 use crate::telemetry::metrics::Metrics;
+use crate::time::Clock;
+
+pub use auth::MAX_GUESSES;
+pub use call::{MAX_BODY, MAX_PAGE};
+pub use openapi::DOCUMENT;
+pub use pages::OPEN;
+pub use routes::routes;
+pub use work::MAX_LONG;
 
 const STARTING: u8 = 0;
 const READY: u8 = 1;
 const STOPPING: u8 = 2;
+
+/// The rooms the admin API shows.
+pub(in crate::app) struct Rooms {
+    /// The configuration in force.
+    pub(in crate::app) settings: Settings,
+    /// What is counted.
+    pub(in crate::app) metrics: Metrics,
+    /// Where events wait.
+    pub(in crate::app) journal: Journal,
+    /// The events that were given up.
+    pub(in crate::app) dead: Arc<DeadLetters>,
+    /// The way back into the journal.
+    pub(in crate::app) redrive: Redrive,
+    /// What became of events.
+    pub(in crate::app) receipts: Receipts,
+    /// What time it is.
+    pub(in crate::app) clock: Clock,
+}
+
+/// Where the configuration comes from.
+pub(in crate::app) enum Settings {
+    /// From a gateway that runs.
+    Live(Reloader),
+    /// It stays as it is.
+    Fixed(Arc<InForce>),
+}
 
 /// What the admin pages show. Cheap to clone.
 #[derive(Clone)]
 pub struct Admin(Arc<Inner>);
 
 struct Inner {
+    settings: Settings,
     metrics: Metrics,
     journal: Journal,
+    dead: Arc<DeadLetters>,
+    redrive: Redrive,
+    receipts: Receipts,
+    places: work::Places,
+    clock: Clock,
+    guard: auth::Guard,
+    /// Changes that are under way.
+    tasks: TaskTracker,
     lanes: OnceLock<Lanes>,
     stage: AtomicU8,
 }
 
-/// Why the gateway should get no traffic.
-#[derive(Clone, Debug, Serialize)]
-struct Reason {
-    /// The stable word.
-    code: &'static str,
-    /// The bound that is reached, if it is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit: Option<&'static str>,
-    /// What to do.
-    advice: &'static str,
-}
-
-/// The body of `/readyz`.
-#[derive(Clone, Debug, Serialize)]
-struct Readiness {
-    ready: bool,
-    reasons: Vec<Reason>,
-    /// Lanes that wait for a person. They do not make the gateway unready: one bad pixel must not
-    /// take the others down.
-    held: Vec<LaneSnapshot>,
-}
-
 impl Admin {
     /// The pages of a gateway that is starting.
-    pub fn new(metrics: Metrics, journal: Journal) -> Self {
+    pub(in crate::app) fn new(rooms: Rooms) -> Self {
         Self(Arc::new(Inner {
-            metrics,
-            journal,
+            settings: rooms.settings,
+            metrics: rooms.metrics,
+            journal: rooms.journal,
+            dead: rooms.dead,
+            redrive: rooms.redrive,
+            receipts: rooms.receipts,
+            places: work::Places::new(),
+            clock: rooms.clock,
+            guard: auth::Guard::default(),
+            tasks: TaskTracker::new(),
             lanes: OnceLock::new(),
             stage: AtomicU8::new(STARTING),
         }))
@@ -82,97 +133,24 @@ impl Admin {
 
     /// The routes of the admin listener.
     pub fn router(&self) -> Router {
-        Router::new()
-            .route("/", get(index))
-            .route("/healthz", get(healthz))
-            .route("/readyz", get(readyz))
-            .route("/metrics", get(metrics))
-            .with_state(self.clone())
-    }
-
-    fn readiness(&self) -> Readiness {
-        let mut reasons = Vec::new();
-        let mut add = |code, limit, advice| {
-            reasons.push(Reason {
-                code,
-                limit,
-                advice,
-            });
-        };
-        match self.0.stage.load(Ordering::Acquire) {
-            READY => {}
-            STOPPING => add(
-                "stopping",
-                None,
-                "the gateway is stopping; send traffic elsewhere",
-            ),
-            _ => add("starting", None, "the gateway is starting; wait"),
-        }
-        match self.0.journal.health() {
-            Health::Ok => {}
-            Health::Full(limit) => add("journal_full", Some(limit.name()), full(limit.name())),
-            Health::Poisoned => add(
-                "journal_poisoned",
-                None,
-                "a write or sync of the journal failed: check the disk, then restart the gateway; what was acknowledged is on disk",
-            ),
-        }
-        let lanes = self.0.lanes.get().map(Lanes::snapshot).unwrap_or_default();
-        let held = lanes
-            .into_iter()
-            .filter(|lane| lane.state == "held")
-            .collect();
-        Readiness {
-            ready: reasons.is_empty(),
-            reasons,
-            held,
-        }
+        pages::router(self).merge(routes::router(self))
     }
 }
 
-fn full(limit: &str) -> &'static str {
-    match limit {
-        "journal.disk" => {
-            "the disk has no room for another segment: free some; taking events resumes by itself"
-        }
-        _ => {
-            "events come faster than they go out: see held lanes and graph errors, or raise the limit"
+impl Inner {
+    /// The configuration in force.
+    fn in_force(&self) -> Arc<InForce> {
+        match &self.settings {
+            Settings::Live(reloader) => reloader.now(),
+            Settings::Fixed(now) => Arc::clone(now),
         }
     }
-}
 
-async fn index() -> impl IntoResponse {
-    Json(serde_json::json!({
-        "name": "capigate",
-        "version": env!("CARGO_PKG_VERSION"),
-        "pages": ["/healthz", "/readyz", "/metrics"],
-    }))
-}
-
-async fn healthz() -> &'static str {
-    "ok\n"
-}
-
-async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {
-    let readiness = admin.readiness();
-    let status = if readiness.ready {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
-    (status, Json(readiness))
-}
-
-async fn metrics(
-    State(admin): State<Admin>,
-) -> Result<([(HeaderName, &'static str); 1], String), StatusCode> {
-    let page = admin
-        .0
-        .metrics
-        .page()
-        .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
-    Ok((
-        [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
-        page,
-    ))
+    /// None where no gateway runs.
+    fn reloader(&self) -> Option<&Reloader> {
+        match &self.settings {
+            Settings::Live(reloader) => Some(reloader),
+            Settings::Fixed(_) => None,
+        }
+    }
 }

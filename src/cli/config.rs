@@ -171,7 +171,7 @@ mod tests {
         );
         let (code, out) = capigate(&["check", "--config", PRODUCTION], &[]);
         assert_eq!(code, 64);
-        assert!(out.ends_with("6 faults\n"), "{out}");
+        assert!(out.ends_with("7 faults\n"), "{out}");
         assert!(
             out.contains("the file /run/secrets/shop_key cannot be read"),
             "{out}"

@@ -13,7 +13,7 @@ use super::{FAILED, OK, USAGE};
 
 /// Runs until a signal stops it. `sockets` are those that the process was started with.
 pub(super) async fn run(files: ConfigFiles, sockets: Sockets) -> anyhow::Result<u8> {
-    let signals = Signals::new()?;
+    let mut signals = Signals::new()?;
     let layers = Layers {
         files: files.files,
         env: super::environment().collect(),
@@ -46,7 +46,14 @@ pub(super) async fn run(files: ConfigFiles, sockets: Sockets) -> anyhow::Result<
         clock,
         disk: Arc::new(RealDisk),
     };
-    let running = App::build_from(plan).await?.start()?;
+    let running = tokio::select! {
+        app = App::build_from(plan) => app?.start()?,
+        // it may be waiting for another process to release the journal, and has taken nothing yet
+        name = signals.stop() => {
+            tracing::info!(signal = name, "stopped before it was ready");
+            return Ok(OK);
+        }
+    };
     Ok(match running.run_until(signals).await {
         Ended::Clean => OK,
         Ended::Poisoned => FAILED,

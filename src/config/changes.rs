@@ -6,13 +6,14 @@ use std::sync::LazyLock;
 use toml::{Table, Value};
 
 use super::docs::{self, TOPICS};
-use super::{Config, Secrets};
+use super::{Config, Role, Secrets};
 use crate::secret::Secret;
 
 /// The keys that a running gateway takes over; a whole section ends with a dot. All others are
 /// fixed: what binds a socket, opens a file or sizes memory once. So a key that is new and not
 /// thought of here needs a restart, and is never half applied.
 const LIVE: &[&str] = &[
+    "admin.",
     "ingest.body_timeout",
     "ingest.max_body",
     "ingest.max_event_bytes",
@@ -111,12 +112,22 @@ fn secrets(changed: &mut BTreeSet<String>, old: &Secrets, new: &Secrets) {
             changed.insert(format!("pixels.{id}.app_secret"));
         }
     }
+    for (name, role) in [("admin.keys", Role::Admin), ("admin.view_keys", Role::View)] {
+        if admin_keys(old, role) != admin_keys(new, role) {
+            changed.insert(name.to_owned());
+        }
+    }
     let (before, after) = (keys(old), keys(new));
     for (name, digests) in &after {
         if before.get(name).is_some_and(|before| before != digests) {
             changed.insert(format!("sources.{name}.keys"));
         }
     }
+}
+
+fn admin_keys(secrets: &Secrets, role: Role) -> BTreeSet<[u8; 32]> {
+    let keys = secrets.admin.iter().filter(|key| key.role == role);
+    keys.map(|key| key.digest).collect()
 }
 
 fn keys(secrets: &Secrets) -> BTreeMap<&str, BTreeSet<[u8; 32]>> {
@@ -141,7 +152,7 @@ pub(super) fn needs_restart(topic: &docs::Topic, key: &docs::Key) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::PixelSecrets;
+    use crate::config::{AdminKey, PixelSecrets};
 
     fn parse(text: &str) -> Config {
         toml::from_str(text).unwrap()
@@ -194,6 +205,11 @@ mod tests {
                 )]
                 .into(),
                 keys: [([key; 32], "shop".to_owned())].into(),
+                admin: vec![AdminKey {
+                    name: "admin.view_keys[0]".to_owned(),
+                    role: Role::View,
+                    digest: [key; 32],
+                }],
             }
         };
         let config = parse(ONE);
@@ -207,7 +223,11 @@ mod tests {
         assert_eq!(changed(secrets("u", Some("a"), 1)), ["pixels.1.token"]);
         assert_eq!(
             changed(secrets("t", Some("b"), 2)),
-            ["pixels.1.app_secret", "sources.shop.keys"]
+            [
+                "admin.view_keys",
+                "pixels.1.app_secret",
+                "sources.shop.keys"
+            ]
         );
     }
 

@@ -50,8 +50,9 @@ pub(super) static TOPICS: LazyLock<Vec<Topic>> = LazyLock::new(|| {
         .collect()
 });
 
-const SOURCES: [(&str, &str, &str); 12] = [
+const SOURCES: [(&str, &str, &str); 13] = [
     ("listen", "Listen", include_str!("listen.rs")),
+    ("admin", "Admin", include_str!("admin.rs")),
     ("ingest", "Ingest", include_str!("ingest.rs")),
     ("journal", "Journal", include_str!("journal.rs")),
     ("duplicates", "Duplicates", include_str!("duplicates.rs")),

@@ -14,7 +14,7 @@ pub struct Listen {
     /// Address and port for the clients that post events. Port 0 takes a free one. A socket that a
     /// service manager hands over (systemd's socket activation, named "ingest" or the first) takes
     /// its place; it stays open while one process takes over from another, so that no connection
-    /// is refused.
+    /// is refused. Give each a journal of its own, or set journal.lock_wait.
     pub ingest: SocketAddr,
     /// Address and port for health and metrics. Keep it inside your network. A socket that is
     /// handed over (named "admin" or the second) takes its place.

@@ -1,7 +1,8 @@
 //! Where secrets are to be found: never the secrets themselves.
 //!
-//! A configuration names an environment variable or a file. It is read when the gateway starts;
-//! what goes wrong is told with the name of the variable or the file, never with what is in it.
+//! A configuration names an environment variable or a file. It is read when the gateway starts
+//! and at each reload; what goes wrong is told with the name of the variable or the file, never
+//! with what is in it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest, Sha256};
 
-use super::{Config, ConfigErrors, Fault};
+use super::{AdminKey, Config, ConfigErrors, Fault};
 use crate::pixel::PixelId;
 use crate::secret::Secret;
 
@@ -30,7 +31,7 @@ pub enum SecretRef {
     File(PathBuf),
 }
 
-/// An ingest key, by its SHA-256 digest or by where it is to be found.
+/// An ingest or admin key, by its SHA-256 digest or by where it is to be found.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum KeyRef {
     /// The digest itself: `{ sha256 = "<64 hex digits>" }`. A digest is no secret.
@@ -68,6 +69,8 @@ pub struct Secrets {
     pub pixels: BTreeMap<PixelId, PixelSecrets>,
     /// The name of the source each ingest key belongs to, by the key's SHA-256 digest.
     pub keys: BTreeMap<[u8; 32], String>,
+    /// The keys of the admin API.
+    pub admin: Vec<AdminKey>,
 }
 
 /// The secrets of one pixel.
@@ -155,7 +158,7 @@ impl KeyRef {
 impl Config {
     /// Reads every secret the configuration points to, from the environment given and the files.
     ///
-    /// All that is missing is reported together, and so is an ingest key that two sources share.
+    /// All that is missing is reported together, and so is a key that is there twice.
     pub fn secrets(&self, env: &dyn Fn(&str) -> Option<String>) -> Result<Secrets, ConfigErrors> {
         let mut faults = Vec::new();
         let mut fault = |key: String, expected: String| {
@@ -196,8 +199,31 @@ impl Config {
                 }
             }
         }
+        let mut admin: Vec<AdminKey> = Vec::new();
+        for (name, role, key) in self.admin.named() {
+            match key.digest_with(env) {
+                Err(error) => fault(name, error.to_string()),
+                Ok(digest) => {
+                    let twin = admin.iter().find(|known| known.digest == digest);
+                    if let Some(twin) = twin {
+                        fault(
+                            name,
+                            format!("expected a key of its own; this one is also {}", twin.name),
+                        );
+                    } else if let Some(source) = keys.get(&digest) {
+                        fault(name, shared_key("", source));
+                    } else {
+                        admin.push(AdminKey { name, role, digest });
+                    }
+                }
+            }
+        }
         ConfigErrors::check(faults)?;
-        Ok(Secrets { pixels, keys })
+        Ok(Secrets {
+            pixels,
+            keys,
+            admin,
+        })
     }
 }
 

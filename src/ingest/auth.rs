@@ -1,15 +1,13 @@
 //! Who may post for which pixel.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fmt;
 use std::sync::Arc;
 
-use aws_lc_rs::constant_time::verify_slices_are_equal;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use sha2::{Digest, Sha256};
 
 use crate::event::Rules;
 use crate::pixel::PixelId;
+use crate::secret::KeyDigest;
 
 /// One source of events: a shop, a back-end, a team that tests.
 #[derive(Clone)]
@@ -26,23 +24,6 @@ pub struct Source {
     pub rules: Rules,
     rate: Quota,
     limiter: Arc<DefaultDirectRateLimiter>,
-}
-
-/// A caller's key, as far as we keep it: its digest, for as long as the request lasts.
-#[derive(Clone, Copy)]
-pub struct KeyDigest([u8; 32]);
-
-impl KeyDigest {
-    /// The digest of what the caller showed.
-    pub fn of(key: &str) -> Self {
-        Self(Sha256::digest(key.as_bytes()).into())
-    }
-}
-
-impl fmt::Debug for KeyDigest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("KeyDigest")
-    }
 }
 
 impl Source {
@@ -127,7 +108,7 @@ impl Sources {
         let mut found = None;
         for source in self.sources.iter() {
             for digest in &source.keys {
-                if verify_slices_are_equal(digest, &key.0).is_ok() {
+                if key.is(digest) {
                     found = Some(source);
                 }
             }
@@ -149,10 +130,11 @@ impl Sources {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sha2::{Digest, Sha256};
     use std::num::NonZeroU32;
 
     fn source(name: &str, keys: &[&str], per_second: u32) -> Source {
-        let keys = keys.iter().map(|key| KeyDigest::of(key).0).collect();
+        let keys = keys.iter().map(|key| Sha256::digest(key).into()).collect();
         let quota = Quota::per_second(NonZeroU32::new(per_second).unwrap());
         Source::new(
             name.to_owned(),

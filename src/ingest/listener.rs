@@ -61,6 +61,10 @@ pub struct Settings {
     pub idle_timeout: Duration,
 }
 
+/// Who is at the other end of a request's connection; an extension of every request.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
 /// A socket that listens.
 pub struct Socket {
     listener: TcpListener,
@@ -214,8 +218,9 @@ impl Listener {
     async fn connection(&self, stream: TcpStream, stage: &Stage) {
         // without it, small answers wait for the client's delayed acknowledgement
         let _ = stream.set_nodelay(true);
+        let peer = stream.peer_addr().ok().map(Peer);
         match &self.tls {
-            None => self.speak(stream, stage).await,
+            None => self.speak(stream, peer, stage).await,
             Some(acceptor) => {
                 let handshake =
                     tokio::time::timeout(self.settings.header_timeout, acceptor.accept(stream));
@@ -225,7 +230,7 @@ impl Listener {
                 };
                 tokio::select! {
                     shaken = handshake => if let Ok(Ok(stream)) = shaken {
-                        self.speak(stream, stage).await;
+                        self.speak(stream, peer, stage).await;
                     },
                     // nothing has been asked yet
                     () = too_late => {}
@@ -234,7 +239,12 @@ impl Listener {
         }
     }
 
-    async fn speak(&self, stream: impl AsyncRead + AsyncWrite + Unpin + 'static, stage: &Stage) {
+    async fn speak(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+        peer: Option<Peer>,
+        stage: &Stage,
+    ) {
         let activity = Arc::new(Activity::new());
         let router = self.router.clone();
         let seen = Arc::clone(&activity);
@@ -244,7 +254,11 @@ impl Listener {
             let leaving = leaving.clone();
             // of HTTP/2 connections it is a violation
             let may_say_close = request.version() <= Version::HTTP_11;
-            let answer = router.clone().call(request.map(Body::new));
+            let mut request = request.map(Body::new);
+            if let Some(peer) = peer {
+                request.extensions_mut().insert(peer);
+            }
+            let answer = router.clone().call(request);
             async move {
                 let mut answer = answer.await;
                 if may_say_close

@@ -5,11 +5,12 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 
 use super::answer::{Accepted, EventFault, Limit, Rejection};
-use super::auth::{KeyDigest, Source};
+use super::auth::Source;
 use super::events::{Checked, check};
 use super::{Shared, body, once, request};
 use crate::event::Warning;
 use crate::pixel::PixelId;
+use crate::secret::KeyDigest;
 
 /// Bodies from this size on, and packed ones, are worked on beside the workers: at some 10 µs an
 /// event, a large request would otherwise keep the other requests of its worker waiting.

@@ -215,6 +215,11 @@ impl Shared {
         true
     }
 
+    /// Record bytes that wait for a commit, or are in one.
+    pub(crate) fn pending(&self) -> u64 {
+        locked(&self.door).pending
+    }
+
     /// An append has been answered: its bytes no longer wait.
     pub(crate) fn release_pending(&self, bytes: u64) {
         let mut door = locked(&self.door);

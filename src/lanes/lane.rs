@@ -18,9 +18,9 @@ use super::send::{Batch, Sender, Sent};
 use super::snapshot::{HeldBy, Stuck};
 use crate::journal::{LaneKey, Lease};
 
-/// How many batches are remembered that Graph did not know what was wrong with. More than are
-/// ever in flight at once; what is forgotten gets its tries anew.
-const MAX_REMEMBERED: usize = 1000;
+/// How many events are remembered that Graph did not know what was wrong with: those of some full
+/// batches. What is forgotten gets its tries anew.
+const MAX_REMEMBERED: usize = 10_000;
 
 /// How long a lane rests after a send that panicked.
 const AFTER_PANIC: Duration = Duration::from_secs(1);
@@ -113,12 +113,10 @@ impl Lane {
         match sent {
             Ok(Sent::Done) => return false,
             Ok(Sent::Again(again)) => {
-                if again.tries > 0 {
-                    if tries.len() >= MAX_REMEMBERED {
-                        tries.clear();
-                    }
-                    tries.insert(again.first, again.tries);
+                if tries.len() + again.tries.len() > MAX_REMEMBERED {
+                    tries.clear();
                 }
+                tries.extend(&again.tries);
                 mind.search |= again.needs_search;
                 self.call();
                 return again.needs_search;
@@ -222,14 +220,15 @@ impl Lane {
         self.due.store(false, Ordering::Relaxed);
         let leases = self.lease(most).await?;
         self.stuck.clear();
-        let Some(first) = leases.first().map(Lease::seq) else {
+        if leases.is_empty() {
             return Ok(None);
-        };
+        }
+        let known = |lease: &Lease| Some((lease.seq(), tries.remove(&lease.seq())?));
         Ok(Some(Batch {
+            tries: leases.iter().filter_map(known).collect(),
             leases,
             passage,
             search,
-            tries: tries.remove(&first).unwrap_or_default(),
         }))
     }
 

@@ -50,7 +50,7 @@ pub(super) fn heard(shared: &Arc<Shared>, seqs: Vec<u64>, verdict: &Verdict) {
         Verdict::Transient(cause, _) if cause.is_ambiguous() => {}
         Verdict::Delivered { .. } => end(shared, seqs),
         Verdict::Transient(..) | Verdict::Throttled(_) | Verdict::Hold(_) | Verdict::Split(_) => {
-            shared.tools.intents.end(&seqs)
+            shared.tools.intents.end(&seqs);
         }
     }
 }

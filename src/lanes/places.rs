@@ -48,6 +48,13 @@ impl Places {
         Some(self.place(permit))
     }
 
+    /// How many are taken.
+    pub(super) fn taken(&self) -> usize {
+        let size = super::lock(&self.0.size);
+        let all = size.wanted + size.surplus;
+        all.saturating_sub(self.0.semaphore.available_permits())
+    }
+
     /// Changes the number of places. Places that are taken stay taken.
     pub(super) fn resize(&self, wanted: usize) {
         let mut size = super::lock(&self.0.size);

@@ -1,5 +1,6 @@
 //! Sends one batch, settles it or starts a search in it, and says what the lane should know.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,12 +24,12 @@ pub(super) struct Batch {
     pub(super) passage: Passage,
     /// The right to search in it, if that was waited for.
     pub(super) search: Option<Place>,
-    /// How often in a row Graph did not know what was wrong with it.
-    pub(super) tries: u32,
+    /// How often in a row Graph did not know what was wrong with a batch of these events.
+    pub(super) tries: HashMap<u64, u32>,
 }
 
 /// What a batch came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Sent {
     /// Every event has met its end.
     Done,
@@ -39,12 +40,10 @@ pub(super) enum Sent {
 }
 
 /// What to know about a batch when it is sent again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Again {
-    /// Its first event, by which it is known again.
-    pub(super) first: u64,
-    /// As [`Batch::tries`].
-    pub(super) tries: u32,
+    /// As [`Batch::tries`]: by event, since the next batch may be made of others.
+    pub(super) tries: HashMap<u64, u32>,
     /// It was refused, while the pixel's other searches were not done.
     pub(super) needs_search: bool,
 }
@@ -65,31 +64,35 @@ impl Sender {
             search,
             tries,
         } = batch;
-        let again = Again {
-            first: leases.first().map(Lease::seq).unwrap_or_default(),
-            ..Again::default()
-        };
         let give_back = |leases, again| {
             settle::give_back(leases);
             Sent::Again(again)
         };
-        let tries = tries.saturating_add(1);
+        let worst = tries.values().max().copied().unwrap_or_default();
+        let patient = worst + 1 < UNKNOWN_TRIES;
         let events: Vec<&Lease> = leases.iter().collect();
-        let Some(answer) = self.exchange(&events, passage, tries < UNKNOWN_TRIES).await else {
-            return give_back(leases, again);
+        let Some(answer) = self.exchange(&events, passage, patient).await else {
+            return give_back(leases, Again::default());
+        };
+        let once_more = |lease: &Lease| {
+            let before = tries.get(&lease.seq()).copied().unwrap_or_default();
+            (lease.seq(), before.saturating_add(1))
         };
         match answer.verdict {
             Verdict::Delivered { received } => {
                 settle::delivered(&self.shared, &self.key, leases, received, &answer).await;
                 Sent::Done
             }
-            Verdict::Transient(Transient::Unknown, _) if tries < UNKNOWN_TRIES => {
-                give_back(leases, Again { tries, ..again })
-            }
-            Verdict::Transient(Transient::Unknown, _) if leases.len() == 1 => {
-                // with nothing to compare it to, it may as well be downtime
-                self.shared.circuits.fail(self.key.pixel);
-                give_back(leases, Again { tries, ..again })
+            Verdict::Transient(Transient::Unknown, _) if patient || leases.len() == 1 => {
+                if !patient {
+                    // with nothing to compare it to, it may as well be downtime
+                    self.shared.circuits.fail(self.key.pixel);
+                }
+                let again = Again {
+                    tries: leases.iter().map(once_more).collect(),
+                    needs_search: false,
+                };
+                give_back(leases, again)
             }
             Verdict::Transient(cause, _) if self.must_not_repeat(cause) => {
                 self.bury_unconfirmed(leases, &answer).await
@@ -106,20 +109,16 @@ impl Sender {
             }
             Verdict::Split(_) | Verdict::Transient(Transient::Unknown, _) => {
                 let Some(place) = search.or_else(|| self.gate.pace.searches.try_take()) else {
-                    let needs_search = true;
-                    return give_back(
-                        leases,
-                        Again {
-                            tries,
-                            needs_search,
-                            ..again
-                        },
-                    );
+                    let again = Again {
+                        tries,
+                        needs_search: true,
+                    };
+                    return give_back(leases, again);
                 };
                 Search::new(self, leases, place).run(answer).await
             }
             Verdict::Transient(..) | Verdict::Throttled(_) | Verdict::Hold(_) => {
-                give_back(leases, again)
+                give_back(leases, Again::default())
             }
         }
     }

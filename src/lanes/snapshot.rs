@@ -154,6 +154,8 @@ pub struct HoldSnapshot {
     pub pixels: Vec<PixelId>,
     /// Events that wait, of all those pixels.
     pub waiting: u64,
+    /// Seconds until the first of them expires, as [`crate::journal::Journal::next_expiry`] knows it.
+    pub first_expiry: Option<u64>,
 }
 
 /// What stops a lane and no other: shared between its task and who looks at it.
@@ -228,29 +230,47 @@ impl Shared {
 impl Lanes {
     /// What each lane does now, in the order of pixel and options.
     pub fn snapshot(&self) -> Vec<LaneSnapshot> {
+        self.states().into_iter().map(|(_, shown)| shown).collect()
+    }
+
+    /// The same, each with its key.
+    pub fn states(&self) -> Vec<(LaneKey, LaneSnapshot)> {
         let running: Vec<(LaneKey, Stuck)> = super::lock(&self.0.lanes)
             .iter()
             .map(|(key, running)| (key.clone(), running.stuck.clone()))
             .collect();
-        let show = |(key, stuck): &(LaneKey, Stuck)| {
-            self.0.show(key, stuck, self.0.tools.journal.waiting(key))
+        let show = |(key, stuck): (LaneKey, Stuck)| {
+            let waiting = self.0.tools.journal.waiting(&key);
+            let shown = self.0.show(&key, &stuck, waiting);
+            (key, shown)
         };
-        running.iter().map(show).collect()
+        running.into_iter().map(show).collect()
     }
 
     /// Every pixel, token and app that is held or throttled: apps first, then tokens, then pixels.
+    /// Blocks on a few reads for each lane of theirs.
     pub fn holds(&self) -> Vec<HoldSnapshot> {
         let (now, wall) = (Instant::now(), self.0.tools.clock.now());
         let stopped = self.0.circuits.stopped();
         if stopped.is_empty() {
             return Vec::new();
         }
-        let mut waiting: BTreeMap<PixelId, u64> = BTreeMap::new();
-        for (key, depth) in self.0.tools.journal.lanes() {
-            *waiting.entry(key.pixel).or_default() += depth.records;
+        let stops = |pixel: &PixelId| stopped.iter().any(|s| s.pixels.contains(pixel));
+        let journal = &self.0.tools.journal;
+        let mut waiting: BTreeMap<PixelId, (u64, Option<UnixMs>)> = BTreeMap::new();
+        for (key, depth) in journal.lanes() {
+            if stops(&key.pixel) {
+                let (records, first) = waiting.entry(key.pixel).or_default();
+                *records += depth.records;
+                *first = earlier(*first, journal.next_expiry(&key));
+            }
         }
         let show = |standing: &Standing| {
             let held_by = standing.held_by();
+            let of_pixels = standing.pixels.iter().filter_map(|p| waiting.get(p));
+            let (records, first) = of_pixels.fold((0, None), |(sum, first), (n, next)| {
+                (sum + n, earlier(first, *next))
+            });
             HoldSnapshot {
                 id: standing.key.to_string(),
                 scope: Scope::code(standing.key.scope()),
@@ -262,13 +282,14 @@ impl Lanes {
                 seconds: wall.since(standing.since).as_secs(),
                 next_probe: standing.next_try(now),
                 pixels: standing.pixels.clone(),
-                waiting: standing
-                    .pixels
-                    .iter()
-                    .filter_map(|pixel| waiting.get(pixel))
-                    .sum(),
+                waiting: records,
+                first_expiry: first.map(|at| at.since(wall).as_secs()),
             }
         };
         stopped.iter().map(show).collect()
     }
+}
+
+fn earlier(one: Option<UnixMs>, other: Option<UnixMs>) -> Option<UnixMs> {
+    one.into_iter().chain(other).min()
 }

@@ -593,3 +593,42 @@ async fn other_settings_hold_at_once() {
     gateway.delivered(6).await;
     gateway.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_in_flight_when_the_gateway_dies_is_not_sent_again() {
+    for (messaging, times, dead) in [
+        (Messaging::AtLeastOnce, 2, 0),
+        (Messaging::AtMostOnce, 1, 1),
+    ] {
+        let mut gateway = Gateway::with(|config| {
+            config.lanes.messaging = messaging;
+            config.shutdown.sends = "50ms".parse().unwrap();
+        })
+        .await;
+        let slow = Action::Slow {
+            ms: 60_000,
+            accept_first: true,
+        };
+        gateway.sandbox.add_fault(slow.into());
+        post(&gateway, PIXEL, vec![message("m")]).await;
+        gateway.delivered(1).await;
+        // the answer is still to come; a crash would leave the same on disk
+        gateway.down().await;
+        gateway.up().await;
+        post(&gateway, PIXEL, vec![message("n")]).await;
+        gateway.drained().await;
+        let ledger = gateway.sandbox.ledger();
+        let of = |id: &str| {
+            let event = ledger
+                .events
+                .iter()
+                .find(|event| event.event_id.as_deref() == Some(id));
+            event.map_or(0, |event| event.times)
+        };
+        assert_eq!((of("m"), of("n")), (times, 1));
+        let letters = letters(&gateway);
+        assert_eq!(letters.len(), dead);
+        assert!(letters.iter().all(|l| l["reason"] == "unconfirmed"));
+        gateway.finish().await;
+    }
+}

@@ -9,6 +9,8 @@
     reason = "tests may panic, print, and use the file system as they like"
 )]
 
+mod admin;
+mod commands;
 mod dead;
 mod delivery;
 mod duplicates;

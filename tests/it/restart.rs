@@ -199,6 +199,43 @@ async fn one_process_takes_over_from_another_and_no_request_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_journal_goes_from_process_to_process_and_no_request_is_lost() {
+    let sandbox = sandbox().await;
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = socket.local_addr().unwrap().to_string();
+    let mut site = Site::new(sandbox.url());
+    site.socket = Some(socket);
+    site.env = vec![
+        ("SHUTDOWN__GRACE", "1s".to_owned()),
+        ("JOURNAL__LOCK_WAIT", "1m".to_owned()),
+    ];
+    let mut old = site.start(None, LOG).unwrap();
+    let load = Load::default();
+    let mut clients = load.start(8, &addr);
+    for round in 0..3 {
+        load.more(100).await;
+        // the new one waits for the journal while the old one stops
+        old = tokio::task::block_in_place(|| {
+            std::thread::scope(|threads| {
+                let new = threads.spawn(|| site.start(None, LOG).unwrap());
+                assert_eq!(old.terminate(), 0);
+                new.join().unwrap()
+            })
+        });
+        if let Some(ended) = clients.try_join_next() {
+            panic!("round {round}: {ended:?}");
+        }
+    }
+    load.more(100).await;
+    load.done.store(true, Ordering::SeqCst);
+    while let Some(client) = clients.join_next().await {
+        assert_eq!(client.unwrap(), Ok(()));
+    }
+    load.all_in(&sandbox).await;
+    assert_eq!(sandbox.violations(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_processes_share_a_port_and_one_goes_on_alone() {
     // holds the port, and takes no connection, since it does not listen
     let holder = TcpSocket::new_v4().unwrap();
@@ -281,6 +318,40 @@ async fn what_waits_in_the_queue_at_the_stop_is_still_answered() {
     gateway.up().await;
     gateway.delivered(40).await;
     gateway.finish().await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_while_it_waits_for_the_journal_ends_it() {
+    let sandbox = sandbox().await;
+    let site = Site::new(sandbox.url());
+    let mut owner = site.start(None, LOG).unwrap();
+    let mut waiting = std::process::Command::new(env!("CARGO_BIN_EXE_capigate"))
+        .args(["serve", "--config"])
+        .arg(site.config_file())
+        .env("TEST_TOKEN", &site.token)
+        .env("TEST_KEY", &site.key)
+        // longer than the test waits for the end
+        .env("CAPIGATE__JOURNAL__LOCK_WAIT", "10m")
+        .spawn()
+        .unwrap();
+    let status = format!("/proc/{}/status", waiting.id());
+    until("it to listen to SIGTERM", async || {
+        let status = std::fs::read_to_string(&status).unwrap_or_default();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        caught.is_some_and(|mask| mask & (1 << 14) != 0)
+    })
+    .await;
+    crate::support::signal(waiting.id(), "TERM");
+    let mut ended = None;
+    until("its end", async || {
+        ended = waiting.try_wait().unwrap();
+        ended.is_some()
+    })
+    .await;
+    assert_eq!(ended.unwrap().code(), Some(0));
+    assert_eq!(tokio::task::block_in_place(|| owner.terminate()), 0);
 }
 
 /// A gateway whose batch is under way, and stays so.

@@ -293,13 +293,7 @@ impl Process {
 
     /// Sends it a signal, by name.
     pub(crate) fn signal(&self, name: &str) {
-        let pid = self.child.id();
-        // the shell's own kill: a bare machine has no program of that name
-        let kill = Command::new("sh")
-            .arg("-c")
-            .arg(format!("kill -{name} {pid}"))
-            .status();
-        assert!(kill.unwrap().success());
+        signal(self.child.id(), name);
     }
 
     /// Waits for its end.
@@ -349,6 +343,16 @@ pub(crate) fn sum(page: &str, metric: &str) -> u64 {
     };
     let value = |line: &str| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap() as u64;
     page.lines().filter(of_name).map(value).sum()
+}
+
+/// Sends a signal, by name.
+pub(crate) fn signal(pid: u32, name: &str) {
+    // the shell's own kill: a bare machine has no program of that name
+    let kill = Command::new("sh")
+        .arg("-c")
+        .arg(format!("kill -{name} {pid}"))
+        .status();
+    assert!(kill.unwrap().success());
 }
 
 /// Every byte of every file below `dir`.

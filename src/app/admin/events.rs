@@ -1,0 +1,96 @@
+//! `GET /events/{event_id}`: where an event stands, from its receipts and from the journal.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::call::Call;
+use super::problem::Problem;
+use super::reply::Reply;
+use super::routes::Done;
+use super::work::beside;
+use crate::journal::{Found, LaneKey};
+use crate::lanes::Lanes;
+use crate::lanes::snapshot::LaneSnapshot;
+use crate::receipts::{Receipt, State};
+
+/// Bytes of an id that is looked for.
+const MAX_ID: usize = 1024;
+/// Events of one id that are shown, of the journal and of the receipts each.
+const MAX_SHOWN: usize = 100;
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    event_id: &'a str,
+    /// Those still in the journal first, then by the time of their end, newest first.
+    events: Vec<Receipt>,
+}
+
+/// `GET /events/{event_id}`.
+pub(super) fn find(call: Call) -> Done {
+    Box::pin(async move {
+        call.members.end()?;
+        let event_id = call.id;
+        if event_id.is_empty() || event_id.len() > MAX_ID {
+            let next = format!("send 1 to {MAX_ID} bytes, percent-encoded where need be");
+            return Err(Problem::bad("the event id", next));
+        }
+        let place = call.admin.0.places.take()?;
+        let admin = call.admin;
+        let found = beside(move || {
+            let _place = place;
+            let inner = &admin.0;
+            // the journal first: an event that ends meanwhile is then found twice, not never
+            let waiting = inner.journal.find(&event_id, MAX_SHOWN);
+            let ended = inner.receipts.find(&event_id);
+            let states = inner.lanes.get().map(Lanes::states).unwrap_or_default();
+            (event_id, waiting, ended, BTreeMap::from_iter(states))
+        });
+        let (event_id, waiting, ended, states) = found.await?;
+        let waiting = waiting.map_err(|error| failed("journal_io", &error))?;
+        let ended = ended.map_err(|error| failed(error.code(), &error))?;
+        let mut events: Vec<Receipt> = waiting
+            .into_iter()
+            .map(|found| standing(&event_id, found, &states))
+            .collect();
+        events.extend(ended.into_iter().take(MAX_SHOWN));
+        if events.is_empty() {
+            return Err(Problem::not_found(
+                "no event with this id is known",
+                "it was never accepted here (then the answer to its request says why), or its end is longer ago than receipts.keep",
+            ));
+        }
+        Ok(Reply::ok(&Answer {
+            event_id: &event_id,
+            events,
+        }))
+    })
+}
+
+/// An event of the journal, by the state of its lane.
+fn standing(event_id: &str, found: Found, lanes: &BTreeMap<LaneKey, LaneSnapshot>) -> Receipt {
+    let lane = lanes.get(&found.lane);
+    let state = match lane.map(|lane| lane.state) {
+        _ if found.leased => State::InFlight,
+        Some("held") => State::Held,
+        Some("backoff" | "probation") => State::Backoff,
+        Some("throttled") => State::Throttled,
+        _ => State::Waiting,
+    };
+    let reason = lane
+        .and_then(|lane| lane.reason)
+        .filter(|_| state == State::Held);
+    Receipt {
+        event_id: Some(event_id.to_owned()),
+        event_name: Some(found.event_name),
+        received_at: Some(found.received_at.0),
+        expires_at: Some(found.expires_at.0),
+        reason: reason.map(ToString::to_string),
+        ..Receipt::new(found.lane.pixel, state)
+    }
+}
+
+fn failed(code: &'static str, error: &dyn std::error::Error) -> Problem {
+    tracing::error!(code, error = %error, "an event could not be looked up");
+    Problem::failed(code, "check the disk of journal.dir; the log says more")
+}

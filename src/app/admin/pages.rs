@@ -1,0 +1,134 @@
+//! The pages that need no key: health, readiness, metrics, and where to go from there.
+
+use std::sync::atomic::Ordering;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+
+use super::reply::Reply;
+use super::{Admin, READY, STOPPING};
+use crate::journal::Health;
+use crate::lanes::Lanes;
+use crate::lanes::snapshot::LaneSnapshot;
+
+/// Paths of the pages that need no key.
+pub const OPEN: [&str; 4] = ["/", "/healthz", "/readyz", "/metrics"];
+
+/// Why the gateway should get no traffic.
+#[derive(Clone, Debug, Serialize)]
+struct Reason {
+    /// The stable word.
+    code: &'static str,
+    /// The bound that is reached, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<&'static str>,
+    /// What to do.
+    advice: &'static str,
+}
+
+/// The body of `/readyz`.
+#[derive(Clone, Debug, Serialize)]
+struct Readiness {
+    ready: bool,
+    reasons: Vec<Reason>,
+    /// Lanes that wait for a person. They do not make the gateway unready: one bad pixel must not
+    /// take the others down.
+    held: Vec<LaneSnapshot>,
+}
+
+pub(super) fn router(admin: &Admin) -> Router {
+    let [start, health, ready, numbers] = OPEN;
+    Router::new()
+        .route(start, get(index))
+        .route(health, get(healthz))
+        .route(ready, get(readyz))
+        .route(numbers, get(metrics))
+        .with_state(admin.clone())
+}
+
+impl Admin {
+    fn readiness(&self) -> Readiness {
+        let mut reasons = Vec::new();
+        let mut add = |code, limit, advice| {
+            reasons.push(Reason {
+                code,
+                limit,
+                advice,
+            });
+        };
+        match self.0.stage.load(Ordering::Acquire) {
+            READY => {}
+            STOPPING => add(
+                "stopping",
+                None,
+                "the gateway is stopping; send traffic elsewhere",
+            ),
+            _ => add("starting", None, "the gateway is starting; wait"),
+        }
+        match self.0.journal.health() {
+            Health::Ok => {}
+            Health::Full(limit) => add("journal_full", Some(limit.name()), full(limit.name())),
+            Health::Poisoned => add(
+                "journal_poisoned",
+                None,
+                "a write or sync of the journal failed: check the disk, then restart the gateway; what was acknowledged is on disk",
+            ),
+        }
+        let lanes = self.0.lanes.get().map(Lanes::snapshot).unwrap_or_default();
+        let held = lanes
+            .into_iter()
+            .filter(|lane| lane.state == "held")
+            .collect();
+        Readiness {
+            ready: reasons.is_empty(),
+            reasons,
+            held,
+        }
+    }
+}
+
+fn full(limit: &str) -> &'static str {
+    match limit {
+        "journal.disk" => {
+            "the disk has no room for another segment: free some; taking events resumes by itself"
+        }
+        _ => {
+            "events come faster than they go out: see held lanes and graph errors, or raise the limit"
+        }
+    }
+}
+
+async fn index() -> Json<serde_json::Value> {
+    Json(serde_json::json!({
+        "name": "capigate",
+        "version": env!("CARGO_PKG_VERSION"),
+        "pages": &OPEN[1..],
+        "api": "/openapi.json",
+    }))
+}
+
+async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+async fn readyz(State(admin): State<Admin>) -> (StatusCode, Json<Readiness>) {
+    let readiness = admin.readiness();
+    let status = if readiness.ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (status, Json(readiness))
+}
+
+async fn metrics(State(admin): State<Admin>) -> axum::http::Response<axum::body::Body> {
+    let kind = "text/plain; version=0.0.4; charset=utf-8";
+    match admin.0.metrics.page() {
+        Ok(page) => Reply::new(StatusCode::OK, kind, page),
+        Err(_) => Reply::new(StatusCode::INTERNAL_SERVER_ERROR, kind, ""),
+    }
+    .into_response()
+}

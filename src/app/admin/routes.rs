@@ -1,0 +1,195 @@
+//! The keyed routes, as a table, and the way of one request through them: key, role, members,
+//! work, audit line.
+
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
+use axum::http::{Method, Request, Response};
+use axum::routing::{MethodFilter, on};
+
+use super::auth::Caller;
+use super::call::{Call, Members};
+use super::problem::Problem;
+use super::reply::Reply;
+use super::{Admin, config, dead, events, holds, lanes, limits, openapi};
+use crate::config::Role;
+use crate::ingest::listener::Peer;
+
+/// What a route comes to.
+pub(super) type Done = Pin<Box<dyn Future<Output = Result<Reply, Problem>> + Send>>;
+
+/// One keyed route. GET reads, and needs any key; POST changes, and needs one of `admin.keys`.
+struct Route {
+    method: Method,
+    path: &'static str,
+    run: fn(Call) -> Done,
+    /// Leaves a line in the log: what changes something, and what hands out events as stored.
+    is_audited: bool,
+}
+
+const ROUTES: &[Route] = &[
+    get("/openapi.json", openapi::show),
+    get("/lanes", lanes::list),
+    get("/holds", holds::list),
+    post("/holds/{id}/release", holds::release),
+    get("/dead", dead::list),
+    get("/dead/summary", dead::summary),
+    Route {
+        method: Method::GET,
+        path: "/dead/export",
+        run: dead::export,
+        is_audited: true,
+    },
+    get("/dead/{id}", dead::show),
+    post("/dead/redrive", dead::redrive),
+    post("/dead/purge", dead::purge),
+    get("/events/{event_id}", events::find),
+    get("/config", config::show),
+    post("/config/reload", config::reload),
+    get("/limits", limits::show),
+];
+
+const fn get(path: &'static str, run: fn(Call) -> Done) -> Route {
+    Route {
+        method: Method::GET,
+        path,
+        run,
+        is_audited: false,
+    }
+}
+
+const fn post(path: &'static str, run: fn(Call) -> Done) -> Route {
+    Route {
+        method: Method::POST,
+        path,
+        run,
+        is_audited: true,
+    }
+}
+
+/// Method and path of every keyed route, for whoever compares them with the description.
+pub fn routes() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ROUTES
+        .iter()
+        .map(|route| (route.method.as_str(), route.path))
+}
+
+impl Route {
+    fn role(&self) -> Role {
+        if self.method == Method::GET {
+            Role::View
+        } else {
+            Role::Admin
+        }
+    }
+}
+
+/// All keyed routes of `admin`.
+pub(super) fn router(admin: &Admin) -> Router {
+    let mut router = Router::new();
+    for route in ROUTES {
+        let admin = admin.clone();
+        let filter = if route.method == Method::GET {
+            MethodFilter::GET
+        } else {
+            MethodFilter::POST
+        };
+        let answer = move |path: PathResult, request: Request<Body>| {
+            answer(admin.clone(), route, path, request)
+        };
+        router = router.route(route.path, on(filter, answer));
+    }
+    router
+        .fallback(async || Problem::no_route().into_response())
+        .method_not_allowed_fallback(async || Problem::method().into_response())
+}
+
+type PathResult = Result<Path<Vec<(String, String)>>, PathRejection>;
+
+async fn answer(
+    admin: Admin,
+    route: &'static Route,
+    path: PathResult,
+    request: Request<Body>,
+) -> Response<Body> {
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
+    let let_in = {
+        let keys = &admin.0.in_force().secrets.admin;
+        let now = admin.0.clock.now();
+        admin.0.guard.admit(keys, request.headers(), peer, now)
+    };
+    let caller = match let_in {
+        Ok(caller) => caller,
+        Err(problem) => return problem.into_response(),
+    };
+    if !route.is_audited {
+        return respond(work(admin, route, &caller, path, request).await);
+    }
+    // to its end and its line in the log, also when the caller hangs up
+    let tasks = admin.0.tasks.clone();
+    let work = async move {
+        let started = Instant::now();
+        let result = work(admin, route, &caller, path, request).await;
+        audit(route, &caller, peer, &result, started.elapsed());
+        respond(result)
+    };
+    let done = tasks.spawn(work).await;
+    done.unwrap_or_else(|_| Problem::failed("panic", "see the log").into_response())
+}
+
+fn respond(result: Result<Reply, Problem>) -> Response<Body> {
+    result.map_or_else(Problem::into_response, Reply::into_response)
+}
+
+fn audit(
+    route: &Route,
+    caller: &Caller,
+    peer: Option<IpAddr>,
+    result: &Result<Reply, Problem>,
+    took: Duration,
+) {
+    let (status, outcome, changed) = match result {
+        Ok(reply) => (reply.status, "ok", reply.changed),
+        Err(problem) => (problem.status, problem.code, None),
+    };
+    tracing::info!(
+        admin.route = route.path,
+        admin.key = caller.name,
+        admin.fingerprint = caller.fingerprint,
+        admin.role = caller.role.code(),
+        admin.peer = peer.map(tracing::field::display),
+        admin.outcome = outcome,
+        admin.changed = changed,
+        status = status.as_u16(),
+        duration_ms = took.as_millis() as u64,
+        "admin call"
+    );
+}
+
+async fn work(
+    admin: Admin,
+    route: &Route,
+    caller: &Caller,
+    path: PathResult,
+    request: Request<Body>,
+) -> Result<Reply, Problem> {
+    if caller.role < route.role() {
+        return Err(Problem::view_only());
+    }
+    let path = path.map_err(|_| Problem::bad("the path", "send UTF-8 with percent-encoding"))?;
+    let id = path.0.into_iter().next().map(|(_, id)| id);
+    let query = Members::of_query(request.uri().query().unwrap_or_default())?;
+    let members = if route.method == Method::GET {
+        query
+    } else {
+        query.end()?;
+        Members::of_body(request.into_body()).await?
+    };
+    let id = id.unwrap_or_default();
+    (route.run)(Call { admin, id, members }).await
+}

@@ -1,0 +1,46 @@
+//! `capigate receipt`: what became of an event.
+
+use std::io::Write;
+
+use serde_json::Value;
+
+use super::client::Reach;
+use super::{OK, print_json, table};
+
+/// Ask a running gateway where an event stands.
+#[derive(Debug, clap::Args)]
+pub(super) struct ReceiptArgs {
+    #[command(flatten)]
+    reach: Reach,
+    /// The event's id
+    event_id: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `capigate receipt`; returns the exit code.
+pub(super) async fn run(args: ReceiptArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
+    let client = args.reach.client()?;
+    let answer = client.get(&["events", &args.event_id], &[]).await?;
+    if args.json {
+        return print_json(out, &answer);
+    }
+    let row = |event: &Value| {
+        let at = ["at", "received_at"].map(|name| &event[name]);
+        let at = at.into_iter().find(|at| !at.is_null());
+        let mut row = ["event_name", "pixel", "state"]
+            .map(|name| table::cell(&event[name]))
+            .to_vec();
+        row.push(table::moment(at.unwrap_or(&Value::Null)));
+        row.extend(["batch", "reason", "code", "trace_id"].map(|name| table::cell(&event[name])));
+        row
+    };
+    let events = answer["events"].as_array().map_or(&[][..], Vec::as_slice);
+    let rows: Vec<_> = events.iter().map(row).collect();
+    let heads = [
+        "event", "pixel", "state", "at", "batch", "reason", "code", "trace",
+    ];
+    table::print(out, &heads, &rows)?;
+    Ok(OK)
+}
