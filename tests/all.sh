@@ -41,7 +41,9 @@ step() {
 }
 
 step "unit, integration and crash tests" cargo test --locked --features failpoints --no-fail-fast
-step "benches run once" cargo test --locked --features failpoints --bench event --bench ingest --bench journal -- --test
+step "benches run once" cargo test --locked --features failpoints --bench event --bench ingest --bench journal --bench receipts \
+  --bench isolation --bench arrears -- --test
+SOAK_SECONDS=${SOAK_SECONDS:-20} step "a short soak" tests/soak.sh
 step "the demo of the README" cargo run --locked -- demo --once
 
 printf '\n'

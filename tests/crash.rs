@@ -317,3 +317,99 @@ async fn killed_while_records_are_moved() {
     rig.sandbox.clear_faults();
     rig.settle().await;
 }
+
+/// A purchase in a chat, of which Meta drops no duplicates.
+fn chat(id: &str) -> serde_json::Value {
+    serde_json::json!({"data": [{
+        "event_name": "Purchase", "event_time": Clock::Real.now().secs(), "event_id": id,
+        "action_source": "business_messaging", "messaging_channel": "whatsapp",
+        "user_data": {"whatsapp_business_account_id": "100000000000001", "ctwa_clid": "ARAkLkA8"},
+        "custom_data": {"value": 5, "currency": "EUR", "order_id": id}
+    }]})
+}
+
+/// The `event_id`s of the dead letters, with their reason.
+fn dead_letters(site: &Site) -> Vec<(String, String)> {
+    let Ok(files) = std::fs::read_dir(site.journal().join("dead")) else {
+        return Vec::new();
+    };
+    let mut letters = Vec::new();
+    for file in files {
+        for line in std::fs::read_to_string(file.unwrap().path())
+            .unwrap()
+            .lines()
+        {
+            let Ok(letter) = serde_json::from_str::<serde_json::Value>(line) else {
+                continue;
+            };
+            let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+            letters.push((text(&letter["event"]["event_id"]), text(&letter["reason"])));
+        }
+    }
+    letters
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_while_it_sends_at_most_once() {
+    let mut rig = Rig::new().await;
+    rig.site
+        .env
+        .push(("LANES__MESSAGING", "at_most_once".to_owned()));
+    let mut acknowledged = HashSet::new();
+    for round in 0..8_u64 {
+        // slow enough that each kill meets a batch that Graph has taken and not yet answered for
+        let slow = Action::Slow {
+            ms: 120,
+            accept_first: true,
+        };
+        rig.sandbox.add_fault(Fault::from(slow).forever());
+        let mut process = rig.site.start(None, LOG).unwrap();
+        let ends = tokio::time::Instant::now() + Duration::from_millis(150 + 60 * round);
+        for number in 0.. {
+            let id = format!("chat-{round}-{number}");
+            let request = rig.http.post(process.events_url_of(PIXEL));
+            let sent = request.bearer_auth(&rig.site.key).json(&chat(&id)).send();
+            if sent.await.unwrap().status() == 200 {
+                acknowledged.insert(id);
+            }
+            if tokio::time::Instant::now() >= ends {
+                break;
+            }
+        }
+        process.kill();
+        rig.sandbox.clear_faults();
+    }
+    let mut process = rig.site.start(None, LOG).unwrap();
+    let ended = |rig: &Rig| -> HashSet<String> {
+        let events = rig.sandbox.ledger().events.into_iter();
+        let delivered = events.filter_map(|event| event.event_id);
+        let dead = dead_letters(&rig.site).into_iter().map(|(id, _)| id);
+        delivered.chain(dead).collect()
+    };
+    for _ in 0..600 {
+        if acknowledged.is_subset(&ended(&rig)) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let left: Vec<_> = acknowledged.difference(&ended(&rig)).cloned().collect();
+    assert!(left.is_empty(), "lost: {left:?}");
+    assert_eq!(process.terminate(), 0, "{}", process.log());
+    let mut seen = HashSet::new();
+    for event in rig.sandbox.ledger().events {
+        let id = event.event_id.unwrap();
+        assert!(seen.insert(id.clone()), "{id} was sent twice");
+    }
+    let dead = dead_letters(&rig.site);
+    assert!(
+        dead.iter().all(|(_, reason)| reason == "unconfirmed"),
+        "{dead:?}"
+    );
+    assert!(!dead.is_empty(), "no kill met a batch in flight");
+    println!(
+        "{} acknowledged, {} taken, {} unconfirmed",
+        acknowledged.len(),
+        seen.len(),
+        dead.len()
+    );
+}

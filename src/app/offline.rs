@@ -2,6 +2,7 @@
 //! nothing else has it open. Nothing is sent.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
@@ -11,7 +12,7 @@ use super::reload::InForce;
 use super::wiring;
 use crate::config::{AdminKey, Config, Role, Secrets};
 use crate::journal::dead::DeadLetters;
-use crate::journal::{Journal, OpenError, RealDisk};
+use crate::journal::{self, Journal, OpenError, RealDisk};
 use crate::receipts::Receipts;
 use crate::redrive::Redrive;
 use crate::secret::Secret;
@@ -37,7 +38,11 @@ impl Offline {
             );
         }
         let (clock, metrics, disk) = (Clock::Real, Metrics::new()?, Arc::new(RealDisk));
-        let settings = wiring::journal(&config);
+        let settings = journal::Settings {
+            // whoever has it open is told, not waited for
+            lock_wait: Duration::ZERO,
+            ..wiring::journal(&config)
+        };
         let journal = match Journal::open(settings, disk.clone(), clock.clone(), &metrics) {
             Err(OpenError::Locked) => anyhow::bail!(
                 "a gateway has the journal in {} open: leave out --offline to ask it, or stop it first",

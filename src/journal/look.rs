@@ -15,7 +15,7 @@ pub struct Waiting<'a> {
     pub lane: &'a LaneKey,
     /// The JSON of the event.
     pub event: &'a [u8],
-    /// The number of the event, as [`Lease::seq`].
+    /// The number of the event, as [`Lease::seq`](crate::journal::Lease::seq).
     pub seq: u64,
     /// When the gateway received it.
     pub received_at: UnixMs,
@@ -32,7 +32,7 @@ pub struct Found {
     pub lane: LaneKey,
     /// Its name.
     pub event_name: String,
-    /// The number of the event, as [`Lease::seq`].
+    /// The number of the event, as [`Lease::seq`](crate::journal::Lease::seq).
     pub seq: u64,
     /// When the gateway received it.
     pub received_at: UnixMs,

@@ -335,16 +335,6 @@ impl Drop for Process {
     }
 }
 
-/// The sum of a metric over all its labels; 0 where the page does not have it.
-pub(crate) fn sum(page: &str, metric: &str) -> u64 {
-    let of_name = |line: &&str| {
-        line.strip_prefix(metric)
-            .is_some_and(|rest| rest.starts_with(['{', ' ']))
-    };
-    let value = |line: &str| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap() as u64;
-    page.lines().filter(of_name).map(value).sum()
-}
-
 /// Sends a signal, by name.
 pub(crate) fn signal(pid: u32, name: &str) {
     // the shell's own kill: a bare machine has no program of that name
@@ -353,6 +343,16 @@ pub(crate) fn signal(pid: u32, name: &str) {
         .arg(format!("kill -{name} {pid}"))
         .status();
     assert!(kill.unwrap().success());
+}
+
+/// The sum of a metric over all its labels; 0 where the page does not have it.
+pub(crate) fn sum(page: &str, metric: &str) -> u64 {
+    let of_name = |line: &&str| {
+        line.strip_prefix(metric)
+            .is_some_and(|rest| rest.starts_with(['{', ' ']))
+    };
+    let value = |line: &str| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap() as u64;
+    page.lines().filter(of_name).map(value).sum()
 }
 
 /// Every byte of every file below `dir`.
