@@ -248,11 +248,11 @@ impl Case<'_> {
                 .collect();
             seen.sort_unstable_by_key(|batch| batch.number);
             let last = seen.pop();
-            // what must not arrive twice is not sent again after an ambiguous answer, either
+            // what must not arrive twice is not sent again, whatever happened the first time
             let once =
                 matches!(self.sent(event), Some((_, entry)) if entry.kind == Kind::Messaging);
             let must_be_known =
-                |batch: &&&BatchRecord| !self.is_in_doubt(batch) && (once || !is_ambiguous(batch));
+                |batch: &&&BatchRecord| once || !(self.is_in_doubt(batch) || is_ambiguous(batch));
             if let Some(known) = seen.iter().find(must_be_known) {
                 found.add(|| {
                     let last = last.map(brief);
