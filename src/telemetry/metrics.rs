@@ -18,6 +18,9 @@ use prometheus::{
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+/// A code of Graph and its subcode.
+type CodePair = (i64, Option<i64>);
+
 /// All metrics of one gateway.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -82,7 +85,7 @@ pub struct Metrics {
     /// [`Metrics::graph_error`].
     graph_errors: IntCounterVec,
     /// The pairs that have a series.
-    graph_error_pairs: Arc<Mutex<BTreeSet<(i64, Option<i64>)>>>,
+    graph_error_pairs: Arc<Mutex<BTreeSet<CodePair>>>,
     /// Events Graph left out of `events_received` in an answer of success, by `pixel`.
     pub graph_short: IntCounterVec,
     /// Seconds from receipt to Graph's confirmation.

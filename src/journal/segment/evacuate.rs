@@ -30,6 +30,11 @@ use crate::pixel::PixelId;
 
 /// A segment is given this long after its seal to empty by itself.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// The same for one that is nearly empty: long enough for what is in flight.
+const SHORT_PATIENCE: Duration = Duration::from_millis(500);
+/// A segment of which less than this part lives is nearly empty: what is left costs little to
+/// move, and is most likely held.
+const NEARLY: u64 = 16;
 /// Bytes of records copied by one append.
 const COPY_TARGET: usize = 512 << 10;
 
@@ -64,12 +69,20 @@ impl Keeper {
             .map(|(_, s)| s.file.size.saturating_sub(s.end))
             .sum();
         let ripe = |s: &Segment| {
+            let patience = if nearly_empty(s) {
+                SHORT_PATIENCE
+            } else {
+                PATIENCE
+            };
             let waited = s
                 .sealed_at
-                .is_some_and(|at| full || now.since(at) >= PATIENCE);
+                .is_some_and(|at| full || now.since(at) >= patience);
             // with a margin for the commits around the copies
             let fits = spare || s.live_bytes + s.live_bytes / 8 + 256 <= room;
-            let worth = s.damaged || ((excess || full) && s.live_bytes * 2 <= s.file.size);
+            // a segment that becomes the spare saves making one
+            let worth = s.damaged
+                || ((excess || full) && s.live_bytes * 2 <= s.file.size)
+                || (!spare && nearly_empty(s));
             waited && s.live > 0 && !s.stuck && fits && worth
         };
         let (slot, segment) = index
@@ -80,6 +93,23 @@ impl Keeper {
             slot,
             file: segment.file.clone(),
         })
+    }
+
+    /// Whether making a spare can wait for a sealed segment that is about to become one: so there
+    /// is rarely more than the head and one other.
+    pub(super) fn spare_can_wait(&self) -> bool {
+        if self.shared.full().is_some() || self.shared.has_spare() {
+            return false;
+        }
+        let index = locked(&self.shared.index);
+        let has_room = |(_, s): (u16, &Segment)| {
+            s.sealed_at.is_none() && s.file.size.saturating_sub(s.end) * 2 > s.file.size
+        };
+        let fits = |s: &Segment| s.file.size == self.shared.settings.segment_bytes && !s.stuck;
+        index.segments().any(has_room)
+            && index
+                .segments()
+                .any(|(_, s)| s.sealed_at.is_some() && fits(s) && nearly_empty(s))
     }
 
     /// Tidies, and moves survivors to the head while the files are too large for what lives in
@@ -216,4 +246,8 @@ pub(super) fn copy_through_writer(shared: &Shared, items: Vec<Item>) -> Result<(
     answer
         .blocking_recv()
         .unwrap_or(Err(AppendError::Full(Limit::Disk)))
+}
+
+fn nearly_empty(segment: &Segment) -> bool {
+    segment.live_bytes * NEARLY <= segment.file.size
 }

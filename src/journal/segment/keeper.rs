@@ -63,10 +63,12 @@ impl Keeper {
 
     /// How long the keeper may sleep if nobody calls.
     fn patience(&self) -> Option<Duration> {
+        let waits = self.spare_can_wait();
         let index = locked(&self.shared.index);
-        if index
-            .segments()
-            .any(|(_, s)| !s.unsaved.is_empty() || empty(s))
+        if waits
+            || index
+                .segments()
+                .any(|(_, s)| !s.unsaved.is_empty() || empty(s))
         {
             return Some(self.shared.settings.settle_sync);
         }
@@ -77,7 +79,7 @@ impl Keeper {
     /// Recycles what is empty and sees that a spare is there.
     pub(crate) fn tidy(&mut self) {
         self.recycle();
-        if !self.shared.is_poisoned() {
+        if !self.shared.is_poisoned() && !self.spare_can_wait() {
             // a full journal has said so where appends see it
             let _full = self.shared.ensure_spare();
         }
