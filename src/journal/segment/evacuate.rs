@@ -101,15 +101,18 @@ impl Keeper {
         if self.shared.full().is_some() || self.shared.has_spare() {
             return false;
         }
+        let now = self.shared.clock.now();
         let index = locked(&self.shared.index);
         let has_room = |(_, s): (u16, &Segment)| {
             s.sealed_at.is_none() && s.file.size.saturating_sub(s.end) * 2 > s.file.size
         };
         let fits = |s: &Segment| s.file.size == self.shared.settings.segment_bytes && !s.stuck;
-        index.segments().any(has_room)
-            && index
-                .segments()
-                .any(|(_, s)| s.sealed_at.is_some() && fits(s) && nearly_empty(s))
+        // right after the seal its last events are in flight
+        let promising = |s: &Segment| {
+            s.sealed_at
+                .is_some_and(|at| nearly_empty(s) || now.since(at) < PATIENCE)
+        };
+        index.segments().any(has_room) && index.segments().any(|(_, s)| fits(s) && promising(s))
     }
 
     /// Tidies, and moves survivors to the head while the files are too large for what lives in
