@@ -101,6 +101,9 @@ impl Keeper {
         if self.shared.full().is_some() || self.shared.has_spare() {
             return false;
         }
+        if self.shared.spares.is_rolling() {
+            return true;
+        }
         let now = self.shared.clock.now();
         let index = locked(&self.shared.index);
         let has_room = |(_, s): (u16, &Segment)| {

@@ -31,6 +31,8 @@ struct State {
     ready: Option<Spare>,
     /// Somebody is making one.
     making: bool,
+    /// The last one is on its way to be the head.
+    rolling: bool,
     /// The number for the next name.
     next: u64,
 }
@@ -52,6 +54,16 @@ impl Spares {
     pub(crate) fn skip_to(&self, number: u64) {
         let mut state = locked(&self.state);
         state.next = state.next.max(number);
+    }
+
+    /// The one that was taken is the head now, or will never be.
+    pub(crate) fn rolled(&self) {
+        locked(&self.state).rolling = false;
+    }
+
+    /// Whether a spare that was taken is not yet the head.
+    pub(crate) fn is_rolling(&self) -> bool {
+        locked(&self.state).rolling
     }
 
     /// Offers a spare; gives it back when there is one already.
@@ -84,8 +96,7 @@ impl Shared {
                     .unwrap_or_else(std::sync::PoisonError::into_inner);
             }
             if let Some(spare) = state.ready.take() {
-                drop(state);
-                self.kick();
+                state.rolling = true;
                 return Ok(spare);
             }
             drop(state);

@@ -258,7 +258,10 @@ impl Writer {
     /// Seals the active segment and goes on in a spare.
     pub(crate) fn roll(&mut self) -> Result<(), AppendError> {
         let spare = self.shared.take_spare().map_err(AppendError::Full)?;
-        self.roll_into(spare)
+        let rolled = self.roll_into(spare);
+        self.shared.spares.rolled();
+        self.shared.kick();
+        rolled
     }
 
     /// Goes on in `spare`, which must be large enough for whatever is to be written first.
@@ -316,7 +319,6 @@ impl Writer {
             file,
             end: HEADER_BYTES,
         });
-        self.shared.kick();
         Ok(())
     }
 }
