@@ -413,3 +413,48 @@ async fn killed_while_it_sends_at_most_once() {
         dead.len()
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_right_after_a_dead_letter_was_written() {
+    let mut rig = Rig::new().await;
+    // long enough that a kill comes before the journal has noted what is dead
+    rig.site.env.push(("JOURNAL__SETTLE_SYNC", "5s".to_owned()));
+    let refuse = Action::RefuseEvent {
+        event_id: Some("poison-*".to_owned()),
+        index: None,
+        code: 100,
+        subcode: Some(2_804_019),
+        blame: false,
+    };
+    rig.sandbox.add_fault(Fault::from(refuse).forever());
+    let mut posted = 0;
+    for round in 1..=4 {
+        let mut process = rig.site.start(None, LOG).unwrap();
+        let ids: Vec<String> = (0..20).map(|n| format!("poison-{round}-{n}")).collect();
+        let request = rig.http.post(process.events_url_of(PIXEL));
+        let sent = request.bearer_auth(&rig.site.key).json(&body(&ids)).send();
+        assert_eq!(sent.await.unwrap().status(), 200);
+        posted += ids.len();
+        for _ in 0..600 {
+            if dead_letters(&rig.site).len() >= posted {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        process.kill();
+    }
+    let mut process = rig.site.start(None, LOG).unwrap();
+    for _ in 0..600 {
+        let page = rig.http.get(format!("{}/metrics", process.admin)).send();
+        let page = page.await.unwrap().text().await.unwrap();
+        if support::sum(&page, "capigate_journal_records") == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(process.terminate(), 0, "{}", process.log());
+    let letters = dead_letters(&rig.site);
+    let distinct: HashSet<_> = letters.iter().map(|(id, _)| id.clone()).collect();
+    assert_eq!(distinct.len(), posted, "each has a letter");
+    assert_eq!(letters.len(), posted, "and one only");
+}

@@ -4,7 +4,8 @@
 //! format version `v` and its [`LetterId`].
 //!
 //! **Promises.** A letter is durable before [`DeadLetters::append`] returns `Ok`, so it can be
-//! called before the lease is settled: an event may then be a dead letter twice, never not at all.
+//! called before the lease is settled. What a crash leaves in both places is known by its number at
+//! the next start ([`DeadLetters::buried`]).
 //! Letters that are removed are there or gone after a crash, never damaged, and never take a
 //! neighbour along. Looking at them neither waits for appends nor stops them for longer than a
 //! moment, and takes memory for a page, however many there are. A line that was torn by a crash or
@@ -33,6 +34,7 @@ mod shelf;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -43,13 +45,15 @@ use serde::{Deserialize, Serialize};
 pub use self::filter::Filter;
 pub use self::id::{LetterId, LetterIdError};
 pub use self::letter::{Group, Kept, Letter, Page, Shown, View};
+use self::line::Stored;
+use self::lines::Lines;
 pub use self::look::{Batch, MAX_PAGE};
 use self::shelf::{FileMeta, Open, Shelf};
 use super::envelope::LaneKey;
 use super::segment::disk::{Disk, is_full};
 use super::segment::locked;
 use crate::event::EncodedEvent;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{DEAD_REASONS, Metrics};
 use crate::time::{Clock, UnixMs};
 
 /// Bytes after which a new file is begun, at most.
@@ -63,6 +67,8 @@ pub struct DeadLetter {
     pub lane: LaneKey,
     /// The event.
     pub event: EncodedEvent,
+    /// Its number in the journal.
+    pub seq: u64,
     /// When the gateway received it.
     pub received_at: UnixMs,
     /// When Meta would have begun to refuse it for its age.
@@ -134,6 +140,12 @@ impl DeadError {
     }
 }
 
+/// How long the journal may take to note on disk that an event is dead: beyond the largest
+/// `journal.settle_sync`.
+const UNNOTED: Duration = Duration::from_mins(2);
+/// Letters that are looked for in the journal after a start; a few MiB of memory.
+const MAX_UNNOTED: usize = 200_000;
+
 /// The dead letters of one gateway. All calls may block; appends take turns, and so do removals.
 #[derive(Debug)]
 pub struct DeadLetters {
@@ -145,6 +157,9 @@ pub struct DeadLetters {
     shelf: Mutex<Shelf>,
     /// Held by the one that rewrites files; always taken before `shelf`.
     removal: Mutex<()>,
+    /// The last letters of the life before: when each was received and why it died, by its
+    /// number in the journal.
+    earlier: HashMap<u64, (UnixMs, &'static str)>,
 }
 
 impl DeadLetters {
@@ -160,7 +175,7 @@ impl DeadLetters {
     ) -> Result<Self, DeadError> {
         let dir = journal_dir.as_ref().join("dead");
         disk.create_dir(&dir)?;
-        let dead = Self {
+        let mut dead = Self {
             dir,
             settings,
             disk,
@@ -168,6 +183,7 @@ impl DeadLetters {
             metrics: metrics.clone(),
             shelf: Mutex::default(),
             removal: Mutex::default(),
+            earlier: HashMap::new(),
         };
         let mut shelf = Shelf {
             next_file: 1,
@@ -198,11 +214,57 @@ impl DeadLetters {
             }
             shelf.files.insert(number, meta);
         }
+        dead.earlier = dead.last_letters(&shelf)?;
         dead.purge_by_age(&mut shelf);
         dead.make_room(&mut shelf, 0, None)?;
         dead.tell(&mut shelf);
         *locked(&dead.shelf) = shelf;
         Ok(dead)
+    }
+
+    /// Why this event of the journal is a dead letter already: the life before has written the
+    /// letter, and did not come to noting in the journal that the event is dead.
+    pub fn buried(&self, seq: u64, received_at: UnixMs) -> Option<&'static str> {
+        let (received, reason) = self.earlier.get(&seq)?;
+        (*received == received_at).then_some(*reason)
+    }
+
+    /// The letters of the last [`UNNOTED`] of the life before.
+    fn last_letters(
+        &self,
+        shelf: &Shelf,
+    ) -> Result<HashMap<u64, (UnixMs, &'static str)>, DeadError> {
+        let mut found = HashMap::new();
+        let newest = shelf
+            .files
+            .values()
+            .filter_map(|file| file.span)
+            .map(|s| s.1);
+        let Some(newest) = newest.max() else {
+            return Ok(found);
+        };
+        let is_late = |at: UnixMs| newest.since(at) <= UNNOTED;
+        for (number, _) in shelf.files.iter().rev() {
+            let is_old = |meta: &FileMeta| meta.span.is_none_or(|(_, last)| !is_late(last));
+            if shelf.files.get(number).is_none_or(is_old) {
+                continue;
+            }
+            let file = self.disk.open_read_only(&self.path(*number))?;
+            let mut lines = Lines::new(file, u64::MAX);
+            while let Some((offset, line)) = lines.next()? {
+                if found.len() < MAX_UNNOTED
+                    && let Some(letter) = Stored::read(line, *number, offset)
+                    && let Some(seq) = letter.seq
+                    && is_late(UnixMs(letter.dead_at))
+                    && let Some(reason) = DEAD_REASONS.iter().find(|word| **word == letter.reason)
+                {
+                    found.insert(seq, (UnixMs(letter.received_at), *reason));
+                }
+            }
+            // the letter may be all that is left of the event from now on
+            self.disk.open(&self.path(*number))?.sync()?;
+        }
+        Ok(found)
     }
 
     /// Makes letters durable; all of them when `Ok`. After an error some may be there all the

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::lane::Lane;
 use super::once;
-use super::settle::{Death, NotWritten, bury, give_back};
+use super::settle::{Death, NotWritten, bury, give_back, without_buried};
 use crate::journal::{Class, Lease, LeaseLimits};
 
 /// The dead letters could not be written, so the expired events went back to the journal.
@@ -27,6 +27,7 @@ impl Lane {
         let job = move || {
             let now = shared.tools.clock.now();
             let leases = shared.tools.journal.lease(&key, limits);
+            let leases = without_buried(&shared, &key, leases);
             let (live, expired): (Vec<_>, Vec<_>) = leases
                 .into_iter()
                 .partition(|lease| lease.expires_at() > now);

@@ -126,6 +126,7 @@ pub(super) fn bury(
         .map(|lease| DeadLetter {
             lane: key.clone(),
             event: lease.event().clone(),
+            seq: lease.seq(),
             received_at: lease.received_at(),
             expires_at: lease.expires_at(),
             dead_at,
@@ -171,6 +172,32 @@ pub(super) fn bury(
     });
     settle_all(leases, Settlement::Dead);
     Ok(())
+}
+
+/// Gives back those that are no dead letters yet. A crash came between writing the letters of the
+/// others and noting that they are dead.
+pub(super) fn without_buried(shared: &Shared, key: &LaneKey, leases: Vec<Lease>) -> Vec<Lease> {
+    let tools = &shared.tools;
+    let (mut buried, mut rest) = (Vec::new(), Vec::with_capacity(leases.len()));
+    for lease in leases {
+        let Some(reason) = tools.dead.buried(lease.seq(), lease.received_at()) else {
+            rest.push(lease);
+            continue;
+        };
+        let pixel = key.pixel.to_string();
+        tools
+            .metrics
+            .dead
+            .with_label_values(&[&*pixel, reason])
+            .inc();
+        if reason != Death::UNCONFIRMED {
+            let event = std::iter::once(lease.event());
+            tools.duplicates.forget(key.pixel, key.class, event);
+        }
+        buried.push(lease);
+    }
+    settle_all(buried, Settlement::Dead);
+    rest
 }
 
 /// The same, where blocking is not allowed.

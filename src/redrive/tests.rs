@@ -39,6 +39,7 @@ fn letter(pixel_id: u64, event: &Value, reason: &'static str) -> DeadLetter {
     DeadLetter {
         lane: LaneKey::of(pixel(pixel_id), Arc::default(), &event),
         event,
+        seq: 7,
         received_at: T0,
         expires_at: hashed.expires_at(),
         dead_at: T0,

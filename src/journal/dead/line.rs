@@ -25,6 +25,8 @@ struct Line<'a> {
     received_at: i64,
     expires_at: i64,
     dead_at: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<u64>,
     event: &'a RawValue,
 }
 
@@ -40,6 +42,7 @@ pub(super) struct Stored<'a> {
     pub(super) received_at: i64,
     pub(super) expires_at: i64,
     pub(super) dead_at: i64,
+    pub(super) seq: Option<u64>,
     pub(super) event: &'a RawValue,
 }
 
@@ -58,6 +61,8 @@ struct Read<'a> {
     received_at: i64,
     expires_at: i64,
     dead_at: i64,
+    #[serde(default)]
+    seq: Option<u64>,
     #[serde(borrow)]
     event: &'a RawValue,
 }
@@ -83,6 +88,7 @@ impl<'a> Stored<'a> {
             received_at: read.received_at,
             expires_at: read.expires_at,
             dead_at: read.dead_at,
+            seq: read.seq,
             event: read.event,
         })
     }
@@ -103,6 +109,7 @@ impl<'a> Stored<'a> {
             received_at: self.received_at,
             expires_at: self.expires_at,
             dead_at: self.dead_at,
+            seq: self.seq,
             event: self.event,
         };
         line.write(out)
@@ -139,6 +146,7 @@ pub(super) fn write(out: &mut Vec<u8>, id: LetterId, letter: &DeadLetter) -> std
         received_at: letter.received_at.0,
         expires_at: letter.expires_at.0,
         dead_at: letter.dead_at.0,
+        seq: Some(letter.seq),
         event: serde_json::from_slice(&event)?,
     };
     line.write(out)

@@ -25,6 +25,7 @@ pub(super) fn letter(pixel_id: u64, name: &str, dead_at: UnixMs) -> DeadLetter {
     DeadLetter {
         lane: LaneKey::plain(pixel(pixel_id)),
         event: EncodedEvent::from_record(json.into()),
+        seq: 7,
         received_at: UnixMs(1),
         expires_at: UnixMs(2),
         dead_at,
@@ -127,7 +128,7 @@ fn letters_are_lines_of_json_and_are_counted_again_after_a_restart() {
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(
         lines[0],
-        r#"{"v":1,"id":"1-0","pixel":"7","reason":"expired","received_at":1,"expires_at":2,"dead_at":1795341600000,"event":{"b": [1,  2]}}"#
+        r#"{"v":1,"id":"1-0","pixel":"7","reason":"expired","received_at":1,"expires_at":2,"dead_at":1795341600000,"seq":7,"event":{"b": [1,  2]}}"#
     );
     let value: Value = serde_json::from_str(lines[1]).unwrap();
     assert_eq!(value["id"], format!("1-{}", lines[0].len() + 1));
