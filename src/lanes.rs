@@ -3,7 +3,7 @@
 //!
 //! **Promises.** An event leaves its lane only when Graph has confirmed it or when it is a dead
 //! letter on disk, which it becomes when it has expired or was refused by itself. What goes wrong
-//! holds back who it concerns and no other: a pixel, the pixels of a token, the tokens of an app
+//! holds back who it concerns and no other: one class of a pixel's events, a pixel, the pixels of a token, the tokens of an app
 //! (`circuits`). A bad event is searched for (`bisect`), and its neighbours are delivered.
 //! **Refuses.** It never sends an event that has expired, never sends what is held more than one
 //! event now and then, sends nothing where a limit is reached, and never has more than the

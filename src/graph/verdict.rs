@@ -51,6 +51,8 @@ pub enum Scope {
     Token,
     /// One pixel.
     Pixel,
+    /// The events of one pixel that are of the batch's class, such as its messages.
+    Lane,
 }
 
 /// Why another try may help.
@@ -88,7 +90,7 @@ pub struct Throttle {
 /// A refusal that is no event's fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hold {
-    /// What is held: a token or a pixel.
+    /// What is held: a token, a pixel or a lane.
     pub scope: Scope,
     /// Why.
     pub cause: Cause,
@@ -127,6 +129,7 @@ impl Scope {
             Self::App => "app",
             Self::Token => "token",
             Self::Pixel => "pixel",
+            Self::Lane => "lane",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One circuit: whether the batches of one pixel, one token or one app may pass.
+//! One circuit: whether the batches of one lane, pixel, token or app may pass.
 //!
 //! ```text
 //!            transient (pixel only)             throttled

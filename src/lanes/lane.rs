@@ -55,7 +55,7 @@ enum Next {
 impl Lane {
     pub(super) fn new(shared: Arc<Shared>, key: LaneKey, wake: Arc<Notify>, stuck: Stuck) -> Self {
         Self {
-            gate: Gate::new(Arc::clone(&shared), key.pixel),
+            gate: Gate::new(Arc::clone(&shared), &key),
             shared,
             key,
             wake,

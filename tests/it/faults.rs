@@ -462,6 +462,39 @@ async fn messages_are_not_sent_twice_where_that_is_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_dataset_that_is_not_set_up_for_messages_holds_messages_alone() {
+    let gateway = Gateway::start().await;
+    let fault = Fault::refuse_event("m", Some(2_804_131));
+    gateway.sandbox.add_fault(fault.forever());
+    post(&gateway, PIXEL, vec![message("m")]).await;
+    let hold = stopped(&gateway).await;
+    assert_eq!(hold.id, format!("lane:{PIXEL}:business_messaging"));
+    assert_eq!(
+        (hold.scope, hold.state, hold.cause),
+        ("lane", "held", "configuration")
+    );
+    assert_eq!(hold.pixels, [pixel(PIXEL)]);
+    post(&gateway, PIXEL, purchases("a", 5)).await;
+    gateway.delivered(5).await;
+    let held = gateway
+        .until("the message alone", async |gateway| {
+            let holds = gateway.running().lanes().holds();
+            (holds.len() == 1 && holds[0].waiting == 1).then_some(holds)
+        })
+        .await;
+    let states: Vec<(&str, &str)> = (gateway.running().lanes().snapshot().iter())
+        .map(|lane| (lane.class, lane.state))
+        .collect();
+    assert_eq!(states, [("rest", "open"), ("business_messaging", "held")]);
+    assert_eq!(gateway.metric("capigate_dead_total").await, 0);
+    gateway.sandbox.clear_faults();
+    assert!(gateway.running().lanes().release(&held[0].id));
+    gateway.drained().await;
+    assert_delivered(&gateway, 6, 1);
+    gateway.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stop_in_the_middle_of_a_search_loses_nothing() {
     let mut gateway = Gateway::with(|config| {
         config.lanes.rate_per_pixel = "10/s".parse().unwrap();

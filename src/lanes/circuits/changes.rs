@@ -27,14 +27,14 @@ impl Circuits {
                     .get(&pixel)
                     .is_some_and(|before| !is_same(before, &credential))
                 {
-                    for key in keys {
+                    for key in keys.into_iter().chain(inner.lanes(pixel)) {
                         inner.renew(key, now);
                     }
                 }
                 routes.insert(pixel, keys);
             }
             inner.circuits.retain(|key, circuit| {
-                if matches!(key, Key::Pixel(_)) {
+                if matches!(key, Key::Pixel(_) | Key::Lane(..)) {
                     return true;
                 }
                 circuit
@@ -91,7 +91,7 @@ impl Circuits {
     /// something to remember.
     pub(in crate::lanes) fn idle(&self, pixel: PixelId) {
         self.with(|inner, _, _| {
-            for key in inner.keys(pixel) {
+            for key in inner.keys(pixel).into_iter().chain(inner.lanes(pixel)) {
                 let Some(circuit) = inner.circuits.get_mut(&key) else {
                     continue;
                 };
