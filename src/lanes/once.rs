@@ -39,6 +39,7 @@ pub(super) async fn begin(
             tracing::error!(pixel.id = %key.pixel, error = %error, code = error.code(), "events that are sent at most once wait, since that cannot be noted on disk");
             None
         }
+        // the gateway stops
         Err(_) => None,
     }
 }

@@ -22,6 +22,8 @@ pub enum HeldBy {
     NoToken,
     /// Dead letters cannot be written.
     DeadLetters,
+    /// What is sent at most once cannot be noted before it is sent.
+    Intents,
 }
 
 impl HeldBy {
@@ -31,6 +33,7 @@ impl HeldBy {
             Self::Graph(cause) => cause.code(),
             Self::NoToken => "no_token",
             Self::DeadLetters => "dead_letters",
+            Self::Intents => "intents",
         }
     }
 
@@ -55,6 +58,9 @@ impl HeldBy {
             Self::NoToken => "no token is configured for this pixel: add pixels.<id>.token",
             Self::DeadLetters => {
                 "dead letters cannot be written: free disk space, or raise journal.dead_max_bytes"
+            }
+            Self::Intents => {
+                "what is sent at most once cannot be noted on disk first: free disk space, see the log"
             }
         }
     }
@@ -166,12 +172,19 @@ pub(super) struct Stuck(Arc<Mutex<Option<(HeldBy, UnixMs)>>>);
 impl Stuck {
     pub(super) fn set(&self, by: HeldBy, at: UnixMs) {
         let mut stuck = super::lock(&self.0);
-        let since = stuck.map_or(at, |(_, since)| since);
+        let since = stuck
+            .filter(|(was, _)| *was == by)
+            .map_or(at, |(_, since)| since);
         *stuck = Some((by, since));
     }
 
     pub(super) fn clear(&self) {
         *super::lock(&self.0) = None;
+    }
+
+    /// This does not stop it any more; something else may.
+    pub(super) fn ends(&self, by: HeldBy) {
+        super::lock(&self.0).take_if(|(was, _)| *was == by);
     }
 
     pub(super) fn get(&self) -> Option<(HeldBy, UnixMs)> {

@@ -495,6 +495,36 @@ async fn a_dataset_that_is_not_set_up_for_messages_holds_messages_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn messages_that_cannot_be_noted_wait_and_hold_up_nobody() {
+    let gateway = Gateway::with(|config| config.lanes.messaging = Messaging::AtMostOnce).await;
+    // in the way of the file that the first intent begins
+    let in_the_way = gateway.journal_dir().join("intents.new");
+    std::fs::create_dir(&in_the_way).unwrap();
+    post(&gateway, PIXEL, vec![message("m")]).await;
+    let lane = gateway
+        .until("a lane that is held", async |gateway| {
+            let lanes = gateway.running().lanes().snapshot();
+            lanes.into_iter().find(|lane| lane.state == "held")
+        })
+        .await;
+    assert_eq!(
+        (lane.class, lane.reason),
+        ("business_messaging", Some("intents"))
+    );
+    assert!(gateway.running().lanes().holds().is_empty());
+    post(&gateway, PIXEL, purchases("a", 5)).await;
+    gateway.delivered(5).await;
+    let states: Vec<(&str, &str)> = (gateway.running().lanes().snapshot().iter())
+        .map(|lane| (lane.class, lane.state))
+        .collect();
+    assert_eq!(states, [("rest", "open"), ("business_messaging", "held")]);
+    std::fs::remove_dir(&in_the_way).unwrap();
+    gateway.drained().await;
+    assert_delivered(&gateway, 6, 1);
+    gateway.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stop_in_the_middle_of_a_search_loses_nothing() {
     let mut gateway = Gateway::with(|config| {
         config.lanes.rate_per_pixel = "10/s".parse().unwrap();
