@@ -137,6 +137,9 @@ impl Intents {
     /// Forgets these: their outcome is known. It need not be durable, so a failure to write it
     /// down is none here; the next [`Intents::begin`] starts a new file.
     pub fn end(&self, seqs: &[u64]) {
+        if seqs.is_empty() {
+            return;
+        }
         let mut state = locked(&self.state);
         let mut known = 0;
         for seq in seqs {

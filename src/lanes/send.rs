@@ -169,7 +169,7 @@ impl Sender {
         drop(places);
         self.count(&answer, events.len(), started.elapsed());
         ticket.report(&heard(&answer, patient), &answer.usage);
-        once::heard(&self.shared, noted, &answer.verdict);
+        once::heard(&self.shared, noted, &answer.verdict).await;
         Ok(answer)
     }
 
