@@ -237,7 +237,7 @@ impl Circuits {
     }
 
     /// The credential of the pixel and the circuits that batches of every class pass. Without a
-    /// credential the pixel is held.
+    /// credential the pixel is held; with another one, what it brought about decides anew.
     fn route(
         &self,
         inner: &mut Inner,
@@ -276,7 +276,10 @@ impl Circuits {
         for key in keys {
             inner.circuit(key, now).pixels.insert(pixel);
         }
-        inner.credentials.insert(pixel, Arc::clone(&credential));
+        let before = inner.credentials.insert(pixel, Arc::clone(&credential));
+        if let Some(before) = before.filter(|before| !before.is_same(&credential)) {
+            inner.renew(pixel, &before, &credential, now);
+        }
         Some((credential, keys))
     }
 

@@ -214,6 +214,45 @@ fn a_new_token_is_a_new_circuit_and_the_old_one_is_forgotten() {
 }
 
 #[test]
+fn whoever_sees_the_new_token_first_makes_the_pixel_decide_anew() {
+    let (circuits, tokens) = circuits();
+    tell(&circuits, 3, &hold(Scope::Pixel, Cause::Permission));
+    let in_flight = circuits.enter(pixel(4), WEB).unwrap();
+    let mut changed = credentials();
+    changed.insert(pixel(3), credential("new", 1, None));
+    changed.insert(pixel(4), credential("another", 2, None));
+    tokens.replace(changed);
+    // a lane is quicker than the one that follows the tokens
+    assert!(circuits.blocked(pixel(3), WEB).is_none());
+    assert!(circuits.blocked(pixel(4), WEB).is_none());
+    circuits.tokens_changed();
+    assert_eq!(passing(&circuits), [1, 2, 3, 4]);
+    assert!(!in_flight.is_current());
+    in_flight.report(&hold(Scope::Pixel, Cause::Permission), &Usage::default());
+    assert_eq!(passing(&circuits), [1, 2, 3, 4]);
+}
+
+#[test]
+fn a_new_token_of_one_pixel_lifts_nothing_that_others_share() {
+    let (circuits, tokens) = circuits();
+    tell(&circuits, 1, &throttled(Scope::App));
+    let mut changed = credentials();
+    changed.insert(pixel(3), credential("new", 1, None));
+    tokens.replace(changed.clone());
+    circuits.tokens_changed();
+    assert_eq!(passing(&circuits), [4], "the app is throttled");
+    tell(&circuits, 4, &hold(Scope::Token, Cause::Token));
+    changed.insert(pixel(1), credential("c", 2, None));
+    tokens.replace(changed.clone());
+    circuits.tokens_changed();
+    assert!(passing(&circuits).is_empty(), "it joins what is held");
+    changed.insert(pixel(1), credential("d", 3, None));
+    tokens.replace(changed);
+    circuits.tokens_changed();
+    assert_eq!(passing(&circuits), [1]);
+}
+
+#[test]
 fn a_pixel_without_a_token_waits_for_one() {
     let (circuits, tokens) = circuits();
     let mut fewer = credentials();
