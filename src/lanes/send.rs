@@ -236,6 +236,7 @@ impl Sender {
 fn heard(answer: &Answer, patient: bool) -> Heard {
     match &answer.verdict {
         Verdict::Delivered { .. } => Heard::Delivered,
+        // but for a size, only Graph's own error refuses events
         Verdict::Split(_) => Heard::Refused,
         Verdict::Transient(Transient::Unknown, _) if !patient => Heard::Nothing,
         Verdict::Transient(_, wait) => Heard::Transient(*wait),

@@ -198,6 +198,29 @@ async fn an_error_without_a_reason_is_downtime_first_and_a_bad_event_then() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_refuses_everything_kills_nothing() {
+    for status in [400, 422] {
+        let gateway = Gateway::with(unhurried).await;
+        let page = Fault::from(Action::Html { status });
+        gateway.sandbox.add_fault(page.forever());
+        post(&gateway, PIXEL, purchases("a", 4)).await;
+        // the batch five times, then each part of it, to the end of the search and beyond
+        gateway
+            .until("two searches", async |gateway| {
+                let searches = gateway.metric("capigate_bisections_total").await;
+                (searches >= 2).then_some(())
+            })
+            .await;
+        assert_eq!(gateway.metric("capigate_dead_total").await, 0);
+        gateway.sandbox.clear_faults();
+        gateway.drained().await;
+        assert_delivered(&gateway, 4, 1);
+        assert!(letters(&gateway).is_empty());
+        gateway.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn five_errors_without_a_reason_start_a_search() {
     let sizes = sizes_after_errors_without_a_reason(5).await;
     assert_eq!(sizes, [8, 8, 8, 8, 8, 4, 2, 1, 1]);
