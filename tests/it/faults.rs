@@ -681,6 +681,34 @@ async fn other_settings_hold_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_may_have_arrived_does_not_expire() {
+    let start = Clock::Real.now();
+    let at_most_once = |config: &mut capigate::config::Config| {
+        config.lanes.messaging = Messaging::AtMostOnce;
+        config.shutdown.sends = "50ms".parse().unwrap();
+    };
+    let clock = Clock::manual(start);
+    let disk = std::sync::Arc::new(RealDisk);
+    let mut gateway = Gateway::with_disk(at_most_once, disk, clock).await;
+    let slow = Action::Slow {
+        ms: 60_000,
+        accept_first: true,
+    };
+    gateway.sandbox.add_fault(slow.into());
+    post(&gateway, PIXEL, vec![message("m")]).await;
+    gateway.delivered(1).await;
+    gateway.down().await;
+    gateway.clock.set(start.plus(Duration::from_hours(8 * 24)));
+    gateway.up().await;
+    gateway.drained().await;
+    let letters = letters(&gateway);
+    assert_eq!(ids(&letters), BTreeSet::from(["m"]));
+    assert_eq!(letters[0]["reason"], "unconfirmed");
+    assert_delivered(&gateway, 1, 1);
+    gateway.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_message_in_flight_when_the_gateway_dies_is_not_sent_again() {
     for (messaging, times, dead) in [
         (Messaging::AtLeastOnce, 2, 0),
