@@ -240,7 +240,9 @@ impl Shared {
     /// an event arriving now either keeps this lane or starts a new one.
     fn retire(&self, key: &LaneKey) -> bool {
         let mut lanes = lock(&self.lanes);
-        let idle = self.tools.journal.waiting(key).records == 0;
+        let depth = self.tools.journal.waiting(key);
+        // what is leased may come back, and then it is this lane that is woken
+        let idle = depth.records == 0 && depth.leased == 0;
         if idle {
             lanes.remove(key);
             if !lanes.keys().any(|other| other.pixel == key.pixel) {

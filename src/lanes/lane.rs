@@ -29,7 +29,7 @@ const AFTER_PANIC: Duration = Duration::from_secs(1);
 pub(super) struct Lane {
     pub(super) shared: Arc<Shared>,
     pub(super) key: LaneKey,
-    wake: Arc<Notify>,
+    pub(super) wake: Arc<Notify>,
     stuck: Stuck,
     gate: Gate,
     /// Events came back: they have lingered long enough.

@@ -17,6 +17,7 @@ impl Lane {
     /// clears away a whole batch of expired ones.
     pub(super) async fn lease(&self, max_events: usize) -> Result<Vec<Lease>, DeadLettersFailed> {
         let (shared, key) = (Arc::clone(&self.shared), self.key.clone());
+        let wake = Arc::clone(&self.wake);
         let settings = shared.settings();
         let limits = LeaseLimits {
             max_events: settings.max_events,
@@ -24,6 +25,13 @@ impl Lane {
         };
         // reading from disk and syncing dead letters both block
         let messaging = key.class == Class::BusinessMessaging;
+        // nobody may wait for this job any more: whoever has found the lane empty meanwhile looks again
+        let give_back = move |leases: Vec<Lease>| {
+            if !leases.is_empty() {
+                give_back(leases);
+                wake.notify_one();
+            }
+        };
         let job = move || {
             let now = shared.tools.clock.now();
             let leases = shared.tools.journal.lease(&key, limits);
