@@ -3,7 +3,7 @@
 //!
 //! **Promises.** An event leaves its lane only when Graph has confirmed it or when it is a dead
 //! letter on disk, which it becomes when it has expired or was refused by itself. What goes wrong
-//! holds back who it concerns and no other: a pixel, the pixels of a token, the tokens of an app
+//! holds back who it concerns and no other: one class of a pixel's events, a pixel, the pixels of a token, the tokens of an app
 //! (`circuits`). A bad event is searched for (`bisect`), and its neighbours are delivered.
 //! **Refuses.** It never sends an event that has expired, never sends what is held more than one
 //! event now and then, sends nothing where a limit is reached, and never has more than the
@@ -240,7 +240,9 @@ impl Shared {
     /// an event arriving now either keeps this lane or starts a new one.
     fn retire(&self, key: &LaneKey) -> bool {
         let mut lanes = lock(&self.lanes);
-        let idle = self.tools.journal.waiting(key).records == 0;
+        let depth = self.tools.journal.waiting(key);
+        // what is leased may come back, and then it is this lane that is woken
+        let idle = depth.records == 0 && depth.leased == 0;
         if idle {
             lanes.remove(key);
             if !lanes.keys().any(|other| other.pixel == key.pixel) {

@@ -7,7 +7,8 @@
 //!    under several statuses, so the code comes before the status.
 //! 2. `is_transient`, which only upgrades an error that is in no row.
 //! 3. The HTTP status. Without a Graph error in the body it was some proxy that answered, or Graph's
-//!    front door: then only 400, 413 and 422 say something against the events; other 4xx hold.
+//!    front door: then only 413 says something against the batch, and 400 and 422 are taken for
+//!    trouble on the way that may have to do with an event, as code 1 is; other 4xx hold.
 //!
 //! Texts never decide, because they are localised; two names of the API in `error.message` do,
 //! where the codes cannot tell ([`Literal`](super::reply::Literal)).
@@ -51,6 +52,8 @@ pub enum Scope {
     Token,
     /// One pixel.
     Pixel,
+    /// The events of one pixel that are of the batch's class, such as its messages.
+    Lane,
 }
 
 /// Why another try may help.
@@ -66,11 +69,12 @@ pub enum Transient {
     Server,
     /// Graph says that it is its own trouble (code 2 and kin, or `is_transient`).
     Graph,
-    /// Code 1: downtime, or a bad request if it stays; after [`UNKNOWN_TRIES`] the batch is split.
+    /// Code 1, or a 400 or 422 that is not Graph's: downtime, or a bad request if it stays; after
+    /// [`UNKNOWN_TRIES`] the batch is split.
     Unknown,
 }
 
-/// How often in a row code 1 is taken for downtime.
+/// How often in a row [`Transient::Unknown`] is taken for downtime.
 pub const UNKNOWN_TRIES: u32 = 5;
 
 /// A limit that is reached.
@@ -88,7 +92,7 @@ pub struct Throttle {
 /// A refusal that is no event's fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hold {
-    /// What is held: a token or a pixel.
+    /// What is held: a token, a pixel or a lane.
     pub scope: Scope,
     /// Why.
     pub cause: Cause,
@@ -127,6 +131,7 @@ impl Scope {
             Self::App => "app",
             Self::Token => "token",
             Self::Pixel => "pixel",
+            Self::Lane => "lane",
         }
     }
 }
@@ -234,7 +239,9 @@ fn without_error(status: u16, retry_after: Option<Duration>, usage: &Usage) -> V
     match status {
         401 => held(Scope::Token, Cause::Token),
         403 => held(Scope::Pixel, Cause::Permission),
-        400 | 408 | 413 | 422 | 425 | 429 => by_status(status, retry_after, usage),
+        // some firewall, perhaps: it has not seen an event as Graph does
+        400 | 422 => Verdict::Transient(Transient::Unknown, retry_after),
+        408 | 413 | 425 | 429 => by_status(status, retry_after, usage),
         // a wrong graph.url or version, or a proxy that wants something of us
         400..500 => held(Scope::Pixel, Cause::Configuration),
         _ => by_status(status, retry_after, usage),
@@ -309,11 +316,12 @@ mod tests {
     #[test]
     fn without_a_graph_error_the_status_decides() {
         let server = || Verdict::Transient(Transient::Server, SEVEN);
+        let unknown = || Verdict::Transient(Transient::Unknown, SEVEN);
         for (status, want) in [
             (200, server()),
             (204, server()),
             (302, server()),
-            (400, Verdict::Split(Split::Refused)),
+            (400, unknown()),
             (401, held(Scope::Token, Cause::Token)),
             (403, held(Scope::Pixel, Cause::Permission)),
             (404, held(Scope::Pixel, Cause::Configuration)),
@@ -323,7 +331,7 @@ mod tests {
             (451, held(Scope::Pixel, Cause::Configuration)),
             (408, server()),
             (413, Verdict::Split(Split::TooLarge)),
-            (422, Verdict::Split(Split::Refused)),
+            (422, unknown()),
             (425, server()),
             (429, throttled(Scope::Pixel, Some(7))),
             (500, server()),

@@ -1,4 +1,4 @@
-//! One circuit: whether the batches of one pixel, one token or one app may pass.
+//! One circuit: whether the batches of one lane, pixel, token or app may pass.
 //!
 //! ```text
 //!            transient (pixel only)             throttled
@@ -276,7 +276,7 @@ impl Circuit {
         };
         let interval = settings.probe_interval;
         let next_probe = match by {
-            HeldBy::NoToken | HeldBy::DeadLetters => None,
+            HeldBy::NoToken | HeldBy::DeadLetters | HeldBy::Intents => None,
             HeldBy::Graph(Cause::Blocked) => Some(backoff::blocked(interval, self.probes)),
             HeldBy::Graph(_) => Some(interval),
         };

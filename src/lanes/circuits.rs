@@ -1,11 +1,12 @@
-//! The circuits of all pixels, tokens and apps, and what an answer means for them.
+//! The circuits of all lanes, pixels, tokens and apps, and what an answer means for them.
 //!
-//! A batch passes when the circuits of its app, its token **and** its pixel let it; it then holds
-//! a [`Ticket`]. So a token that is refused stops every pixel that uses it and no other. A token's
+//! A batch passes when the circuits of its app, its token, its pixel **and** its lane let it; it
+//! then holds a [`Ticket`]. So a token that is refused stops every pixel that uses it and no other. A token's
 //! circuit is found by the token's digest: a new token has a new circuit.
 //!
-//! All are behind one lock, held for moments: a batch passes all three at once or none. They are
-//! as many as pixels and tokens are in use.
+//! All are behind one lock, held for moments: a batch passes all four at once or none. They are
+//! as many as lanes, pixels and tokens are in use. Lanes that differ in their options alone share
+//! a circuit.
 
 mod changes;
 mod inner;
@@ -25,6 +26,7 @@ use super::pace;
 use super::snapshot::{HeldBy, Seen};
 use super::ticket::{Stamp, Ticket};
 use crate::graph::{Hold, Scope, Throttle, Usage};
+use crate::journal::Class;
 use crate::pixel::PixelId;
 use crate::time::Clock;
 use crate::tokens::{Credential, Tokens};
@@ -75,10 +77,10 @@ impl Circuits {
         }
     }
 
-    /// Who is in the way of the pixel's next batch; nobody when it may pass.
-    pub(super) fn blocked(&self, pixel: PixelId) -> Option<Blocked> {
+    /// Who is in the way of the next batch of this pixel and class; nobody when it may pass.
+    pub(super) fn blocked(&self, pixel: PixelId, class: Class) -> Option<Blocked> {
         self.with(|inner, now, settings| {
-            let keys = match self.route(inner, pixel, now, settings) {
+            let keys = match self.way(inner, pixel, class, now, settings) {
                 Some((_, keys)) => keys.to_vec(),
                 None => vec![Key::Pixel(pixel)],
             };
@@ -98,10 +100,10 @@ impl Circuits {
         })
     }
 
-    /// Lets a batch of the pixel pass, if nobody is in the way.
-    pub(super) fn enter(self: &Arc<Self>, pixel: PixelId) -> Option<Ticket> {
+    /// Lets a batch of this pixel and class pass, if nobody is in the way.
+    pub(super) fn enter(self: &Arc<Self>, pixel: PixelId, class: Class) -> Option<Ticket> {
         self.with(|inner, now, settings| {
-            let (credential, keys) = self.route(inner, pixel, now, settings)?;
+            let (credential, keys) = self.way(inner, pixel, class, now, settings)?;
             let looks = keys.map(|key| inner.change(key, now, |circuit| circuit.look(now)));
             if looks.iter().any(|look| matches!(look, Look::Wait(_))) {
                 return None;
@@ -166,8 +168,11 @@ impl Circuits {
                         let by = HeldBy::Graph(hold.cause);
                         circuit.hold(fresh, by, seen.clone(), settings, now);
                     }
-                    // Graph knows token and app, or it would not have come to the pixel
-                    Heard::Hold(hold, _) if hold.scope == Scope::Pixel && fresh => {
+                    // Graph knows token and app, or it would not have come to the pixel; and the
+                    // pixel, or it would not have come to what its lane needs
+                    Heard::Hold(hold, _)
+                        if hold.scope >= Scope::Pixel && scope < hold.scope && fresh =>
+                    {
                         circuit.open(now);
                     }
                     _ if fresh && stamp.probes => circuit.vacate(Some(probe_again)),
@@ -193,10 +198,10 @@ impl Circuits {
         });
     }
 
-    /// How long the pixel's batches will wait, as far as anyone knows.
-    pub(super) fn wait_ahead(&self, pixel: PixelId) -> Duration {
+    /// How long batches of this pixel and class will wait, as far as anyone knows.
+    pub(super) fn wait_ahead(&self, pixel: PixelId, class: Class) -> Duration {
         self.with(|inner, now, settings| {
-            let Some((_, keys)) = self.route(inner, pixel, now, settings) else {
+            let Some((_, keys)) = self.way(inner, pixel, class, now, settings) else {
                 return Duration::MAX;
             };
             let waits = keys.map(|key| match inner.circuit(key, now).state {
@@ -216,8 +221,23 @@ impl Circuits {
         inner.factor(pixel)
     }
 
-    /// The credential of the pixel and the circuits its batches pass, the widest first. Without a
-    /// credential the pixel is held.
+    /// The credential of a batch and the circuits it passes, the widest first.
+    fn way(
+        &self,
+        inner: &mut Inner,
+        pixel: PixelId,
+        class: Class,
+        now: &Now,
+        settings: &Settings,
+    ) -> Option<(Arc<Credential>, [Key; 4])> {
+        let (credential, [app, token, own]) = self.route(inner, pixel, now, settings)?;
+        let lane = Key::Lane(pixel, class);
+        inner.circuit(lane, now).pixels.insert(pixel);
+        Some((credential, [app, token, own, lane]))
+    }
+
+    /// The credential of the pixel and the circuits that batches of every class pass. Without a
+    /// credential the pixel is held; with another one, what it brought about decides anew.
     fn route(
         &self,
         inner: &mut Inner,
@@ -256,7 +276,10 @@ impl Circuits {
         for key in keys {
             inner.circuit(key, now).pixels.insert(pixel);
         }
-        inner.credentials.insert(pixel, Arc::clone(&credential));
+        let before = inner.credentials.insert(pixel, Arc::clone(&credential));
+        if let Some(before) = before.filter(|before| !before.is_same(&credential)) {
+            inner.renew(pixel, &before, &credential, now);
+        }
         Some((credential, keys))
     }
 

@@ -15,6 +15,7 @@ use super::Shared;
 use super::pace::PixelPace;
 use super::places::Place;
 use super::ticket::Ticket;
+use crate::journal::{Class, LaneKey};
 use crate::pixel::PixelId;
 
 /// All that a batch needs to be sent.
@@ -23,20 +24,22 @@ pub(super) struct Passage {
     pub(super) places: [Place; 2],
 }
 
-/// The gate of one pixel.
+/// The gate of one lane.
 #[derive(Clone)]
 pub(super) struct Gate {
     shared: Arc<Shared>,
     pixel: PixelId,
+    class: Class,
     pub(super) pace: Arc<PixelPace>,
 }
 
 impl Gate {
-    pub(super) fn new(shared: Arc<Shared>, pixel: PixelId) -> Self {
-        let pace = shared.pace.pixel(pixel, &shared.settings());
+    pub(super) fn new(shared: Arc<Shared>, lane: &LaneKey) -> Self {
+        let pace = shared.pace.pixel(lane.pixel, &shared.settings());
         Self {
             shared,
-            pixel,
+            pixel: lane.pixel,
+            class: lane.class,
             pace,
         }
     }
@@ -60,7 +63,7 @@ impl Gate {
     ) -> Result<Option<Passage>, AcquireError> {
         loop {
             let circuits = &self.shared.circuits;
-            if circuits.wait_ahead(self.pixel) > patience
+            if circuits.wait_ahead(self.pixel, self.class) > patience
                 || timeout(patience, self.circuits()).await.is_err()
             {
                 return Ok(None);
@@ -76,7 +79,7 @@ impl Gate {
         let (pixel, circuits) = (self.pixel, &self.shared.circuits);
         let own = self.pace.in_flight.take().await?;
         self.pace.wait(|| circuits.factor(pixel)).await;
-        let Some(ticket) = circuits.enter(pixel) else {
+        let Some(ticket) = circuits.enter(pixel, self.class) else {
             return Ok(None);
         };
         let all = self.shared.pace.in_flight.take().await?;
@@ -91,7 +94,7 @@ impl Gate {
     /// Waits until no circuit is in the way.
     async fn circuits(&self) {
         let circuits = &self.shared.circuits;
-        while let Some(first) = circuits.blocked(self.pixel) {
+        while let Some(first) = circuits.blocked(self.pixel, self.class) {
             let Ok(_turn) = first.line.acquire().await else {
                 return;
             };
@@ -99,7 +102,7 @@ impl Gate {
                 let mut changed = pin!(first.changed.notified());
                 // from here on no change is missed
                 changed.as_mut().enable();
-                match circuits.blocked(self.pixel) {
+                match circuits.blocked(self.pixel, self.class) {
                     Some(now) if Arc::ptr_eq(&now.line, &first.line) => {
                         tokio::select! {
                             () = changed => {}

@@ -29,7 +29,7 @@ const AFTER_PANIC: Duration = Duration::from_secs(1);
 pub(super) struct Lane {
     pub(super) shared: Arc<Shared>,
     pub(super) key: LaneKey,
-    wake: Arc<Notify>,
+    pub(super) wake: Arc<Notify>,
     stuck: Stuck,
     gate: Gate,
     /// Events came back: they have lingered long enough.
@@ -55,7 +55,7 @@ enum Next {
 impl Lane {
     pub(super) fn new(shared: Arc<Shared>, key: LaneKey, wake: Arc<Notify>, stuck: Stuck) -> Self {
         Self {
-            gate: Gate::new(Arc::clone(&shared), key.pixel),
+            gate: Gate::new(Arc::clone(&shared), &key),
             shared,
             key,
             wake,
@@ -85,12 +85,12 @@ impl Lane {
                             match lane.batch(passage, search, &mut tries).await {
                                 Ok(Some(batch)) => { sends.spawn(lane.sender().send(batch)); }
                                 Ok(None) => {}
-                                Err(DeadLettersFailed) => lane.rest(&mut mind),
+                                Err(DeadLettersFailed) => lane.rest(HeldBy::DeadLetters, &mut mind),
                             }
                         }
                         Next::Idle if sends.is_empty() && lane.shared.retire(&lane.key) => return,
                         Next::Idle | Next::Nothing => {}
-                        Next::DeadLetters => lane.rest(&mut mind),
+                        Next::DeadLetters => lane.rest(HeldBy::DeadLetters, &mut mind),
                         Next::End => break,
                     }
                     next.set(lane.next(mind));
@@ -111,8 +111,12 @@ impl Lane {
         tries: &mut HashMap<u64, u32>,
     ) -> bool {
         match sent {
-            Ok(Sent::Done) => return false,
+            Ok(Sent::Done) => {
+                self.stuck.ends(HeldBy::Intents);
+                return false;
+            }
             Ok(Sent::Again(again)) => {
+                self.stuck.ends(HeldBy::Intents);
                 if tries.len() + again.tries.len() > MAX_REMEMBERED {
                     tries.clear();
                 }
@@ -121,7 +125,7 @@ impl Lane {
                 self.call();
                 return again.needs_search;
             }
-            Ok(Sent::DeadLetters) => self.rest(mind),
+            Ok(Sent::Stuck(by)) => self.rest(*by, mind),
             // its leases went back to the journal, and were counted as a defect
             Err(_) => mind.rest_until = Some(Instant::now() + AFTER_PANIC),
         }
@@ -135,9 +139,8 @@ impl Lane {
         self.wake.notify_one();
     }
 
-    fn rest(&self, mind: &mut Mind) {
-        self.stuck
-            .set(HeldBy::DeadLetters, self.shared.tools.clock.now());
+    fn rest(&self, by: HeldBy, mind: &mut Mind) {
+        self.stuck.set(by, self.shared.tools.clock.now());
         self.shared.circuits.moved.notify_one();
         mind.rest_until = Some(Instant::now() + self.shared.settings().probe_interval);
     }
@@ -219,7 +222,7 @@ impl Lane {
         };
         self.due.store(false, Ordering::Relaxed);
         let leases = self.lease(most).await?;
-        self.stuck.clear();
+        self.stuck.ends(HeldBy::DeadLetters);
         if leases.is_empty() {
             return Ok(None);
         }

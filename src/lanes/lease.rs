@@ -17,6 +17,7 @@ impl Lane {
     /// clears away a whole batch of expired ones.
     pub(super) async fn lease(&self, max_events: usize) -> Result<Vec<Lease>, DeadLettersFailed> {
         let (shared, key) = (Arc::clone(&self.shared), self.key.clone());
+        let wake = Arc::clone(&self.wake);
         let settings = shared.settings();
         let limits = LeaseLimits {
             max_events: settings.max_events,
@@ -24,34 +25,40 @@ impl Lane {
         };
         // reading from disk and syncing dead letters both block
         let messaging = key.class == Class::BusinessMessaging;
+        // nobody may wait for this job any more: whoever has found the lane empty meanwhile looks again
+        let give_back = move |leases: Vec<Lease>| {
+            if !leases.is_empty() {
+                give_back(leases);
+                wake.notify_one();
+            }
+        };
         let job = move || {
             let now = shared.tools.clock.now();
             let leases = shared.tools.journal.lease(&key, limits);
             let leases = without_buried(&shared, &key, leases);
-            let (live, expired): (Vec<_>, Vec<_>) = leases
-                .into_iter()
-                .partition(|lease| lease.expires_at() > now);
-            let (doubtful, mut live): (Vec<_>, Vec<_>) = live
+            // however old: one that may have arrived must not pass for one that never did
+            let (doubtful, leases): (Vec<_>, Vec<_>) = leases
                 .into_iter()
                 .partition(|lease| messaging && shared.tools.intents.contains(lease.seq()));
+            let (mut live, expired): (Vec<_>, Vec<_>) = leases
+                .into_iter()
+                .partition(|lease| lease.expires_at() > now);
             let seqs: Vec<u64> = doubtful.iter().map(Lease::seq).collect();
-            let buried = bury(&shared, &key, expired, &Death::expired()).and_then(|()| {
-                bury(&shared, &key, doubtful, &Death::unconfirmed(None))?;
-                once::end(&shared, seqs);
-                Ok(())
-            });
-            let rest = match &buried {
-                Ok(()) => live.split_off(live.len().min(max_events)),
-                Err(_) => std::mem::take(&mut live),
-            };
-            give_back(rest);
-            match buried {
-                Ok(()) => Ok(live),
-                Err(NotWritten(expired)) => {
-                    give_back(expired);
-                    Err(DeadLettersFailed)
-                }
+            let mut unwritten = Vec::new();
+            match bury(&shared, &key, doubtful, &Death::unconfirmed(None)) {
+                Ok(()) => once::end(&shared, seqs),
+                Err(NotWritten(kept)) => unwritten = kept,
             }
+            if let Err(NotWritten(kept)) = bury(&shared, &key, expired, &Death::expired()) {
+                unwritten.extend(kept);
+            }
+            if unwritten.is_empty() {
+                give_back(live.split_off(live.len().min(max_events)));
+                return Ok(live);
+            }
+            live.extend(unwritten);
+            give_back(live);
+            Err(DeadLettersFailed)
         };
         match tokio::task::spawn_blocking(job).await {
             Ok(result) => result,

@@ -39,20 +39,32 @@ pub(super) async fn begin(
             tracing::error!(pixel.id = %key.pixel, error = %error, code = error.code(), "events that are sent at most once wait, since that cannot be noted on disk");
             None
         }
+        // the gateway stops
         Err(_) => None,
     }
 }
 
 /// Takes in what was heard. An answer that leaves open whether the events were taken keeps their
-/// note until they are dead letters.
-pub(super) fn heard(shared: &Arc<Shared>, seqs: Vec<u64>, verdict: &Verdict) {
+/// note until they are dead letters. Events that may go again have lost it when this returns: a
+/// note that is taken away later might be that of the next try.
+pub(super) async fn heard(shared: &Arc<Shared>, seqs: Vec<u64>, verdict: &Verdict) {
+    if seqs.is_empty() {
+        return;
+    }
     match verdict {
         Verdict::Transient(cause, _) if cause.is_ambiguous() => {}
         Verdict::Delivered { .. } => end(shared, seqs),
         Verdict::Transient(..) | Verdict::Throttled(_) | Verdict::Hold(_) | Verdict::Split(_) => {
-            shared.tools.intents.end(&seqs);
+            forget(shared, seqs).await;
         }
     }
+}
+
+/// Takes their turn among the calls that sync, which is not for a thread of the runtime.
+async fn forget(shared: &Arc<Shared>, seqs: Vec<u64>) {
+    let shared = Arc::clone(shared);
+    let job = move || shared.tools.intents.end(&seqs);
+    let _stopping = tokio::task::spawn_blocking(job).await;
 }
 
 /// Forgets events that have met their end, once the journal has noted it on disk. A stop before
@@ -69,8 +81,7 @@ pub(super) fn end(shared: &Arc<Shared>, seqs: Vec<u64>) {
                 () = tokio::time::sleep(wait) => {}
                 () = shared.stop.cancelled() => return,
             }
-            let job = move || shared.tools.intents.end(&seqs);
-            let _stopping = tokio::task::spawn_blocking(job).await;
+            forget(&shared, seqs).await;
         }
     };
     shared.tasks.spawn(task);

@@ -10,8 +10,9 @@ use std::time::Duration;
 use super::bisect::{Bisect, Said};
 use super::gate::Passage;
 use super::places::Place;
-use super::send::{Again, Sender, Sent};
+use super::send::{Again, Sender, Sent, Unsent};
 use super::settle::{self, Death, NotWritten};
+use super::snapshot::HeldBy;
 use crate::graph::verdict::UNKNOWN_TRIES;
 use crate::graph::{Answer, Split, Transient, Verdict};
 use crate::journal::Lease;
@@ -31,6 +32,8 @@ pub(super) struct Search {
     any_delivered: bool,
     /// Events whose dead letters could not be written. They do not keep the others from going on.
     unwritten: Vec<Lease>,
+    /// It could not be noted that a part is about to be sent.
+    unnoted: bool,
     /// The whole batch has had its tries of answers that do not say what is wrong.
     tried: bool,
     /// Such answers to the present part, in a row.
@@ -50,6 +53,7 @@ impl Search {
             doubtful: Vec::new(),
             any_delivered: false,
             unwritten: Vec::new(),
+            unnoted: false,
             tried: false,
             tries: 0,
             _place: place,
@@ -106,7 +110,14 @@ impl Search {
             return Ok(None);
         }
         let patient = !self.tried && self.tries + 1 < UNKNOWN_TRIES;
-        Ok(self.sender.exchange(&events, passage, patient).await)
+        match self.sender.exchange(&events, passage, patient).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(Unsent::Circuit) => Ok(None),
+            Err(Unsent::Intents) => {
+                self.unnoted = true;
+                Err(GiveUp)
+            }
+        }
     }
 
     async fn pass(&self) -> Option<Passage> {
@@ -263,7 +274,8 @@ impl Search {
         let none = self.unwritten.is_empty();
         settle::give_back(self.unwritten);
         match (unwritten, none) {
-            (true, _) => Sent::DeadLetters,
+            (true, _) => Sent::Stuck(HeldBy::DeadLetters),
+            (false, _) if self.unnoted => Sent::Stuck(HeldBy::Intents),
             (false, true) => Sent::Done,
             (false, false) => Sent::Again(Again::default()),
         }

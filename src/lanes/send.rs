@@ -13,7 +13,7 @@ use super::once;
 use super::places::Place;
 use super::search::Search;
 use super::settle::{self, Death, NotWritten};
-use super::snapshot::Seen;
+use super::snapshot::{HeldBy, Seen};
 use crate::graph::verdict::UNKNOWN_TRIES;
 use crate::graph::{Answer, Transient, Verdict};
 use crate::journal::{LaneKey, Lease};
@@ -35,8 +35,17 @@ pub(super) enum Sent {
     Done,
     /// Events went back to the journal.
     Again(Again),
-    /// Dead letters cannot be written; what was to become one is back in the journal.
-    DeadLetters,
+    /// Something stops this lane and no other; what it is about is back in the journal.
+    Stuck(HeldBy),
+}
+
+/// Why a request was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unsent {
+    /// A circuit got in the way.
+    Circuit,
+    /// It could not be noted that the events are about to be sent.
+    Intents,
 }
 
 /// What to know about a batch when it is sent again.
@@ -71,8 +80,13 @@ impl Sender {
         let worst = tries.values().max().copied().unwrap_or_default();
         let patient = worst + 1 < UNKNOWN_TRIES;
         let events: Vec<&Lease> = leases.iter().collect();
-        let Some(answer) = self.exchange(&events, passage, patient).await else {
-            return give_back(leases, Again::default());
+        let answer = match self.exchange(&events, passage, patient).await {
+            Ok(answer) => answer,
+            Err(Unsent::Circuit) => return give_back(leases, Again::default()),
+            Err(Unsent::Intents) => {
+                settle::give_back(leases);
+                return Sent::Stuck(HeldBy::Intents);
+            }
         };
         let once_more = |lease: &Lease| {
             let before = tries.get(&lease.seq()).copied().unwrap_or_default();
@@ -103,7 +117,7 @@ impl Sender {
                     Ok(()) => Sent::Done,
                     Err(NotWritten(leases)) => {
                         settle::give_back(leases);
-                        Sent::DeadLetters
+                        Sent::Stuck(HeldBy::DeadLetters)
                     }
                 }
             }
@@ -123,22 +137,21 @@ impl Sender {
         }
     }
 
-    /// One request and its answer. None when a circuit got in the way, and nothing was sent.
+    /// One request and its answer.
     /// `patient`: that Graph does not know what is wrong is taken for its own trouble.
     pub(super) async fn exchange(
         &self,
         events: &[&Lease],
         passage: Passage,
         patient: bool,
-    ) -> Option<Answer> {
+    ) -> Result<Answer, Unsent> {
         let Passage { ticket, places } = passage;
         if !ticket.is_current() {
-            return None;
+            return Err(Unsent::Circuit);
         }
         let Some(noted) = once::begin(&self.shared, &self.key, events).await else {
-            drop(ticket);
-            self.shared.circuits.fail(self.key.pixel);
-            return None;
+            // the ticket goes back unused: another lane may be the one that probes
+            return Err(Unsent::Intents);
         };
         let tools = &self.shared.tools;
         let started = Instant::now();
@@ -156,8 +169,8 @@ impl Sender {
         drop(places);
         self.count(&answer, events.len(), started.elapsed());
         ticket.report(&heard(&answer, patient), &answer.usage);
-        once::heard(&self.shared, noted, &answer.verdict);
-        Some(answer)
+        once::heard(&self.shared, noted, &answer.verdict).await;
+        Ok(answer)
     }
 
     /// Whether an answer that leaves open if the batch was taken must not lead to a second try.
@@ -182,7 +195,7 @@ impl Sender {
                 () = sleep(self.shared.settings().probe_interval) => {}
                 () = self.shared.stop.cancelled() => {
                     settle::give_back(leases);
-                    return Sent::DeadLetters;
+                    return Sent::Stuck(HeldBy::DeadLetters);
                 }
             }
         }
@@ -223,6 +236,7 @@ impl Sender {
 fn heard(answer: &Answer, patient: bool) -> Heard {
     match &answer.verdict {
         Verdict::Delivered { .. } => Heard::Delivered,
+        // but for a size, only Graph's own error refuses events
         Verdict::Split(_) => Heard::Refused,
         Verdict::Transient(Transient::Unknown, _) if !patient => Heard::Nothing,
         Verdict::Transient(_, wait) => Heard::Transient(*wait),

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::circuits::Standing;
 use super::{Lanes, Shared};
 use crate::graph::{Answer, Cause, Scope};
-use crate::journal::{LaneDepth, LaneKey};
+use crate::journal::{Class, LaneDepth, LaneKey};
 use crate::pixel::PixelId;
 use crate::time::UnixMs;
 
@@ -22,6 +22,8 @@ pub enum HeldBy {
     NoToken,
     /// Dead letters cannot be written.
     DeadLetters,
+    /// What is sent at most once cannot be noted before it is sent.
+    Intents,
 }
 
 impl HeldBy {
@@ -31,6 +33,7 @@ impl HeldBy {
             Self::Graph(cause) => cause.code(),
             Self::NoToken => "no_token",
             Self::DeadLetters => "dead_letters",
+            Self::Intents => "intents",
         }
     }
 
@@ -55,6 +58,9 @@ impl HeldBy {
             Self::NoToken => "no token is configured for this pixel: add pixels.<id>.token",
             Self::DeadLetters => {
                 "dead letters cannot be written: free disk space, or raise journal.dead_max_bytes"
+            }
+            Self::Intents => {
+                "what is sent at most once cannot be noted on disk first: free disk space, see the log"
             }
         }
     }
@@ -129,12 +135,13 @@ pub struct LaneSnapshot {
     pub pace_factor: f64,
 }
 
-/// A pixel, token or app that is held or throttled.
+/// A lane, pixel, token or app that is held or throttled.
 #[derive(Clone, Debug, Serialize)]
 pub struct HoldSnapshot {
-    /// `pixel:123`, `token:ab12cd34` (its fingerprint), `app:123`: what [`Lanes::release`] takes.
+    /// `lane:123:business_messaging` (a pixel's events of one class), `pixel:123`, `token:ab12cd34`
+    /// (its fingerprint), `app:123`: what [`Lanes::release`] takes.
     pub id: String,
-    /// `app`, `token` or `pixel`.
+    /// `app`, `token`, `pixel` or `lane`.
     pub scope: &'static str,
     /// `held` or `throttled`.
     pub state: &'static str,
@@ -152,7 +159,7 @@ pub struct HoldSnapshot {
     pub next_probe: Option<u64>,
     /// The pixels whose events wait.
     pub pixels: Vec<PixelId>,
-    /// Events that wait, of all those pixels.
+    /// Events that wait, of all those pixels; of a lane, those of its class.
     pub waiting: u64,
     /// Seconds until the first of them expires, as [`crate::journal::Journal::next_expiry`] knows it.
     pub first_expiry: Option<u64>,
@@ -165,12 +172,19 @@ pub(super) struct Stuck(Arc<Mutex<Option<(HeldBy, UnixMs)>>>);
 impl Stuck {
     pub(super) fn set(&self, by: HeldBy, at: UnixMs) {
         let mut stuck = super::lock(&self.0);
-        let since = stuck.map_or(at, |(_, since)| since);
+        let since = stuck
+            .filter(|(was, _)| *was == by)
+            .map_or(at, |(_, since)| since);
         *stuck = Some((by, since));
     }
 
     pub(super) fn clear(&self) {
         *super::lock(&self.0) = None;
+    }
+
+    /// This does not stop it any more; something else may.
+    pub(super) fn ends(&self, by: HeldBy) {
+        super::lock(&self.0).take_if(|(was, _)| *was == by);
     }
 
     pub(super) fn get(&self) -> Option<(HeldBy, UnixMs)> {
@@ -184,13 +198,13 @@ impl Shared {
         if stuck.get().is_some() {
             return "held";
         }
-        let gravest = self.circuits.gravest(key.pixel);
+        let gravest = self.circuits.gravest(key.pixel, key.class);
         gravest.map_or("open", |standing| standing.state.code())
     }
 
     fn show(&self, key: &LaneKey, stuck: &Stuck, depth: LaneDepth) -> LaneSnapshot {
         let (now, wall) = (Instant::now(), self.tools.clock.now());
-        let gravest = self.circuits.gravest(key.pixel);
+        let gravest = self.circuits.gravest(key.pixel, key.class);
         let held_by = match stuck.get() {
             Some((by, _)) => Some(by),
             None => gravest.as_ref().and_then(Standing::held_by),
@@ -247,7 +261,7 @@ impl Lanes {
         running.into_iter().map(show).collect()
     }
 
-    /// Every pixel, token and app that is held or throttled: apps first, then tokens, then pixels.
+    /// Everything that is held or throttled: apps first, then tokens, pixels and lanes.
     /// Blocks on a few reads for each lane of theirs.
     pub fn holds(&self) -> Vec<HoldSnapshot> {
         let (now, wall) = (Instant::now(), self.0.tools.clock.now());
@@ -257,20 +271,23 @@ impl Lanes {
         }
         let stops = |pixel: &PixelId| stopped.iter().any(|s| s.pixels.contains(pixel));
         let journal = &self.0.tools.journal;
-        let mut waiting: BTreeMap<PixelId, (u64, Option<UnixMs>)> = BTreeMap::new();
+        let mut waiting: BTreeMap<(PixelId, Class), (u64, Option<UnixMs>)> = BTreeMap::new();
         for (key, depth) in journal.lanes() {
             if stops(&key.pixel) {
-                let (records, first) = waiting.entry(key.pixel).or_default();
+                let (records, first) = waiting.entry((key.pixel, key.class)).or_default();
                 *records += depth.records;
                 *first = earlier(*first, journal.next_expiry(&key));
             }
         }
         let show = |standing: &Standing| {
             let held_by = standing.held_by();
-            let of_pixels = standing.pixels.iter().filter_map(|p| waiting.get(p));
-            let (records, first) = of_pixels.fold((0, None), |(sum, first), (n, next)| {
-                (sum + n, earlier(first, *next))
-            });
+            let waits_for = |(pixel, class): &(PixelId, Class)| {
+                standing.pixels.contains(pixel) && standing.key.concerns(*class)
+            };
+            let (records, first) = (waiting.iter().filter(|(of, _)| waits_for(of)))
+                .fold((0, None), |(sum, first), (_, (n, next))| {
+                    (sum + n, earlier(first, *next))
+                });
             HoldSnapshot {
                 id: standing.key.to_string(),
                 scope: Scope::code(standing.key.scope()),

@@ -198,6 +198,29 @@ async fn an_error_without_a_reason_is_downtime_first_and_a_bad_event_then() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_refuses_everything_kills_nothing() {
+    for status in [400, 422] {
+        let gateway = Gateway::with(unhurried).await;
+        let page = Fault::from(Action::Html { status });
+        gateway.sandbox.add_fault(page.forever());
+        post(&gateway, PIXEL, purchases("a", 4)).await;
+        // the batch five times, then each part of it, to the end of the search and beyond
+        gateway
+            .until("two searches", async |gateway| {
+                let searches = gateway.metric("capigate_bisections_total").await;
+                (searches >= 2).then_some(())
+            })
+            .await;
+        assert_eq!(gateway.metric("capigate_dead_total").await, 0);
+        gateway.sandbox.clear_faults();
+        gateway.drained().await;
+        assert_delivered(&gateway, 4, 1);
+        assert!(letters(&gateway).is_empty());
+        gateway.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn five_errors_without_a_reason_start_a_search() {
     let sizes = sizes_after_errors_without_a_reason(5).await;
     assert_eq!(sizes, [8, 8, 8, 8, 8, 4, 2, 1, 1]);
@@ -462,6 +485,69 @@ async fn messages_are_not_sent_twice_where_that_is_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_dataset_that_is_not_set_up_for_messages_holds_messages_alone() {
+    let gateway = Gateway::start().await;
+    let fault = Fault::refuse_event("m", Some(2_804_131));
+    gateway.sandbox.add_fault(fault.forever());
+    post(&gateway, PIXEL, vec![message("m")]).await;
+    let hold = stopped(&gateway).await;
+    assert_eq!(hold.id, format!("lane:{PIXEL}:business_messaging"));
+    assert_eq!(
+        (hold.scope, hold.state, hold.cause),
+        ("lane", "held", "configuration")
+    );
+    assert_eq!(hold.pixels, [pixel(PIXEL)]);
+    post(&gateway, PIXEL, purchases("a", 5)).await;
+    gateway.delivered(5).await;
+    let held = gateway
+        .until("the message alone", async |gateway| {
+            let holds = gateway.running().lanes().holds();
+            (holds.len() == 1 && holds[0].waiting == 1).then_some(holds)
+        })
+        .await;
+    let states: Vec<(&str, &str)> = (gateway.running().lanes().snapshot().iter())
+        .map(|lane| (lane.class, lane.state))
+        .collect();
+    assert_eq!(states, [("rest", "open"), ("business_messaging", "held")]);
+    assert_eq!(gateway.metric("capigate_dead_total").await, 0);
+    gateway.sandbox.clear_faults();
+    assert!(gateway.running().lanes().release(&held[0].id));
+    gateway.drained().await;
+    assert_delivered(&gateway, 6, 1);
+    gateway.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_that_cannot_be_noted_wait_and_hold_up_nobody() {
+    let gateway = Gateway::with(|config| config.lanes.messaging = Messaging::AtMostOnce).await;
+    // in the way of the file that the first intent begins
+    let in_the_way = gateway.journal_dir().join("intents.new");
+    std::fs::create_dir(&in_the_way).unwrap();
+    post(&gateway, PIXEL, vec![message("m")]).await;
+    let lane = gateway
+        .until("a lane that is held", async |gateway| {
+            let lanes = gateway.running().lanes().snapshot();
+            lanes.into_iter().find(|lane| lane.state == "held")
+        })
+        .await;
+    assert_eq!(
+        (lane.class, lane.reason),
+        ("business_messaging", Some("intents"))
+    );
+    assert!(gateway.running().lanes().holds().is_empty());
+    post(&gateway, PIXEL, purchases("a", 5)).await;
+    gateway.delivered(5).await;
+    let states: Vec<(&str, &str)> = (gateway.running().lanes().snapshot().iter())
+        .map(|lane| (lane.class, lane.state))
+        .collect();
+    assert_eq!(states, [("rest", "open"), ("business_messaging", "held")]);
+    std::fs::remove_dir(&in_the_way).unwrap();
+    gateway.drained().await;
+    assert_delivered(&gateway, 6, 1);
+    gateway.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stop_in_the_middle_of_a_search_loses_nothing() {
     let mut gateway = Gateway::with(|config| {
         config.lanes.rate_per_pixel = "10/s".parse().unwrap();
@@ -591,6 +677,34 @@ async fn other_settings_hold_at_once() {
     };
     lanes.apply(shorter);
     gateway.delivered(6).await;
+    gateway.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_may_have_arrived_does_not_expire() {
+    let start = Clock::Real.now();
+    let at_most_once = |config: &mut capigate::config::Config| {
+        config.lanes.messaging = Messaging::AtMostOnce;
+        config.shutdown.sends = "50ms".parse().unwrap();
+    };
+    let clock = Clock::manual(start);
+    let disk = std::sync::Arc::new(RealDisk);
+    let mut gateway = Gateway::with_disk(at_most_once, disk, clock).await;
+    let slow = Action::Slow {
+        ms: 60_000,
+        accept_first: true,
+    };
+    gateway.sandbox.add_fault(slow.into());
+    post(&gateway, PIXEL, vec![message("m")]).await;
+    gateway.delivered(1).await;
+    gateway.down().await;
+    gateway.clock.set(start.plus(Duration::from_hours(8 * 24)));
+    gateway.up().await;
+    gateway.drained().await;
+    let letters = letters(&gateway);
+    assert_eq!(ids(&letters), BTreeSet::from(["m"]));
+    assert_eq!(letters[0]["reason"], "unconfirmed");
+    assert_delivered(&gateway, 1, 1);
     gateway.finish().await;
 }
 

@@ -127,6 +127,8 @@ const NO_PERMISSION: Action = Action::Hold(Scope::Pixel, Cause::Permission);
 const BLOCKED: Action = Action::Hold(Scope::Pixel, Cause::Blocked);
 const ACCOUNT: Action = Action::Hold(Scope::Pixel, Cause::Account);
 const CONFIGURATION: Action = Action::Hold(Scope::Pixel, Cause::Configuration);
+// what only messages need must not stop the pixel's other events
+const NOT_SET_UP: Action = Action::Hold(Scope::Lane, Cause::Configuration);
 const SLOW_APP: Action = throttle(Scope::App, 1);
 const SLOW_TOKEN: Action = throttle(Scope::Token, 1);
 const SLOW_PIXEL: Action = throttle(Scope::Pixel, 1);
@@ -156,7 +158,7 @@ pub(super) const TABLE: &[Row] = &[
     row(32, SLOW_TOKEN, Documented, "the Page's calls are used up"),
 
     row(100, Action::Split(Split::Expired), Reported, "event_time is too old").of(&[2_804_003]),
-    row(100, CONFIGURATION, Reported, "the dataset has no Page, or no such WhatsApp account").of(&[2_804_131]),
+    row(100, NOT_SET_UP, Reported, "for messages: the dataset has no Page, or no such WhatsApp account").of(&[2_804_131]),
     row(100, REFUSED, Reported, "Purchase without value").of(&[2_804_009]),
     row(100, REFUSED, Reported, "a Limited Data Use choice is required (an older API, 2020)").of(&[2_804_030]),
     row(100, REFUSED, Reported, "app event without an OS version").of(&[2_804_043]),

@@ -1,40 +1,28 @@
 //! What moves circuits from outside: a new token, a new configuration, an operator, idleness.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::{Circuits, HeldBy, Inner, Key};
 use crate::graph::Cause;
 use crate::lanes::circuit::{Now, State};
 use crate::pixel::PixelId;
-use crate::secret::Secret;
 use crate::tokens::Credential;
 
 impl Circuits {
-    /// Looks at every pixel's credential again. Where it is another one, what was held or throttled
-    /// decides anew with the next batch, and answers to the old one do not count any more. Circuits
-    /// of tokens and apps that no pixel uses are forgotten.
+    /// Looks at every pixel's credential again, as its next batch would. Circuits of tokens and apps
+    /// that no pixel uses are forgotten.
     pub(in crate::lanes) fn tokens_changed(&self) {
         self.with(|inner, now, settings| {
-            let known = inner.credentials.clone();
             let mut routes = BTreeMap::new();
             for pixel in inner.pixels() {
                 let route = self.route(inner, pixel, now, settings);
-                let Some((credential, keys)) = route else {
+                let Some((_, keys)) = route else {
                     continue;
                 };
-                if known
-                    .get(&pixel)
-                    .is_some_and(|before| !is_same(before, &credential))
-                {
-                    for key in keys {
-                        inner.renew(key, now);
-                    }
-                }
                 routes.insert(pixel, keys);
             }
             inner.circuits.retain(|key, circuit| {
-                if matches!(key, Key::Pixel(_)) {
+                if matches!(key, Key::Pixel(_) | Key::Lane(..)) {
                     return true;
                 }
                 circuit
@@ -91,7 +79,7 @@ impl Circuits {
     /// something to remember.
     pub(in crate::lanes) fn idle(&self, pixel: PixelId) {
         self.with(|inner, _, _| {
-            for key in inner.keys(pixel) {
+            for key in inner.keys(pixel).into_iter().chain(inner.lanes(pixel)) {
                 let Some(circuit) = inner.circuits.get_mut(&key) else {
                     continue;
                 };
@@ -129,17 +117,27 @@ impl Inner {
         self.circuits.keys().filter_map(pixel).collect()
     }
 
-    fn renew(&mut self, key: Key, now: &Now) {
-        self.change(key, now, |circuit| match circuit.state {
-            State::Held { .. } | State::Throttled { .. } => circuit.release(now),
-            _ => circuit.forget_in_flight(now),
-        });
+    /// The pixel has another credential: what is held or throttled of its own decides anew with the
+    /// next batch, and answers to the old one do not count any more. Of a token or app that others
+    /// use as well nothing new is known by that, unless it is the same token with another secret.
+    pub(super) fn renew(
+        &mut self,
+        pixel: PixelId,
+        before: &Credential,
+        credential: &Credential,
+        now: &Now,
+    ) {
+        let token = credential.token_key();
+        let mut keys = self.lanes(pixel);
+        keys.push(Key::Pixel(pixel));
+        if before.token_key() == token {
+            keys.push(Key::Token(token));
+        }
+        for key in keys {
+            self.change(key, now, |circuit| match circuit.state {
+                State::Held { .. } | State::Throttled { .. } => circuit.release(now),
+                _ => circuit.forget_in_flight(now),
+            });
+        }
     }
-}
-
-fn is_same(one: &Arc<Credential>, other: &Arc<Credential>) -> bool {
-    let secret = |credential: &Credential| credential.app_secret.as_ref().map(Secret::digest);
-    one.token_key() == other.token_key()
-        && one.app_key() == other.app_key()
-        && secret(one) == secret(other)
 }

@@ -76,6 +76,13 @@ impl Inner {
         }
     }
 
+    /// The circuits that are of one class of the pixel's events only.
+    pub(super) fn lanes(&self, pixel: PixelId) -> Vec<Key> {
+        let is_lane = |key: &Key| matches!(key, Key::Lane(own, _) if *own == pixel);
+        self.circuits.keys().copied().filter(is_lane).collect()
+    }
+
+    /// The circuits that all the pixel's events pass.
     pub(super) fn keys(&self, pixel: PixelId) -> Vec<Key> {
         let mut keys = vec![Key::Pixel(pixel)];
         if let Some(credential) = self.credentials.get(&pixel) {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::graph::Scope;
+use crate::journal::Class;
 use crate::pixel::PixelId;
 use crate::tokens::{AppKey, TokenKey};
 
@@ -12,6 +13,8 @@ pub(in crate::lanes) enum Key {
     App(AppKey),
     Token(TokenKey),
     Pixel(PixelId),
+    /// The lanes of a pixel that carry this class of events.
+    Lane(PixelId, Class),
 }
 
 impl Key {
@@ -20,11 +23,21 @@ impl Key {
             Self::App(_) => Scope::App,
             Self::Token(_) => Scope::Token,
             Self::Pixel(_) => Scope::Pixel,
+            Self::Lane(..) => Scope::Lane,
+        }
+    }
+
+    /// Whether it is of this class alone, or of all.
+    pub(in crate::lanes) fn concerns(self, class: Class) -> bool {
+        match self {
+            Self::Lane(_, own) => own == class,
+            Self::App(_) | Self::Token(_) | Self::Pixel(_) => true,
         }
     }
 }
 
-/// The id an operator sees: `pixel:123`, `token:ab12cd34` (a fingerprint), `app:123`.
+/// The id an operator sees: `lane:123:business_messaging`, `pixel:123`, `token:ab12cd34` (a
+/// fingerprint), `app:123`.
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.scope().code())?;
@@ -34,6 +47,7 @@ impl fmt::Display for Key {
                 write!(f, ":{key}")
             }
             Self::Pixel(pixel) => write!(f, ":{pixel}"),
+            Self::Lane(pixel, class) => write!(f, ":{pixel}:{}", class.code()),
         }
     }
 }

@@ -4,6 +4,9 @@ use super::*;
 use crate::graph::{Cause, Reading};
 use crate::secret::Secret;
 
+const WEB: Class = Class::Rest;
+const MESSAGES: Class = Class::BusinessMessaging;
+
 fn pixel(id: u64) -> PixelId {
     PixelId::from_u64(id).unwrap()
 }
@@ -36,8 +39,8 @@ fn circuits() -> (Arc<Circuits>, Tokens) {
 fn passing(circuits: &Arc<Circuits>) -> Vec<u64> {
     (1..=4)
         .filter(|id| {
-            let blocked = circuits.blocked(pixel(*id)).is_some();
-            assert_eq!(circuits.enter(pixel(*id)).is_none(), blocked);
+            let blocked = circuits.blocked(pixel(*id), WEB).is_some();
+            assert_eq!(circuits.enter(pixel(*id), WEB).is_none(), blocked);
             !blocked
         })
         .collect()
@@ -57,7 +60,7 @@ fn throttled(scope: Scope) -> Heard {
 }
 
 fn tell(circuits: &Arc<Circuits>, id: u64, heard: &Heard) {
-    let ticket = circuits.enter(pixel(id)).unwrap();
+    let ticket = circuits.enter(pixel(id), WEB).unwrap();
     ticket.report(heard, &Usage::default());
 }
 
@@ -85,9 +88,50 @@ fn each_scope_stops_who_shares_it_and_no_other() {
 }
 
 #[test]
+fn a_lane_that_is_held_leaves_the_pixels_other_lanes_alone() {
+    let (circuits, tokens) = circuits();
+    // the pixel is held, and released; the batch that decides meets what only messages need
+    tell(&circuits, 1, &hold(Scope::Pixel, Cause::Permission));
+    assert!(circuits.release("pixel:1"));
+    let held = hold(Scope::Lane, Cause::Configuration);
+    let messages = circuits.enter(pixel(1), MESSAGES).unwrap();
+    messages.report(&held, &Usage::default());
+    assert!(circuits.blocked(pixel(1), MESSAGES).is_some());
+    assert!(circuits.blocked(pixel(2), MESSAGES).is_none());
+    assert_eq!(passing(&circuits), [1, 2, 3, 4]);
+    let in_flight = [circuits.enter(pixel(1), WEB), circuits.enter(pixel(1), WEB)];
+    assert!(in_flight.iter().all(Option::is_some), "the pixel is well");
+    let stopped = circuits.stopped();
+    assert_eq!(stopped.len(), 1);
+    let id = stopped[0].key.to_string();
+    assert_eq!(id, "lane:1:business_messaging");
+    assert_eq!(stopped[0].pixels, [pixel(1)]);
+    let state = |class| circuits.gravest(pixel(1), class).unwrap().state.code();
+    assert_eq!((state(WEB), state(MESSAGES)), ("open", "held"));
+    // what is delivered by another lane says nothing about this one
+    tell(&circuits, 1, &Heard::Delivered);
+    assert_eq!(circuits.wait_ahead(pixel(1), WEB), Duration::ZERO);
+    assert_eq!(circuits.wait_ahead(pixel(1), MESSAGES), Duration::MAX);
+    // nor is it well because the pixel is not
+    assert!(circuits.release(&id));
+    let messages = circuits.enter(pixel(1), MESSAGES).unwrap();
+    messages.report(&hold(Scope::Pixel, Cause::Permission), &Usage::default());
+    assert_eq!(passing(&circuits), [2, 3, 4]);
+    assert_eq!(state(MESSAGES), "held", "of the pixel");
+    let mut changed = credentials();
+    changed.insert(pixel(1), credential("new", 1, None));
+    tokens.replace(changed);
+    circuits.tokens_changed();
+    let messages = circuits.enter(pixel(1), MESSAGES).unwrap();
+    messages.report(&held, &Usage::default());
+    circuits.idle(pixel(1));
+    assert!(circuits.blocked(pixel(1), MESSAGES).is_some(), "remembered");
+}
+
+#[test]
 fn a_ticket_is_worth_nothing_once_a_circuit_of_it_has_changed() {
     let (circuits, _) = circuits();
-    let (mine, others) = (circuits.enter(pixel(2)), circuits.enter(pixel(3)));
+    let (mine, others) = (circuits.enter(pixel(2), WEB), circuits.enter(pixel(3), WEB));
     tell(&circuits, 1, &hold(Scope::Token, Cause::Token));
     assert!(!mine.as_ref().unwrap().is_current());
     assert!(others.unwrap().is_current());
@@ -101,11 +145,11 @@ fn one_batch_in_the_whole_scope_decides() {
     let (circuits, _) = circuits();
     tell(&circuits, 1, &hold(Scope::Token, Cause::Token));
     assert!(circuits.release(&circuits.stopped()[0].key.to_string()));
-    let probe = circuits.enter(pixel(2)).unwrap();
-    assert!(circuits.enter(pixel(1)).is_none());
+    let probe = circuits.enter(pixel(2), WEB).unwrap();
+    assert!(circuits.enter(pixel(1), WEB).is_none());
     drop(probe);
-    let probe = circuits.enter(pixel(1)).unwrap();
-    assert!(circuits.enter(pixel(2)).is_none());
+    let probe = circuits.enter(pixel(1), WEB).unwrap();
+    assert!(circuits.enter(pixel(2), WEB).is_none());
     // the token is well, but this pixel is not for it
     probe.report(&hold(Scope::Pixel, Cause::Permission), &Usage::default());
     assert_eq!(passing(&circuits), [2, 3, 4]);
@@ -131,9 +175,9 @@ fn a_probe_that_fails_on_the_way_says_nothing_about_the_token() {
     );
     // the pixel waits; another may be the one that decides
     assert_eq!(passing(&circuits), [2, 3, 4]);
-    let probe = circuits.enter(pixel(2)).unwrap();
+    let probe = circuits.enter(pixel(2), WEB).unwrap();
     probe.report(&Heard::Delivered, &Usage::default());
-    let a_pair = [circuits.enter(pixel(2)), circuits.enter(pixel(2))];
+    let a_pair = [circuits.enter(pixel(2), WEB), circuits.enter(pixel(2), WEB)];
     assert!(a_pair.iter().all(Option::is_some), "open for all");
 }
 
@@ -142,7 +186,7 @@ fn a_new_token_is_a_new_circuit_and_the_old_one_is_forgotten() {
     let (circuits, tokens) = circuits();
     tell(&circuits, 1, &hold(Scope::Token, Cause::Token));
     tell(&circuits, 3, &hold(Scope::Pixel, Cause::Permission));
-    let in_flight = circuits.enter(pixel(4)).unwrap();
+    let in_flight = circuits.enter(pixel(4), WEB).unwrap();
     assert_eq!(passing(&circuits), [4]);
     let mut changed = credentials();
     changed.insert(pixel(1), credential("new", 1, None));
@@ -170,6 +214,45 @@ fn a_new_token_is_a_new_circuit_and_the_old_one_is_forgotten() {
 }
 
 #[test]
+fn whoever_sees_the_new_token_first_makes_the_pixel_decide_anew() {
+    let (circuits, tokens) = circuits();
+    tell(&circuits, 3, &hold(Scope::Pixel, Cause::Permission));
+    let in_flight = circuits.enter(pixel(4), WEB).unwrap();
+    let mut changed = credentials();
+    changed.insert(pixel(3), credential("new", 1, None));
+    changed.insert(pixel(4), credential("another", 2, None));
+    tokens.replace(changed);
+    // a lane is quicker than the one that follows the tokens
+    assert!(circuits.blocked(pixel(3), WEB).is_none());
+    assert!(circuits.blocked(pixel(4), WEB).is_none());
+    circuits.tokens_changed();
+    assert_eq!(passing(&circuits), [1, 2, 3, 4]);
+    assert!(!in_flight.is_current());
+    in_flight.report(&hold(Scope::Pixel, Cause::Permission), &Usage::default());
+    assert_eq!(passing(&circuits), [1, 2, 3, 4]);
+}
+
+#[test]
+fn a_new_token_of_one_pixel_lifts_nothing_that_others_share() {
+    let (circuits, tokens) = circuits();
+    tell(&circuits, 1, &throttled(Scope::App));
+    let mut changed = credentials();
+    changed.insert(pixel(3), credential("new", 1, None));
+    tokens.replace(changed.clone());
+    circuits.tokens_changed();
+    assert_eq!(passing(&circuits), [4], "the app is throttled");
+    tell(&circuits, 4, &hold(Scope::Token, Cause::Token));
+    changed.insert(pixel(1), credential("c", 2, None));
+    tokens.replace(changed.clone());
+    circuits.tokens_changed();
+    assert!(passing(&circuits).is_empty(), "it joins what is held");
+    changed.insert(pixel(1), credential("d", 3, None));
+    tokens.replace(changed);
+    circuits.tokens_changed();
+    assert_eq!(passing(&circuits), [1]);
+}
+
+#[test]
 fn a_pixel_without_a_token_waits_for_one() {
     let (circuits, tokens) = circuits();
     let mut fewer = credentials();
@@ -178,7 +261,7 @@ fn a_pixel_without_a_token_waits_for_one() {
     circuits.tokens_changed();
     assert_eq!(passing(&circuits), [2, 3, 4]);
     assert!(!circuits.release("pixel:1"), "there is nothing to try");
-    assert_eq!(circuits.wait_ahead(pixel(1)), Duration::MAX);
+    assert_eq!(circuits.wait_ahead(pixel(1), WEB), Duration::MAX);
     tokens.replace(credentials());
     assert_eq!(passing(&circuits), [1, 2, 3, 4]);
 }
@@ -208,7 +291,7 @@ fn idle_pixels_leave_nothing_behind_but_what_must_be_remembered() {
 }
 
 #[test]
-fn the_slowest_of_the_three_sets_the_pace() {
+fn the_slowest_of_them_sets_the_pace() {
     let (circuits, _) = circuits();
     let usage = Usage {
         readings: vec![Reading {
@@ -218,7 +301,7 @@ fn the_slowest_of_the_three_sets_the_pace() {
         }],
         ..Usage::default()
     };
-    let ticket = circuits.enter(pixel(1)).unwrap();
+    let ticket = circuits.enter(pixel(1), WEB).unwrap();
     ticket.report(&Heard::Delivered, &usage);
     let factors = |circuits: &Circuits| [1, 3].map(|id| pace::steps(circuits.factor(pixel(id))));
     passing(&circuits);

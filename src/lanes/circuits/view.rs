@@ -3,6 +3,7 @@
 use tokio::time::Instant;
 
 use super::{Circuits, HeldBy, Key, Seen};
+use crate::journal::Class;
 use crate::lanes::circuit::{Circuit, State};
 use crate::pixel::PixelId;
 use crate::time::UnixMs;
@@ -52,18 +53,18 @@ impl Standing {
 }
 
 impl Circuits {
-    /// The gravest of the circuits of a pixel; none when it has none yet. Of equals the widest.
-    pub(in crate::lanes) fn gravest(&self, pixel: PixelId) -> Option<Standing> {
+    /// The gravest of the circuits of a pixel and a class; none when it has none yet. Of equals the
+    /// widest.
+    pub(in crate::lanes) fn gravest(&self, pixel: PixelId, class: Class) -> Option<Standing> {
         let inner = crate::lanes::lock(&self.inner);
-        inner
-            .keys(pixel)
-            .into_iter()
+        std::iter::once(Key::Lane(pixel, class))
+            .chain(inner.keys(pixel))
             .filter_map(|key| Some((key, inner.circuits.get(&key)?)))
             .max_by_key(|(_, circuit)| circuit.state.rank())
             .map(|(key, circuit)| Standing::of(key, circuit))
     }
 
-    /// Everything that is held or throttled, in the order app, token, pixel.
+    /// Everything that is held or throttled, in the order app, token, pixel, lane.
     pub(in crate::lanes) fn stopped(&self) -> Vec<Standing> {
         let inner = crate::lanes::lock(&self.inner);
         inner
