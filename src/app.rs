@@ -182,6 +182,7 @@ impl App {
         let redrive = Redrive::new(
             Arc::clone(&dead),
             journal.clone(),
+            duplicates.clone(),
             clock.clone(),
             metrics.clone(),
         );
