@@ -209,7 +209,7 @@ async fn what_waits_and_what_was_delivered_is_remembered_across_a_restart() {
     // both have a receipt, also of the life before
     for id in ["delivered", "waiting"] {
         let receipts = gateway.running().receipts().clone();
-        let found = tokio::task::spawn_blocking(move || receipts.find(id).unwrap());
+        let found = tokio::task::spawn_blocking(move || receipts.find(id, 100).unwrap());
         let found = found.await.unwrap();
         assert_eq!(found.len(), 1, "{id}");
         assert_eq!(found[0].state, State::Delivered);
@@ -237,7 +237,7 @@ async fn a_dead_one_may_be_sent_again_and_shows_both_ends() {
     gateway.delivered(1).await;
     gateway.drained().await;
     let receipts = gateway.running().receipts().clone();
-    let found = tokio::task::spawn_blocking(move || receipts.find("a").unwrap());
+    let found = tokio::task::spawn_blocking(move || receipts.find("a", 100).unwrap());
     let found = found.await.unwrap();
     let states: Vec<_> = found.iter().map(|receipt| receipt.state).collect();
     assert_eq!(states, [State::Delivered, State::Dead]);
