@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use capigate::config::Config;
 use capigate::config::duplicates::Covers;
 use capigate::journal::segment::disk::RealDisk;
 use capigate::receipts::State;
@@ -304,5 +305,26 @@ async fn a_redriven_event_that_waits_holds_its_twin_back_across_a_restart() {
     gateway.delivered(1).await;
     gateway.drained().await;
     assert_eq!(times(&gateway), [("a".to_owned(), 1)]);
+    gateway.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_takes_the_journal_over_has_the_receipts_too() {
+    let disk = BadDisk::default();
+    let slow = Arc::clone(&disk.slow_sync);
+    let waits = |config: &mut Config| config.journal.lock_wait = "60s".parse().unwrap();
+    let mut gateway = Gateway::with_disk(waits, Arc::new(disk), Clock::Real).await;
+    gateway.post(vec![chat("a")]).await;
+    gateway.delivered(1).await;
+    gateway.drained().await;
+    // so that the next one would come before the receipts are sealed
+    slow.store(true, Ordering::SeqCst);
+    gateway.taken_over().await;
+    slow.store(false, Ordering::SeqCst);
+    let receipts = gateway.running().receipts().clone();
+    let found = tokio::task::spawn_blocking(move || receipts.find("a", 100).unwrap());
+    assert_eq!(found.await.unwrap().len(), 1);
+    gateway.post(vec![chat("b")]).await;
+    gateway.delivered(2).await;
     gateway.finish().await;
 }
