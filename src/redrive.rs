@@ -14,7 +14,8 @@
 //! (`duplicate`), where [`Duplicates`] cover them, also when they are named: they stay, to be
 //! purged. Pixels that are not configured.
 //!
-//! **Limits.** Redrives take turns. One holds at most [`CHUNK_LETTERS`] letters or
+//! **Limits.** Redrives take turns. One takes letters that were there when its turn came, so that
+//! what is refused again does not go round. It holds at most [`CHUNK_LETTERS`] letters or
 //! [`CHUNK_BYTES`] of events in memory. It stops where the journal takes no more, and says so;
 //! what is left can be redriven later.
 //!
@@ -202,6 +203,9 @@ impl Tools {
         report: &mut Report,
         both: &mut Vec<LetterId>,
     ) -> Result<(), &'static str> {
+        let tools = Arc::clone(self);
+        // what is refused again gets a higher id
+        let end = blocking(move || Ok(tools.dead.next_id())).await?;
         let job = Arc::new((request.clone(), pixels));
         let mut after = None;
         loop {
@@ -209,7 +213,7 @@ impl Tools {
                 return Err("stopping");
             }
             let (tools, job) = (Arc::clone(self), Arc::clone(&job));
-            let chunk = blocking(move || tools.load(&job.0, &job.1, after)).await?;
+            let chunk = blocking(move || tools.load(&job.0, &job.1, after, end)).await?;
             report.count(&chunk);
             if request.dry_run {
                 self.look(&chunk.passed, report);
@@ -223,12 +227,13 @@ impl Tools {
         }
     }
 
-    /// Reads letters and checks them. Blocks.
+    /// Reads letters from before `end` and checks them. Blocks.
     fn load(
         &self,
         request: &Request,
         pixels: &HashSet<PixelId>,
         after: Option<LetterId>,
+        end: LetterId,
     ) -> Result<Chunk, DeadError> {
         let filter = &request.filter;
         let batch = self.dead.load(filter, after, CHUNK_LETTERS, CHUNK_BYTES)?;
@@ -241,6 +246,10 @@ impl Tools {
         };
         let now = self.clock.now();
         for letter in batch.letters {
+            if letter.id >= end {
+                chunk.next = None;
+                break;
+            }
             if letter.reason == UNCONFIRMED && !takes_unconfirmed {
                 chunk.unconfirmed += 1;
                 continue;

@@ -598,3 +598,37 @@ async fn one_that_may_have_been_delivered_is_no_twin_of_itself() {
     let report = bench.run(&asked).await;
     assert_eq!((report.redriven, codes(&report)), (0, vec!["duplicate"]));
 }
+
+#[tokio::test]
+async fn what_is_refused_again_meanwhile_waits_for_the_next_redrive() {
+    let bench = Bench::new();
+    let letters: Vec<DeadLetter> = (0..2_500).map(|n| lead(1, &format!("e{n}"))).collect();
+    bench.dead.append(&letters).unwrap();
+    let lane = &letters[0].lane;
+    let limits = LeaseLimits {
+        max_events: 10_000,
+        max_bytes: usize::MAX,
+    };
+    let request = all();
+    let mut run = std::pin::pin!(bench.run(&request));
+    // each event is refused as soon as it is in the journal
+    let report = loop {
+        let leases = bench.journal.lease(lane, limits);
+        let again: Vec<DeadLetter> = (leases.iter())
+            .map(|lease| DeadLetter {
+                event: lease.event().clone(),
+                ..letters[0].clone()
+            })
+            .collect();
+        bench.dead.append(&again).unwrap();
+        settle_all(leases, Settlement::Dead);
+        if let Ok(report) = tokio::time::timeout(Duration::from_millis(1), &mut run).await {
+            break report;
+        }
+    };
+    assert_eq!((report.matched, report.redriven), (2_500, 2_500));
+    let left = bench.dead.count() + bench.journal.depth().records;
+    assert_eq!(left, 2_500);
+    let end = bench.dead.next_id();
+    assert!(bench.ids().iter().all(|id| *id < end));
+}
