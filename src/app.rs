@@ -64,7 +64,11 @@ pub struct Plan {
 }
 
 /// How long the last receipts may take to be written.
-const RECEIPTS_BUDGET: std::time::Duration = std::time::Duration::from_secs(2);
+const RECEIPTS_BUDGET: Duration = Duration::from_secs(2);
+/// How long changes of the operator that are under way may take to end.
+const CHANGES_BUDGET: Duration = Duration::from_secs(5);
+/// The same for both at the second signal.
+const HURRIED_BUDGET: Duration = Duration::from_millis(500);
 
 /// A gateway that is built but takes nothing yet.
 pub struct App {
@@ -182,6 +186,7 @@ impl App {
         let redrive = Redrive::new(
             Arc::clone(&dead),
             journal.clone(),
+            duplicates.clone(),
             clock.clone(),
             metrics.clone(),
         );
@@ -344,6 +349,7 @@ impl Running {
     /// Runs until `signals` says stop, or the journal is poisoned.
     pub async fn run_until(mut self, mut signals: Signals) -> Ended {
         let (journal, lanes) = (self.journal.clone(), self.lanes.clone());
+        let last = self.last();
         let mut poisoned = pin!(journal.poisoned());
         loop {
             tokio::select! {
@@ -374,10 +380,19 @@ impl Running {
             name = signals.stop() => {
                 tracing::warn!(signal = name, "stopping at once, at the second signal");
                 lanes.stop_leasing();
-                journal.close().await;
+                last.end(HURRIED_BUDGET, HURRIED_BUDGET).await;
                 tracing::info!(journal.records = journal.depth().records, "stopped");
                 ended(&journal)
             }
+        }
+    }
+
+    fn last(&self) -> Last {
+        Last {
+            admin: self.admin.clone(),
+            redrive: self.redrive.clone(),
+            receipts: self.receipts.clone(),
+            journal: self.journal.clone(),
         }
     }
 
@@ -399,21 +414,44 @@ impl Running {
                 "batches were left unsettled, since shutdown.sends is over; they will be sent again"
             );
         }
-        // 4. the last group commit and the settle log
+        // 4. all that has files ends, the journal last
         self.chores.abort_all();
-        self.redrive.stop().await;
-        self.journal.close().await;
+        self.last().end(CHANGES_BUDGET, RECEIPTS_BUDGET).await;
         let left = self.journal.depth().records;
-        // 5. nobody ends events any more
-        let receipts = self.receipts.clone();
-        let close = tokio::task::spawn_blocking(move || receipts.close(RECEIPTS_BUDGET));
-        if !close.await.unwrap_or(false) {
-            tracing::warn!("the last receipts were not written in time");
-        }
-        // 6. the admin listener goes last, so that the end can be watched
+        // 5. the admin listener goes last, so that the end can be watched
         self.admin_serving.stop(Duration::from_secs(1)).await;
         tracing::info!(journal.records = left, "stopped");
         ended(&self.journal)
+    }
+}
+
+/// What a stop ends last.
+struct Last {
+    admin: Admin,
+    redrive: Redrive,
+    receipts: Receipts,
+    journal: Journal,
+}
+
+impl Last {
+    /// Ends all that writes below the journal's directory, and then the journal: with its lock
+    /// another process may have them all. What is not done within its budget is left; receipts
+    /// that are noted later are lost, and counted as such.
+    async fn end(self, changes: Duration, receipts: Duration) {
+        let end = async {
+            self.redrive.stop().await;
+            self.admin.end_changes().await;
+        };
+        if tokio::time::timeout(changes, end).await.is_err() {
+            tracing::warn!("a change that was asked for by the admin api is not at its end");
+        }
+        let files = self.receipts;
+        let close = tokio::task::spawn_blocking(move || files.close(receipts));
+        if !close.await.unwrap_or(false) {
+            tracing::warn!("the last receipts were not written in time");
+        }
+        // the last group commit and the settle log
+        self.journal.close().await;
     }
 }
 

@@ -79,6 +79,7 @@ pub struct Duplicates(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     covers: Covers,
+    window: Duration,
     clock: Clock,
     metrics: Metrics,
     seen: Mutex<claims::Seen>,
@@ -90,13 +91,14 @@ impl Duplicates {
     /// gateway, and what it held is not remembered.
     pub fn open(settings: Settings, disk: Arc<dyn Disk>, clock: Clock, metrics: &Metrics) -> Self {
         let mut window = Window::new(settings.window, settings.max_entries, metrics);
-        let covers = settings.covers;
+        let (covers, span) = (settings.covers, settings.window);
         let now = clock.now();
         let log = Log::open(settings, disk, now, &mut |key, at| {
             window.insert(key, at.min(now), now);
         });
         Self(Arc::new(Shared {
             covers,
+            window: span,
             clock,
             metrics: metrics.clone(),
             seen: Mutex::new(claims::Seen::new(window)),
@@ -109,7 +111,12 @@ impl Duplicates {
         class == Class::BusinessMessaging || self.0.covers == Covers::All
     }
 
-    /// Takes in the JSON of an event that the journal holds. For the start, before the first claim.
+    /// Whether an event of the moment `at` is still within the window.
+    pub fn spans(&self, at: UnixMs) -> bool {
+        at.plus(self.0.window) > self.0.clock.now()
+    }
+
+    /// Takes in the JSON of an event that the journal holds, without a claim: at the start.
     pub fn remember(&self, pixel: PixelId, class: Class, json: &[u8], received_at: UnixMs) {
         if !self.covers(class) {
             return;
@@ -174,6 +181,18 @@ impl Duplicates {
         let mut seen = locked(&self.0.seen);
         for key in keys {
             seen.forget(key);
+        }
+    }
+
+    /// Lets delivered events, or those that Graph may have taken, come again, since an operator
+    /// wants them to. Claims are left alone. Not durable: the events must be claimed and appended
+    /// now, or [`Duplicates::remember`] be called.
+    pub fn let_again<'e>(&self, envelopes: impl Iterator<Item = &'e Envelope>) {
+        let mut seen = locked(&self.0.seen);
+        for one in envelopes.filter(|one| self.covers(one.lane.class)) {
+            if let Some(key) = Key::of(one.lane.pixel, &one.event) {
+                seen.window().remove(key);
+            }
         }
     }
 

@@ -1,8 +1,8 @@
 //! Receipts: what became of an event, asked by its `event_id`, for a week.
 //!
 //! **Promises.** [`Receipts::note`] never blocks, waits or fails: it hands the ending to a thread
-//! of this room. [`Receipts::find`] gives every ending that was noted before, is not older than
-//! `keep` and was not lost; an event may have several (sent again after it was dead; the same id
+//! of this room. [`Receipts::find`] gives the endings that were noted before, are not older than
+//! `keep` and were not lost, as many as it is asked for; an event may have several (sent again after it was dead; the same id
 //! under two pixels). What is kept of an event is a part of the SHA-256 of its id, its name, and
 //! the line of its batch: no data of a person.
 //!
@@ -237,11 +237,12 @@ impl Receipts {
         }
     }
 
-    /// Every ending of the events with this id, newest first. Blocks: it waits for what was noted
-    /// before, for five seconds at most, and reads from disk.
-    pub fn find(&self, event_id: &str) -> Result<Vec<Receipt>, FindError> {
+    /// The endings of the events with this id, newest first, `limit` of them. Blocks: it waits for
+    /// what was noted before, for five seconds at most, and reads from disk: chunks from the newest
+    /// on until it has enough, of each at most its entries.
+    pub fn find(&self, event_id: &str, limit: usize) -> Result<Vec<Receipt>, FindError> {
         match &self.0 {
-            Some(worker) => worker.find(event_id),
+            Some(worker) => worker.find(event_id, limit),
             None => Ok(Vec::new()),
         }
     }

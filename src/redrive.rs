@@ -5,13 +5,17 @@
 //! report says why. What passes goes to the journal as it was stored: digests are not hashed
 //! again, nothing is renamed, and above all the `event_id` stays. It is removed from the dead
 //! letters only when the journal has it: after a crash in between a letter is in both places, and
-//! goes out twice under the same `event_id`, which Meta counts once. A redriven event counts as
-//! accepted again, so the books balance.
+//! goes out twice under the same `event_id`, which Meta counts once; of events that are held to
+//! [`Duplicates`] the letter is then a duplicate. A redriven event counts as accepted again, so the
+//! books balance, and its twins are held for duplicates as those of any other.
 //!
 //! **Refuses.** Letters `unconfirmed`, unless they are named by their id or asked for: they may
-//! have been delivered, and Meta would count them twice. Pixels that are not configured.
+//! have been delivered, and Meta would count them twice. Letters whose twin was accepted meanwhile
+//! (`duplicate`), where [`Duplicates`] cover them, also when they are named: they stay, to be
+//! purged. Pixels that are not configured.
 //!
-//! **Limits.** Redrives take turns. One holds at most [`CHUNK_LETTERS`] letters or
+//! **Limits.** Redrives take turns. One takes letters that were there when its turn came, so that
+//! what is refused again does not go round. It holds at most [`CHUNK_LETTERS`] letters or
 //! [`CHUNK_BYTES`] of events in memory. It stops where the journal takes no more, and says so;
 //! what is left can be redriven later.
 //!
@@ -31,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::check::{Passed, check};
+use crate::duplicates::{Claims, Duplicates, Turn};
 use crate::journal::dead::{DeadError, DeadLetters, Filter, LetterId};
 use crate::journal::{AppendError, Envelope, Journal};
 use crate::pixel::PixelId;
@@ -85,7 +90,7 @@ pub struct Report {
 pub struct RefusedLetter {
     /// Its name.
     pub id: LetterId,
-    /// The stable word of the fault: one of an event's, or `unknown_pixel`.
+    /// The stable word of the fault: one of an event's, `unknown_pixel`, or `duplicate`.
     pub code: &'static str,
     /// Where in the event; empty for the event itself.
     pub path: String,
@@ -101,6 +106,7 @@ pub struct Redrive(Arc<Tools>);
 struct Tools {
     dead: Arc<DeadLetters>,
     journal: Journal,
+    duplicates: Duplicates,
     clock: Clock,
     metrics: Metrics,
     turn: Mutex<()>,
@@ -110,7 +116,7 @@ struct Tools {
 
 /// Some letters, looked at.
 struct Chunk {
-    passed: Vec<(LetterId, Passed)>,
+    passed: Vec<Passed>,
     refused: Vec<RefusedLetter>,
     unconfirmed: u64,
     next: Option<LetterId>,
@@ -118,10 +124,17 @@ struct Chunk {
 
 impl Redrive {
     /// From the dead letters to the journal.
-    pub fn new(dead: Arc<DeadLetters>, journal: Journal, clock: Clock, metrics: Metrics) -> Self {
+    pub fn new(
+        dead: Arc<DeadLetters>,
+        journal: Journal,
+        duplicates: Duplicates,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> Self {
         Self(Arc::new(Tools {
             dead,
             journal,
+            duplicates,
             clock,
             metrics,
             turn: Mutex::default(),
@@ -190,6 +203,9 @@ impl Tools {
         report: &mut Report,
         both: &mut Vec<LetterId>,
     ) -> Result<(), &'static str> {
+        let tools = Arc::clone(self);
+        // what is refused again gets a higher id
+        let end = blocking(move || Ok(tools.dead.next_id())).await?;
         let job = Arc::new((request.clone(), pixels));
         let mut after = None;
         loop {
@@ -197,12 +213,12 @@ impl Tools {
                 return Err("stopping");
             }
             let (tools, job) = (Arc::clone(self), Arc::clone(&job));
-            let chunk = blocking(move || tools.load(&job.0, &job.1, after)).await?;
+            let chunk = blocking(move || tools.load(&job.0, &job.1, after, end)).await?;
             report.count(&chunk);
             if request.dry_run {
-                report.would_redrive += chunk.passed.len() as u64;
+                self.look(&chunk.passed, report);
             } else {
-                report.redriven += self.put(chunk.passed, both).await?;
+                self.put(chunk.passed, report, both).await?;
             }
             match chunk.next {
                 Some(_) => after = chunk.next,
@@ -211,12 +227,13 @@ impl Tools {
         }
     }
 
-    /// Reads letters and checks them. Blocks.
+    /// Reads letters from before `end` and checks them. Blocks.
     fn load(
         &self,
         request: &Request,
         pixels: &HashSet<PixelId>,
         after: Option<LetterId>,
+        end: LetterId,
     ) -> Result<Chunk, DeadError> {
         let filter = &request.filter;
         let batch = self.dead.load(filter, after, CHUNK_LETTERS, CHUNK_BYTES)?;
@@ -229,42 +246,122 @@ impl Tools {
         };
         let now = self.clock.now();
         for letter in batch.letters {
+            if letter.id >= end {
+                chunk.next = None;
+                break;
+            }
             if letter.reason == UNCONFIRMED && !takes_unconfirmed {
                 chunk.unconfirmed += 1;
                 continue;
             }
-            let id = letter.id;
+            // the window holds it since its own first try
+            let holds_itself =
+                letter.reason == UNCONFIRMED && self.duplicates.spans(letter.dead_at);
             match check(letter, pixels, now) {
-                Ok(passed) => chunk.passed.push((id, passed)),
+                Ok(passed) => chunk.passed.push(Passed {
+                    holds_itself,
+                    ..passed
+                }),
                 Err(refused) => chunk.refused.push(refused),
             }
         }
         Ok(chunk)
     }
 
-    /// Puts letters into the journal and then, now or later, takes them from the dead letters.
+    /// What a dry run says of letters that have passed.
+    fn look(&self, passed: &[Passed], report: &mut Report) {
+        let held = passed.iter().filter(|one| !one.holds_itself);
+        // the claims are dropped at once
+        let (turns, _) = self.duplicates.claim(held.clone().map(|one| &one.envelope));
+        report.would_redrive += passed.len() as u64;
+        for (one, turn) in held.zip(turns) {
+            if !matches!(turn, Turn::Append) {
+                report.would_redrive -= 1;
+                report.refuse(duplicate(one.id));
+            }
+        }
+    }
+
+    /// Puts letters into the journal, but for duplicates, and then, now or later, takes them from
+    /// the dead letters.
     async fn put(
         self: &Arc<Self>,
-        passed: Vec<(LetterId, Passed)>,
+        passed: Vec<Passed>,
+        report: &mut Report,
         both: &mut Vec<LetterId>,
-    ) -> Result<u64, &'static str> {
+    ) -> Result<(), &'static str> {
+        let own = passed.iter().filter(|one| one.holds_itself);
+        let own: Vec<Envelope> = own.map(|one| one.envelope.clone()).collect();
+        self.duplicates.let_again(own.iter());
+        let done = self.claim_and_append(passed, report, both).await;
+        if done.is_err() {
+            for one in own {
+                let (pixel, class) = (one.lane.pixel, one.lane.class);
+                let now = self.clock.now();
+                let json = one.event.as_bytes();
+                self.duplicates.remember(pixel, class, json, now);
+            }
+        }
+        done
+    }
+
+    async fn claim_and_append(
+        self: &Arc<Self>,
+        passed: Vec<Passed>,
+        report: &mut Report,
+        both: &mut Vec<LetterId>,
+    ) -> Result<(), &'static str> {
+        let mut rest = passed;
+        while !rest.is_empty() {
+            let envelopes = rest.iter().map(|one| &one.envelope);
+            let (turns, claims) = self.duplicates.claim(envelopes);
+            let mut own = Vec::with_capacity(rest.len());
+            let (mut waiting, mut twins) = (Vec::new(), Vec::new());
+            for (one, turn) in rest.into_iter().zip(turns) {
+                match turn {
+                    Turn::Append => own.push(one),
+                    Turn::Duplicate => report.refuse(duplicate(one.id)),
+                    Turn::Wait(twin) => {
+                        waiting.push(one);
+                        twins.push(twin);
+                    }
+                }
+            }
+            self.append(own, claims, report, both).await?;
+            // nothing is claimed here any more, so nobody waits for this in turn
+            for twin in twins {
+                twin.ended().await;
+            }
+            rest = waiting;
+        }
+        Ok(())
+    }
+
+    async fn append(
+        self: &Arc<Self>,
+        passed: Vec<Passed>,
+        claims: Claims,
+        report: &mut Report,
+        both: &mut Vec<LetterId>,
+    ) -> Result<(), &'static str> {
         let mut ids = Vec::with_capacity(passed.len());
         let mut envelopes: Vec<Envelope> = Vec::with_capacity(passed.len());
         let mut counts: BTreeMap<PixelId, u64> = BTreeMap::new();
         let mut at_once = false;
-        for (id, passed) in passed {
-            ids.push(id);
-            at_once |= !passed.folds;
-            *counts.entry(passed.envelope.lane.pixel).or_default() += 1;
-            envelopes.push(passed.envelope);
+        for one in passed {
+            ids.push(one.id);
+            at_once |= !one.folds;
+            *counts.entry(one.envelope.lane.pixel).or_default() += 1;
+            envelopes.push(one.envelope);
         }
         self.journal.append(envelopes).await.map_err(word_of)?;
+        claims.keep();
         for (pixel, count) in counts {
             let pixel = pixel.to_string();
             let redriven = &self.metrics.redriven;
             redriven.with_label_values(&[pixel.as_str()]).inc_by(count);
         }
-        let redriven = ids.len() as u64;
+        report.redriven += ids.len() as u64;
         both.extend(ids);
         // each removal rewrites a file, so letters wait for their neighbours; those that Meta
         // would count twice do not
@@ -272,7 +369,7 @@ impl Tools {
         if at_once || files {
             self.remove(both).await?;
         }
-        Ok(redriven)
+        Ok(())
     }
 
     async fn remove(self: &Arc<Self>, both: &mut Vec<LetterId>) -> Result<(), &'static str> {
@@ -301,6 +398,22 @@ impl Report {
         let room = MAX_REFUSALS.saturating_sub(self.refusals.len());
         self.refusals
             .extend(chunk.refused.iter().take(room).cloned());
+    }
+
+    fn refuse(&mut self, letter: RefusedLetter) {
+        self.refused += 1;
+        if self.refusals.len() < MAX_REFUSALS {
+            self.refusals.push(letter);
+        }
+    }
+}
+
+fn duplicate(id: LetterId) -> RefusedLetter {
+    RefusedLetter {
+        id,
+        code: "duplicate",
+        path: "event_id".to_owned(),
+        rule: "an event with this name and id was accepted meanwhile: purge this letter",
     }
 }
 

@@ -54,7 +54,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("ingest", &["event", "journal", "duplicates"]),
-    ("redrive", &["event", "journal"]),
+    ("redrive", &["event", "journal", "duplicates"]),
     ("sandbox", &[]),
     ("app", &["*"]),
     (

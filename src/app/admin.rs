@@ -131,6 +131,12 @@ impl Admin {
         self.0.stage.store(STOPPING, Ordering::Release);
     }
 
+    /// Takes no changes any more, and waits for those under way.
+    pub async fn end_changes(&self) {
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+    }
+
     /// The routes of the admin listener.
     pub fn router(&self) -> Router {
         pages::router(self).merge(routes::router(self))

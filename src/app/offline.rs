@@ -1,6 +1,7 @@
 //! The admin API without a gateway: for looking at a journal's directory, and mending it, while
 //! nothing else has it open. Nothing is sent.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +10,9 @@ use axum::Router;
 
 use super::admin::{Admin, Rooms, Settings};
 use super::reload::InForce;
-use super::wiring;
+use super::{stores, wiring};
 use crate::config::{AdminKey, Config, Role, Secrets};
+use crate::duplicates::Duplicates;
 use crate::journal::dead::DeadLetters;
 use crate::journal::{self, Journal, OpenError, RealDisk};
 use crate::receipts::Receipts;
@@ -51,12 +53,17 @@ impl Offline {
             opened => opened.with_context(|| format!("the journal in {}", dir.display()))?,
         };
         let dead_settings = wiring::dead(&config.journal);
-        let dead = DeadLetters::open(dir, dead_settings, disk, clock.clone(), &metrics)
+        let dead = DeadLetters::open(dir, dead_settings, disk.clone(), clock.clone(), &metrics)
             .context("the dead letters cannot be opened")?;
         let dead = Arc::new(dead);
+        let settings = wiring::duplicates(&config);
+        let duplicates = Duplicates::open(settings, disk, clock.clone(), &metrics);
+        stores::remember(&journal, &duplicates, &clock, &mut HashSet::new())
+            .context("the journal cannot be read through")?;
         let redrive = Redrive::new(
             Arc::clone(&dead),
             journal.clone(),
+            duplicates,
             clock.clone(),
             metrics.clone(),
         );

@@ -61,28 +61,32 @@ impl Stores {
             receipts,
             duplicates,
         };
-        if let Err(error) = stores.remember() {
-            tracing::error!(error = %error, "the journal cannot be read through; what waits there is not held to duplicates");
+        let mut gone = stores.intents.left();
+        match remember(&stores.journal, &stores.duplicates, clock, &mut gone) {
+            Ok(()) => stores.intents.end(&Vec::from_iter(gone)),
+            Err(error) => {
+                tracing::error!(error = %error, "the journal cannot be read through; what waits there is not held to duplicates");
+            }
         }
         Ok(stores)
     }
-
-    /// Tells those who have to know what waits in the journal.
-    fn remember(&self) -> std::io::Result<()> {
-        let mut gone = self.intents.left();
-        let wanted = |class| self.duplicates.covers(class) || class == Class::BusinessMessaging;
-        self.journal.walk(&|lane| wanted(lane.class), &mut |one| {
-            gone.remove(&one.seq);
-            let (pixel, class) = (one.lane.pixel, one.lane.class);
-            self.duplicates
-                .remember(pixel, class, one.event, one.received_at);
-            ControlFlow::Continue(())
-        })?;
-        self.intents.end(&seqs(gone));
-        Ok(())
-    }
 }
 
-fn seqs(set: HashSet<u64>) -> Vec<u64> {
-    set.into_iter().collect()
+/// Tells `duplicates` what waits in the journal, and takes it from `gone`.
+///
+/// What waits holds its twins back from now on, however long it has waited or, if it was redriven,
+/// was dead: it will go out.
+pub(super) fn remember(
+    journal: &Journal,
+    duplicates: &Duplicates,
+    clock: &Clock,
+    gone: &mut HashSet<u64>,
+) -> std::io::Result<()> {
+    let now = clock.now();
+    let wanted = |class| duplicates.covers(class) || class == Class::BusinessMessaging;
+    journal.walk(&|lane| wanted(lane.class), &mut |one| {
+        gone.remove(&one.seq);
+        duplicates.remember(one.lane.pixel, one.lane.class, one.event, now);
+        ControlFlow::Continue(())
+    })
 }

@@ -10,11 +10,14 @@ use super::{FindError, Receipt};
 use crate::journal::segment::disk::{Disk, DiskFile};
 use crate::time::UnixMs;
 
-/// An entry of the id, and the file its line is in.
+/// Entries are read in blocks of so many.
+const BLOCK: u64 = 4096;
+
+/// Entries of the id, newest first, and the file their lines are in.
 #[derive(Debug)]
-pub(super) struct Hit {
+pub(super) struct Hits {
     pub(super) lines: Arc<dyn DiskFile>,
-    pub(super) entry: Entry,
+    pub(super) entries: Vec<Entry>,
 }
 
 /// A sealed chunk.
@@ -25,45 +28,61 @@ pub(super) struct Sealed {
     pub(super) entries: u64,
 }
 
-/// The receipts of `event_id` from after `oldest`, newest first. A line that cannot be
-/// read is passed over.
+/// The receipts of `event_id` from after `oldest`, newest first, `limit` of them. A line that
+/// cannot be read is passed over.
 pub(super) fn receipts(
     disk: &dyn Disk,
     event_id: &str,
     oldest: UnixMs,
-    (mut hits, sealed): (Vec<Hit>, Vec<Sealed>),
+    limit: usize,
+    (head, sealed): (Option<Hits>, Vec<Sealed>),
 ) -> Result<Vec<Receipt>, FindError> {
     let id = IdDigest::of(event_id);
+    let mut receipts = Vec::new();
+    if let Some(hits) = head {
+        hits.read(event_id, oldest, &mut receipts)?;
+    }
     for chunk in &sealed {
-        match chunk.hits(disk, id) {
-            Ok(found) => hits.extend(found),
+        let left = limit.saturating_sub(receipts.len());
+        if left == 0 {
+            break;
+        }
+        match chunk.hits(disk, id, left) {
+            Ok(Some(hits)) => hits.read(event_id, oldest, &mut receipts)?,
+            Ok(None) => {}
             // dropped since
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error.into()),
-        }
-    }
-    let mut receipts = Vec::with_capacity(hits.len());
-    let mut text = vec![0; MAX_LINE];
-    for hit in hits {
-        let read = hit
-            .lines
-            .read_at(&mut text, u64::from(hit.entry.offset()))?;
-        let text = text.get(..read).unwrap_or_default();
-        let end = text.iter().position(|byte| *byte == b'\n').unwrap_or(0);
-        let line = text.get(..end).unwrap_or_default();
-        if let Ok(line) = serde_json::from_slice::<Line<'_>>(line)
-            && line.at > oldest.0
-        {
-            receipts.push(line.receipt(hit.entry, event_id));
         }
     }
     receipts.sort_by_key(|receipt| std::cmp::Reverse((receipt.at, receipt.batch)));
     Ok(receipts)
 }
 
+impl Hits {
+    /// Adds what their lines say, each line read once.
+    fn read(&self, event_id: &str, oldest: UnixMs, to: &mut Vec<Receipt>) -> io::Result<()> {
+        let mut text = vec![0; MAX_LINE];
+        // entries of one batch are neighbours
+        for batch in self.entries.chunk_by(|a, b| a.offset() == b.offset()) {
+            let Some(first) = batch.first() else { continue };
+            let read = self.lines.read_at(&mut text, u64::from(first.offset()))?;
+            let text = text.get(..read).unwrap_or_default();
+            let end = text.iter().position(|byte| *byte == b'\n').unwrap_or(0);
+            let line = text.get(..end).unwrap_or_default();
+            if let Ok(line) = serde_json::from_slice::<Line<'_>>(line)
+                && line.at > oldest.0
+            {
+                to.extend(batch.iter().map(|entry| line.receipt(*entry, event_id)));
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Sealed {
-    /// Its entries of this id, found by halving.
-    fn hits(&self, disk: &dyn Disk, id: IdDigest) -> io::Result<Vec<Hit>> {
+    /// The last `limit` of its entries of this id, found by halving; none if it has none.
+    fn hits(&self, disk: &dyn Disk, id: IdDigest, limit: usize) -> io::Result<Option<Hits>> {
         let ids = disk.open_read_only(&self.ids)?;
         let entry = |at: u64| -> io::Result<Entry> {
             let mut bytes = [0; Entry::BYTES as usize];
@@ -79,20 +98,27 @@ impl Sealed {
                 high = middle;
             }
         }
-        let mut hits = Vec::new();
-        let mut lines = None;
+        // they are sorted by id, then by name; a later line is a newer one
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut bytes = vec![0; (BLOCK * Entry::BYTES) as usize];
         while low < self.entries {
-            let entry = entry(low)?;
-            if !entry.is_of(id) {
+            let read = ids.read_at(&mut bytes, HEADER + low * Entry::BYTES)?;
+            let (block, _) = bytes.get(..read).unwrap_or_default().as_chunks();
+            let block = block.iter().map(|bytes| Entry::from_bytes(*bytes));
+            let own: Vec<Entry> = block.take_while(|entry| entry.is_of(id)).collect();
+            let is_last = (own.len() as u64) < BLOCK;
+            low += own.len() as u64;
+            entries.extend(own);
+            entries.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.offset()));
+            entries.truncate(limit);
+            if is_last {
                 break;
             }
-            let lines = match &lines {
-                Some(lines) => Arc::clone(lines),
-                None => Arc::clone(lines.insert(disk.open_read_only(&self.lines)?)),
-            };
-            hits.push(Hit { lines, entry });
-            low += 1;
         }
-        Ok(hits)
+        if entries.is_empty() {
+            return Ok(None);
+        }
+        let lines = disk.open_read_only(&self.lines)?;
+        Ok(Some(Hits { lines, entries }))
     }
 }

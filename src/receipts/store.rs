@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::Settings;
 use super::entry::{Entry, IdDigest, Line, Note};
-use super::search::{Hit, Sealed};
+use super::search::{Hits, Sealed};
 use crate::journal::segment::disk::{Disk, DiskFile};
 use crate::telemetry::metrics::Metrics;
 use crate::time::{Clock, UnixMs};
@@ -213,20 +213,20 @@ impl Store {
         self.tidy();
     }
 
-    /// Where the entries of this id are: those of the growing chunk, and the chunks to search.
-    /// Newest first.
-    pub(super) fn hits(&mut self, id: IdDigest) -> (Vec<Hit>, Vec<Sealed>) {
+    /// Where the entries of this id are: the last `limit` of the growing chunk, and the chunks to
+    /// search, newest first.
+    pub(super) fn hits(&mut self, id: IdDigest, limit: usize) -> (Option<Hits>, Vec<Sealed>) {
         if let Err(error) = self.flush() {
             self.fail(&error);
         }
-        let mut hits = Vec::new();
-        if let Some(head) = &self.head {
-            let own = head.entries.iter().filter(|entry| entry.is_of(id));
-            hits.extend(own.map(|entry| Hit {
+        let hits = self.head.as_ref().map(|head| {
+            // in the order they came
+            let own = head.entries.iter().rev().filter(|entry| entry.is_of(id));
+            Hits {
                 lines: Arc::clone(&head.lines),
-                entry: *entry,
-            }));
-        }
+                entries: own.copied().take(limit).collect(),
+            }
+        });
         let sealed = self.chunks.iter().rev().filter(|chunk| chunk.is_sealed);
         let sealed = sealed.map(|chunk| Sealed {
             ids: self.path(chunk.number, Part::Ids),

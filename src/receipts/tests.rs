@@ -107,9 +107,13 @@ fn add(store: &mut Store, ending: &Ending) {
 }
 
 fn find(store: &mut Store, id: &str) -> Vec<Receipt> {
-    let hits = store.hits(IdDigest::of(id));
+    find_some(store, id, 1000)
+}
+
+fn find_some(store: &mut Store, id: &str, limit: usize) -> Vec<Receipt> {
+    let hits = store.hits(IdDigest::of(id), limit);
     let (disk, oldest) = store.searcher();
-    search::receipts(&*disk, id, oldest, hits).unwrap()
+    search::receipts(&*disk, id, oldest, limit, hits).unwrap()
 }
 
 /// Cuts a file off, or makes it longer with `byte`.
@@ -138,7 +142,7 @@ fn an_id_shows_all_its_endings_newest_first() {
     other.pixel = pixel(8);
     receipts.note(other);
 
-    let found = receipts.find("a").unwrap();
+    let found = receipts.find("a", 100).unwrap();
     assert_eq!(
         found,
         [
@@ -166,13 +170,13 @@ fn an_id_shows_all_its_endings_newest_first() {
         ]
     );
     let pixels: Vec<_> = receipts
-        .find("b")
+        .find("b", 100)
         .unwrap()
         .iter()
         .map(|r| r.pixel)
         .collect();
     assert_eq!(pixels, [pixel(8), pixel(7)]);
-    assert_eq!(receipts.find("d").unwrap(), []);
+    assert_eq!(receipts.find("d", 100).unwrap(), []);
     let json = serde_json::to_string(&found[1]).unwrap();
     assert!(
         json.contains(r#""state":"dead","at":1000000000,"batch":1"#),
@@ -185,11 +189,11 @@ fn an_id_shows_all_its_endings_newest_first() {
     receipts.note(delivered(bench.now(), ["late".to_owned()]));
     assert_eq!(bench.metrics.receipts_lost.get(), 1);
     let receipts = bench.open();
-    assert_eq!(receipts.find("a").unwrap(), found);
-    assert_eq!(receipts.find("late").unwrap(), []);
+    assert_eq!(receipts.find("a", 100).unwrap(), found);
+    assert_eq!(receipts.find("late", 100).unwrap(), []);
     // numbers go on
     receipts.note(delivered(bench.now(), ["e".to_owned()]));
-    assert_eq!(receipts.find("e").unwrap()[0].batch, Some(4));
+    assert_eq!(receipts.find("e", 100).unwrap()[0].batch, Some(4));
 }
 
 #[test]
@@ -203,12 +207,12 @@ fn events_without_an_id_and_no_receipts_at_all() {
         received: 1,
     };
     receipts.note(ending(bench.now(), outcome, vec![event]));
-    assert_eq!(receipts.find("").unwrap(), []);
+    assert_eq!(receipts.find("", 100).unwrap(), []);
     assert_eq!(bench.metrics.receipts.get(), 0);
 
     let off = Receipts::off();
     off.note(delivered(bench.now(), ["a".to_owned()]));
-    assert_eq!(off.find("a").unwrap(), []);
+    assert_eq!(off.find("a", 100).unwrap(), []);
     assert!(off.close(Duration::ZERO));
 }
 
@@ -436,6 +440,39 @@ fn on_a_moody_disk() -> (Bench, Arc<Moody>) {
     (bench, moody)
 }
 
+/// A client that sends one id for all costs no more than another.
+#[test]
+fn of_an_id_that_all_have_the_newest_are_found() {
+    let bench = Bench::new();
+    let mut store = bench.store().with_chunks_of(10_000);
+    // batches of one event, of two names in turn, over two sealed chunks and a growing one
+    for n in 0_u64..25_000 {
+        let name = ["Lead", "Buy"][n as usize % 2];
+        let name = format!("{name}{}", n % 3);
+        let events = vec![event("First", "other"), event(&name, "undefined")];
+        let outcome = Outcome::Delivered {
+            trace_id: None,
+            received: n,
+        };
+        store.add(Note::of(&ending(bench.now(), outcome, events)).unwrap());
+    }
+    for limit in [1, 100, 4999, 5001, 12_345] {
+        let found = find_some(&mut store, "undefined", limit);
+        let received = found.iter().map(|receipt| receipt.batch_received.unwrap());
+        assert!(received.eq((0..25_000).rev().take(limit)), "{limit}");
+        assert!(
+            found
+                .iter()
+                .all(|one| one.event_name.as_deref() != Some("First"))
+        );
+    }
+    // and of many in one batch
+    let same = (0..1000).map(|_| "same".to_owned());
+    add(&mut store, &delivered(bench.now(), same));
+    store.close();
+    assert_eq!(find_some(&mut store, "same", 101).len(), 101);
+}
+
 #[test]
 fn a_failing_disk_costs_receipts_for_a_while_only() {
     let (bench, moody) = on_a_moody_disk();
@@ -471,7 +508,7 @@ fn a_directory_that_cannot_be_made_means_no_receipts() {
     let receipts = bench.open();
     assert_eq!(bench.metrics.receipts_failed.get(), 1);
     receipts.note(delivered(bench.now(), ["a".to_owned()]));
-    assert_eq!(receipts.find("a").unwrap(), []);
+    assert_eq!(receipts.find("a", 100).unwrap(), []);
 }
 
 #[test]

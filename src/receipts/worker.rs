@@ -63,14 +63,14 @@ impl Worker {
         }
     }
 
-    pub(super) fn find(&self, event_id: &str) -> Result<Vec<Receipt>, FindError> {
+    pub(super) fn find(&self, event_id: &str, limit: usize) -> Result<Vec<Receipt>, FindError> {
         // without an answer it looks at what is there
         self.ask(Job::Mark, PATIENCE);
         let mut store = locked(&self.store);
-        let hits = store.hits(IdDigest::of(event_id));
+        let hits = store.hits(IdDigest::of(event_id), limit);
         let (disk, oldest) = store.searcher();
         drop(store);
-        search::receipts(&*disk, event_id, oldest, hits)
+        search::receipts(&*disk, event_id, oldest, limit, hits)
     }
 
     pub(super) fn close(&self, budget: Duration) -> bool {

@@ -8,16 +8,19 @@ use serde_json::value::RawValue;
 
 use super::RefusedLetter;
 use crate::event::{EventError, EventIdPolicy, MAX_RAW_BYTES, RawEvent, Rules};
-use crate::journal::dead::Kept;
+use crate::journal::dead::{Kept, LetterId};
 use crate::journal::{Class, Envelope, LaneKey};
 use crate::pixel::PixelId;
 use crate::time::UnixMs;
 
 /// A letter that may go again.
 pub(super) struct Passed {
+    pub(super) id: LetterId,
     pub(super) envelope: Envelope,
     /// Whether Meta counts it once if it comes twice.
     pub(super) folds: bool,
+    /// Whether the window of duplicates may hold it for itself.
+    pub(super) holds_itself: bool,
 }
 
 /// The envelope of a letter, or why it stays.
@@ -47,6 +50,8 @@ pub(super) fn check(
     let event = hashed.encode().map_err(refused)?;
     let lane = LaneKey::of(letter.pixel, Arc::new(letter.options), &event);
     Ok(Passed {
+        id,
+        holds_itself: false,
         folds: hashed.event_id().is_some() && lane.class != Class::BusinessMessaging,
         envelope: Envelope {
             lane,

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::check::rules;
 use super::*;
+use crate::duplicates::{self, Covers};
 use crate::event::{RawEvent, Rules};
 use crate::journal::dead::{DeadLetter, Settings, View};
 use crate::journal::segment::sim::SimDisk;
@@ -53,12 +54,34 @@ fn lead(pixel_id: u64, id: &str) -> DeadLetter {
     letter(pixel_id, &event(id, "website"), "refused")
 }
 
+/// A letter of a purchase in a chat, which is held to duplicates.
+fn chat(pixel_id: u64, id: &str, reason: &'static str) -> DeadLetter {
+    let event = json!({
+        "event_name": "Purchase", "event_time": T0.secs(), "event_id": id,
+        "action_source": "business_messaging", "messaging_channel": "whatsapp",
+        "user_data": {"whatsapp_business_account_id": "1", "ctwa_clid": "AR"},
+        "custom_data": {"value": 1, "currency": "EUR"},
+    });
+    letter(pixel_id, &event, reason)
+}
+
+/// What a client posts that sends the event of a letter.
+fn posted(letter: &DeadLetter) -> Envelope {
+    Envelope {
+        lane: letter.lane.clone(),
+        event: letter.event.clone(),
+        received_at: letter.received_at,
+        expires_at: letter.expires_at,
+    }
+}
+
 struct Bench {
     _base: tempfile::TempDir,
     clock: Clock,
     metrics: Metrics,
     journal: Journal,
     dead: Arc<DeadLetters>,
+    duplicates: Duplicates,
     redrive: Redrive,
 }
 
@@ -81,9 +104,17 @@ impl Bench {
         let dead =
             DeadLetters::open(base.path(), dead_settings, disk, clock.clone(), &metrics).unwrap();
         let dead = Arc::new(dead);
+        let settings = duplicates::Settings {
+            dir: base.path().join("duplicates"),
+            window: DAY * 2,
+            covers: Covers::Messaging,
+            max_entries: 1000,
+        };
+        let duplicates = Duplicates::open(settings, Arc::new(RealDisk), clock.clone(), &metrics);
         let redrive = Redrive::new(
             Arc::clone(&dead),
             journal.clone(),
+            duplicates.clone(),
             clock.clone(),
             metrics.clone(),
         );
@@ -93,6 +124,7 @@ impl Bench {
             metrics,
             journal,
             dead,
+            duplicates,
             redrive,
         }
     }
@@ -130,6 +162,11 @@ impl Bench {
     }
 }
 
+/// The words of what a report names as refused.
+fn codes(report: &Report) -> Vec<&'static str> {
+    report.refusals.iter().map(|one| one.code).collect()
+}
+
 fn all() -> Request {
     Request::default()
 }
@@ -142,17 +179,7 @@ async fn what_passes_is_in_the_journal_as_it_was_and_no_longer_dead() {
         test_event_code: Some("TEST1".to_owned()),
         ..RequestOptions::default()
     });
-    let messaging = letter(
-        2,
-        &json!({
-            "event_name": "Purchase", "event_time": T0.secs(), "event_id": "m",
-            "action_source": "business_messaging", "messaging_channel": "whatsapp",
-            "user_data": {"whatsapp_business_account_id": "1", "ctwa_clid": "AR"},
-            "custom_data": {"value": 1, "currency": "EUR"},
-        }),
-        "refused",
-    );
-    let letters = [tested, lead(1, "b"), messaging];
+    let letters = [tested, lead(1, "b"), chat(2, "m", "refused")];
     bench.dead.append(&letters).unwrap();
 
     let dry = bench
@@ -487,4 +514,122 @@ async fn an_id_is_kept_and_one_that_is_not_there_is_not_made() {
     assert_eq!(shown.event.get(), text);
     assert_eq!(bench.run(&all()).await.redriven, 1);
     assert_eq!(bench.waiting(&LaneKey::plain(pixel(1))), [text.as_bytes()]);
+}
+
+#[tokio::test]
+async fn a_letter_whose_twin_was_accepted_meanwhile_stays_and_is_named() {
+    let bench = Bench::new();
+    // "b" became a letter twice, as after a crash
+    let letters = ["a", "b", "b"].map(|id| chat(1, id, "refused"));
+    bench.dead.append(&letters).unwrap();
+    let twin = posted(&letters[0]);
+    let (turns, claims) = bench.duplicates.claim([&twin].into_iter());
+    assert!(matches!(turns[..], [Turn::Append]));
+    claims.keep();
+    let dry = Request {
+        dry_run: true,
+        ..all()
+    };
+    let dry = bench.run(&dry).await;
+    assert_eq!((dry.matched, dry.would_redrive, dry.refused), (3, 1, 2));
+    let report = bench.run(&all()).await;
+    assert_eq!((report.matched, report.redriven, report.refused), (3, 1, 2));
+    assert_eq!(codes(&report), ["duplicate", "duplicate"]);
+    assert_eq!(report.refusals, dry.refusals);
+    // nor by name
+    let by_id = Filter {
+        ids: bench.ids(),
+        ..Filter::default()
+    };
+    let named = Request {
+        filter: by_id,
+        include_unconfirmed: true,
+        ..all()
+    };
+    assert_eq!(codes(&bench.run(&named).await), ["duplicate", "duplicate"]);
+    assert_eq!((bench.dead.count(), bench.journal.depth().records), (2, 1));
+}
+
+#[tokio::test]
+async fn a_redriven_event_holds_its_twins_back() {
+    let bench = Bench::new();
+    let one = chat(1, "a", "refused");
+    bench.dead.append(std::slice::from_ref(&one)).unwrap();
+    // its twin is being appended, but fails
+    let twin = posted(&one);
+    let (_, claims) = bench.duplicates.claim([&twin].into_iter());
+    let request = all();
+    let mut run = std::pin::pin!(bench.run(&request));
+    let early = tokio::time::timeout(Duration::from_millis(50), &mut run).await;
+    assert!(early.is_err(), "{early:?}");
+    drop(claims);
+    assert_eq!(run.await.redriven, 1);
+    let (turns, _claims) = bench.duplicates.claim([&twin].into_iter());
+    assert!(matches!(turns[..], [Turn::Duplicate]));
+}
+
+#[tokio::test]
+async fn one_that_may_have_been_delivered_is_no_twin_of_itself() {
+    let bench = Bench::new();
+    let one = chat(1, "a", "unconfirmed");
+    let letters = [one.clone(), one.clone()];
+    bench.dead.append(&letters).unwrap();
+    let lane = &one.lane;
+    let events = || [&one.event].into_iter();
+    bench.duplicates.delivered(lane.pixel, lane.class, events());
+    let asked = Request {
+        include_unconfirmed: true,
+        ..all()
+    };
+    // an append that fails leaves it held
+    bench.journal.close().await;
+    assert_eq!(bench.run(&asked).await.stopped, Some("stopping"));
+    let twin = posted(&one);
+    let (turns, _claims) = bench.duplicates.claim([&twin].into_iter());
+    assert!(matches!(turns[..], [Turn::Duplicate]));
+
+    let bench = Bench::new();
+    bench.dead.append(&letters).unwrap();
+    bench.duplicates.delivered(lane.pixel, lane.class, events());
+    let report = bench.run(&asked).await;
+    assert_eq!((report.redriven, codes(&report)), (1, vec!["duplicate"]));
+    // past the window, who holds it came later
+    bench.clock.set(T0.plus(DAY * 3));
+    bench.duplicates.delivered(lane.pixel, lane.class, events());
+    let report = bench.run(&asked).await;
+    assert_eq!((report.redriven, codes(&report)), (0, vec!["duplicate"]));
+}
+
+#[tokio::test]
+async fn what_is_refused_again_meanwhile_waits_for_the_next_redrive() {
+    let bench = Bench::new();
+    let letters: Vec<DeadLetter> = (0..2_500).map(|n| lead(1, &format!("e{n}"))).collect();
+    bench.dead.append(&letters).unwrap();
+    let lane = &letters[0].lane;
+    let limits = LeaseLimits {
+        max_events: 10_000,
+        max_bytes: usize::MAX,
+    };
+    let request = all();
+    let mut run = std::pin::pin!(bench.run(&request));
+    // each event is refused as soon as it is in the journal
+    let report = loop {
+        let leases = bench.journal.lease(lane, limits);
+        let again: Vec<DeadLetter> = (leases.iter())
+            .map(|lease| DeadLetter {
+                event: lease.event().clone(),
+                ..letters[0].clone()
+            })
+            .collect();
+        bench.dead.append(&again).unwrap();
+        settle_all(leases, Settlement::Dead);
+        if let Ok(report) = tokio::time::timeout(Duration::from_millis(1), &mut run).await {
+            break report;
+        }
+    };
+    assert_eq!((report.matched, report.redriven), (2_500, 2_500));
+    let left = bench.dead.count() + bench.journal.depth().records;
+    assert_eq!(left, 2_500);
+    let end = bench.dead.next_id();
+    assert!(bench.ids().iter().all(|id| *id < end));
 }

@@ -1,10 +1,15 @@
 //! What comes twice and must go out once.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
+use capigate::config::Config;
 use capigate::config::duplicates::Covers;
+use capigate::journal::segment::disk::RealDisk;
 use capigate::receipts::State;
+use capigate::redrive::{Report, Request};
 use capigate::sandbox::Fault;
 use capigate::time::Clock;
 use serde_json::{Value, json};
@@ -205,7 +210,7 @@ async fn what_waits_and_what_was_delivered_is_remembered_across_a_restart() {
     // both have a receipt, also of the life before
     for id in ["delivered", "waiting"] {
         let receipts = gateway.running().receipts().clone();
-        let found = tokio::task::spawn_blocking(move || receipts.find(id).unwrap());
+        let found = tokio::task::spawn_blocking(move || receipts.find(id, 100).unwrap());
         let found = found.await.unwrap();
         assert_eq!(found.len(), 1, "{id}");
         assert_eq!(found[0].state, State::Delivered);
@@ -233,7 +238,7 @@ async fn a_dead_one_may_be_sent_again_and_shows_both_ends() {
     gateway.delivered(1).await;
     gateway.drained().await;
     let receipts = gateway.running().receipts().clone();
-    let found = tokio::task::spawn_blocking(move || receipts.find("a").unwrap());
+    let found = tokio::task::spawn_blocking(move || receipts.find("a", 100).unwrap());
     let found = found.await.unwrap();
     let states: Vec<_> = found.iter().map(|receipt| receipt.state).collect();
     assert_eq!(states, [State::Delivered, State::Dead]);
@@ -241,5 +246,85 @@ async fn a_dead_one_may_be_sent_again_and_shows_both_ends() {
         (found[1].code, found[1].subcode),
         (Some(100), Some(2_804_009))
     );
+    gateway.finish().await;
+}
+
+/// Posts an event in a chat that Graph refuses, and waits for its letter.
+async fn refused_chat(gateway: &Gateway, id: &str) {
+    let fault = Fault::refuse_event(id, Some(2_804_009)).times(1);
+    gateway.sandbox.add_fault(fault);
+    let before = gateway.metric("capigate_dead_letters").await;
+    gateway.post(vec![chat(id)]).await;
+    gateway
+        .until("a dead letter", async |gateway| {
+            (gateway.metric("capigate_dead_letters").await == before + 1).then_some(())
+        })
+        .await;
+    gateway.drained().await;
+}
+
+async fn redrive(gateway: &Gateway) -> Report {
+    let pixels = HashSet::from([PIXEL.parse().unwrap()]);
+    let redrive = gateway.running().redrive();
+    redrive.run(Request::default(), pixels).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_is_not_redriven_beside_its_corrected_twin() {
+    let gateway = Gateway::start().await;
+    refused_chat(&gateway, "a").await;
+    assert_eq!(
+        called_duplicates(&gateway.post(vec![chat("a")]).await),
+        [0_usize; 0]
+    );
+    gateway.delivered(1).await;
+    gateway.drained().await;
+    let report = redrive(&gateway).await;
+    assert_eq!((report.redriven, report.refused), (0, 1), "{report:?}");
+    assert_eq!(report.refusals[0].code, "duplicate");
+    assert_eq!(gateway.metric("capigate_dead_letters").await, 1);
+    assert_eq!(times(&gateway), [("a".to_owned(), 1)]);
+    gateway.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redriven_event_that_waits_holds_its_twin_back_across_a_restart() {
+    let clock = Clock::manual(Clock::Real.now());
+    let mut gateway = Gateway::with_disk(|_| (), Arc::new(RealDisk), clock).await;
+    refused_chat(&gateway, "a").await;
+    // longer ago than the window
+    let later = gateway.clock.now().plus(Duration::from_hours(72));
+    gateway.clock.set(later);
+    gateway.sandbox.add_fault(Fault::status(503).forever());
+    assert_eq!(redrive(&gateway).await.redriven, 1);
+    assert_eq!(called_duplicates(&gateway.post(vec![chat("a")]).await), [0]);
+    gateway.down().await;
+    gateway.up().await;
+    assert_eq!(called_duplicates(&gateway.post(vec![chat("a")]).await), [0]);
+    gateway.sandbox.clear_faults();
+    gateway.delivered(1).await;
+    gateway.drained().await;
+    assert_eq!(times(&gateway), [("a".to_owned(), 1)]);
+    gateway.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_takes_the_journal_over_has_the_receipts_too() {
+    let disk = BadDisk::default();
+    let slow = Arc::clone(&disk.slow_sync);
+    let waits = |config: &mut Config| config.journal.lock_wait = "60s".parse().unwrap();
+    let mut gateway = Gateway::with_disk(waits, Arc::new(disk), Clock::Real).await;
+    gateway.post(vec![chat("a")]).await;
+    gateway.delivered(1).await;
+    gateway.drained().await;
+    // so that the next one would come before the receipts are sealed
+    slow.store(true, Ordering::SeqCst);
+    gateway.taken_over().await;
+    slow.store(false, Ordering::SeqCst);
+    let receipts = gateway.running().receipts().clone();
+    let found = tokio::task::spawn_blocking(move || receipts.find("a", 100).unwrap());
+    assert_eq!(found.await.unwrap().len(), 1);
+    gateway.post(vec![chat("b")]).await;
+    gateway.delivered(2).await;
     gateway.finish().await;
 }

@@ -163,6 +163,14 @@ impl Gateway {
         self.running.take().unwrap().stop().await
     }
 
+    /// Starts another gateway that waits for the journal (`journal.lock_wait`), and stops the
+    /// first in order.
+    pub(crate) async fn taken_over(&mut self) {
+        let first = self.running.take().unwrap();
+        let ((), ended) = tokio::join!(self.up(), first.stop());
+        assert_eq!(ended, Ended::Clean);
+    }
+
     pub(crate) fn running(&self) -> &Running {
         self.running.as_ref().unwrap()
     }

@@ -24,6 +24,8 @@ struct Answer<'a> {
     event_id: &'a str,
     /// Those still in the journal first, then by the time of their end, newest first.
     events: Vec<Receipt>,
+    /// Whether there are others that are not shown.
+    more: bool,
 }
 
 /// `GET /events/{event_id}`.
@@ -41,16 +43,18 @@ pub(super) fn find(call: Call) -> Done {
             let _place = place;
             let inner = &admin.0;
             // the journal first: an event that ends meanwhile is then found twice, not never
-            let waiting = inner.journal.find(&event_id, MAX_SHOWN);
-            let ended = inner.receipts.find(&event_id);
+            let waiting = inner.journal.find(&event_id, MAX_SHOWN + 1);
+            let ended = inner.receipts.find(&event_id, MAX_SHOWN + 1);
             let states = inner.lanes.get().map(Lanes::states).unwrap_or_default();
             (event_id, waiting, ended, BTreeMap::from_iter(states))
         });
         let (event_id, waiting, ended, states) = found.await?;
         let waiting = waiting.map_err(|error| failed("journal_io", &error))?;
         let ended = ended.map_err(|error| failed(error.code(), &error))?;
+        let more = waiting.len().max(ended.len()) > MAX_SHOWN;
         let mut events: Vec<Receipt> = waiting
             .into_iter()
+            .take(MAX_SHOWN)
             .map(|found| standing(&event_id, found, &states))
             .collect();
         events.extend(ended.into_iter().take(MAX_SHOWN));
@@ -63,6 +67,7 @@ pub(super) fn find(call: Call) -> Done {
         Ok(Reply::ok(&Answer {
             event_id: &event_id,
             events,
+            more,
         }))
     })
 }

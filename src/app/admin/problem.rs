@@ -110,6 +110,12 @@ impl Problem {
         .retry_after(1)
     }
 
+    /// Nothing is changed any more.
+    pub(super) fn stopping() -> Self {
+        let (message, next) = ("the gateway is stopping", "ask the next one");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", message, next)
+    }
+
     /// Something of the gateway's own failed; the cause is in the log, not in the answer.
     pub(super) fn failed(code: &'static str, next: impl Into<String>) -> Self {
         let message = "the gateway could not do it";

@@ -132,6 +132,11 @@ async fn answer(
     }
     // to its end and its line in the log, also when the caller hangs up
     let tasks = admin.0.tasks.clone();
+    // taken before the question, so that the one who closes them waits for this
+    let _under_way = tasks.token();
+    if tasks.is_closed() {
+        return Problem::stopping().into_response();
+    }
     let work = async move {
         let started = Instant::now();
         let result = work(admin, route, &caller, path, request).await;

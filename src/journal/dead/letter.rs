@@ -111,6 +111,8 @@ pub struct Kept {
     pub reason: String,
     /// When the gateway received it.
     pub received_at: UnixMs,
+    /// When it was given up.
+    pub dead_at: UnixMs,
     /// The hashed event as JSON.
     pub event: String,
 }
@@ -161,6 +163,7 @@ impl From<&Stored<'_>> for Kept {
             options: stored.options.clone(),
             reason: stored.reason.to_string(),
             received_at: UnixMs(stored.received_at),
+            dead_at: UnixMs(stored.dead_at),
             event: stored.event.get().to_owned(),
         }
     }

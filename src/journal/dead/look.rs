@@ -44,6 +44,16 @@ impl DeadLetters {
         locked(&self.shelf).oldest()
     }
 
+    /// The id that the next letter will have at the least: all that are kept have lower ones.
+    pub fn next_id(&self) -> LetterId {
+        let shelf = locked(&self.shelf);
+        let (file, offset) = match &shelf.open {
+            Some(open) => (open.number, open.at),
+            None => (shelf.next_file, 0),
+        };
+        LetterId { file, offset }
+    }
+
     /// How many there are of each pixel and reason; reads nothing.
     pub fn summary(&self) -> Vec<Group> {
         let mut sums = BTreeMap::new();
