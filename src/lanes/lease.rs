@@ -11,11 +11,23 @@ use crate::journal::{Class, Lease, LeaseLimits};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DeadLettersFailed;
 
+/// What came of leasing once.
+#[derive(Default)]
+struct Leased {
+    live: Vec<Lease>,
+    /// Most of what was leased has become dead letters: there may be more of that kind.
+    mostly_dead: bool,
+}
+
 impl Lane {
     /// Leases the oldest events, puts those that have expired among the dead letters, and gives
     /// at most `max_events` of the rest; none when nothing is left. A probe of one event, too,
     /// clears away a whole batch of expired ones.
     pub(super) async fn lease(&self, max_events: usize) -> Result<Vec<Lease>, DeadLettersFailed> {
+        self.lease_once(max_events).await.map(|leased| leased.live)
+    }
+
+    async fn lease_once(&self, max_events: usize) -> Result<Leased, DeadLettersFailed> {
         let (shared, key) = (Arc::clone(&self.shared), self.key.clone());
         let wake = Arc::clone(&self.wake);
         let settings = shared.settings();
@@ -44,6 +56,7 @@ impl Lane {
                 .into_iter()
                 .partition(|lease| lease.expires_at() > now);
             let seqs: Vec<u64> = doubtful.iter().map(Lease::seq).collect();
+            let mostly_dead = doubtful.len() + expired.len() > live.len();
             let mut unwritten = Vec::new();
             match bury(&shared, &key, doubtful, &Death::unconfirmed(None)) {
                 Ok(()) => once::end(&shared, seqs),
@@ -54,7 +67,7 @@ impl Lane {
             }
             if unwritten.is_empty() {
                 give_back(live.split_off(live.len().min(max_events)));
-                return Ok(live);
+                return Ok(Leased { live, mostly_dead });
             }
             live.extend(unwritten);
             give_back(live);
@@ -63,13 +76,15 @@ impl Lane {
         match tokio::task::spawn_blocking(job).await {
             Ok(result) => result,
             // the job does not panic; if it ever did, its leases went back to the journal
-            Err(_) => Ok(Vec::new()),
+            Err(_) => Ok(Leased::default()),
         }
     }
 
-    /// Puts the expired among the oldest events aside while nothing can be sent. Runs to its end
-    /// even when nobody waits for it any more.
+    /// Puts the expired among the oldest events aside while nothing can be sent, batch by batch for
+    /// as long as most have expired. A batch that is begun runs to its end even when nobody waits
+    /// for it any more.
     pub(super) async fn screen(&self) -> Result<(), DeadLettersFailed> {
-        self.lease(0).await.map(drop)
+        while self.lease_once(0).await?.mostly_dead {}
+        Ok(())
     }
 }

@@ -425,14 +425,16 @@ async fn a_limit_that_is_used_up_stops_before_graph_says_so() {
 async fn what_expires_while_it_is_held_becomes_a_dead_letter_unsent() {
     let start = Clock::Real.now();
     let clock = Clock::manual(start);
-    let mut gateway = Gateway::with_disk(|_| (), std::sync::Arc::new(RealDisk), clock).await;
+    // at one batch each time that the lane looks, this would take minutes
+    let small = |config: &mut capigate::config::Config| config.lanes.max_events = 1;
+    let mut gateway = Gateway::with_disk(small, std::sync::Arc::new(RealDisk), clock).await;
     let bad = Action::BadToken { subcode: None };
     gateway.sandbox.add_fault(Fault::from(bad).forever());
-    post(&gateway, PIXEL, purchases("old", 3)).await;
+    post(&gateway, PIXEL, purchases("old", 100)).await;
     stopped(&gateway).await;
     gateway.clock.set(start.plus(Duration::from_hours(8 * 24)));
     gateway.drained().await;
-    assert_eq!(ids(&letters(&gateway)).len(), 3);
+    assert_eq!(ids(&letters(&gateway)).len(), 100);
     assert_eq!(gateway.sandbox.totals().events_accepted, 0);
     gateway.finish_with_backlog().await;
 }
