@@ -77,7 +77,7 @@ fn main() {
             noting += cpu(ClockId::ThreadCPUTime) - start;
             // waits for the thread, so that the queue never overflows
             if number % (20_000 / size).min(1000) == 0 {
-                receipts.find("none", 10).unwrap();
+                receipts.find("none", 100).unwrap();
             }
         }
         receipts.close(Duration::from_mins(1));
@@ -94,7 +94,7 @@ fn main() {
         let start = cpu(ClockId::ProcessCPUTime);
         let asked = if is_test { 10 } else { 1000 };
         for id in 0..asked {
-            let found = receipts.find(&format!("order-{id}"), 10).unwrap();
+            let found = receipts.find(&format!("order-{id}"), 100).unwrap();
             assert!(!found.is_empty(), "order-{id}");
         }
         let took = cpu(ClockId::ProcessCPUTime) - start;

@@ -164,7 +164,7 @@ pub struct DeadLetters {
 
 impl DeadLetters {
     /// Opens the dead letters below the journal's directory `journal_dir`, and drops what is
-    /// beyond the bounds. The journal's lock keeps other processes out, so the journal must be
+    /// beyond the bound in bytes. The journal's lock keeps other processes out, so the journal must be
     /// open. Reads every file.
     pub fn open(
         journal_dir: impl AsRef<Path>,
@@ -215,7 +215,6 @@ impl DeadLetters {
             shelf.files.insert(number, meta);
         }
         dead.earlier = dead.last_letters(&shelf)?;
-        dead.purge_by_age(&mut shelf);
         dead.make_room(&mut shelf, 0, None)?;
         dead.tell(&mut shelf);
         *locked(&dead.shelf) = shelf;
@@ -277,14 +276,14 @@ impl DeadLetters {
         }
         // held across the sync: letters are few, and who appends one waits for it anyway
         let mut shelf = locked(&self.shelf);
-        self.purge_by_age(&mut shelf);
         let done = self.append_to(&mut shelf, letters);
         self.tell(&mut shelf);
         done
     }
 
     /// Drops what is past its age and brings the metrics up to date. To be called now and then:
-    /// once a minute will do.
+    /// once a minute will do. The first call purges nothing, and neither does one that finds that
+    /// the wall clock has jumped: a clock that is wrong for a moment must not cost every letter.
     pub fn housekeep(&self) {
         let mut shelf = locked(&self.shelf);
         self.purge_by_age(&mut shelf);

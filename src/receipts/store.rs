@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Settings;
 use super::entry::{Entry, IdDigest, Line, Note};
@@ -38,8 +38,8 @@ pub(super) struct Store {
     /// Oldest first.
     chunks: VecDeque<Chunk>,
     next_batch: u64,
-    /// After an error: when to try again.
-    rest_until: Option<UnixMs>,
+    /// After an error: when to try again. Not by the wall clock, which may be set back.
+    rest_until: Option<Instant>,
 }
 
 /// The chunk that grows.
@@ -137,6 +137,12 @@ impl Store {
         self
     }
 
+    /// Has rested enough, for tests.
+    #[cfg(test)]
+    pub(super) fn rested(&mut self) {
+        self.rest_until = self.rest_until.map(|_| Instant::now());
+    }
+
     /// Whether nothing is in memory only.
     #[cfg(test)]
     pub(super) fn is_written(&self) -> bool {
@@ -148,10 +154,7 @@ impl Store {
     /// Takes in what one ending comes to. An error of the disk is handled here.
     pub(super) fn add(&mut self, note: Note) {
         let count = note.len() as u64;
-        if self
-            .rest_until
-            .is_some_and(|until| self.clock.now() < until)
-        {
+        if self.rest_until.is_some_and(|until| Instant::now() < until) {
             self.metrics.receipts_lost.inc_by(count);
             return;
         }
@@ -423,7 +426,7 @@ impl Store {
             self.chunks.push_back(chunk);
         }
         let is_first = self.rest_until.is_none();
-        self.rest_until = Some(self.clock.now().plus(REST));
+        self.rest_until = Some(Instant::now() + REST);
         if is_first {
             self.metrics.receipts_failed.set(1);
             tracing::error!(error = %error, "receipts cannot be written; they are tried again every minute");

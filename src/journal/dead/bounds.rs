@@ -1,12 +1,15 @@
 //! What goes when there is too much, and who is told before.
 
 use std::io;
+use std::time::{Duration, Instant};
 
 use super::shelf::{FileMeta, Shelf};
 use super::{DeadError, DeadLetters};
 
 /// From here on the operator is told that a bound is near, in per cent of it.
 const WARN_PERCENT: i64 = 80;
+/// How far the wall clock may go off the monotonic one between two looks.
+const MAX_JUMP: Duration = Duration::from_mins(10);
 
 impl DeadLetters {
     /// Drops the oldest files until `bytes` more fit; never the file `current`.
@@ -30,8 +33,21 @@ impl DeadLetters {
         Ok(())
     }
 
+    /// Drops the files past their age, if the wall clock went as far as the monotonic one since the
+    /// last call: when it jumps ahead, an operator has until the next call to notice.
     pub(super) fn purge_by_age(&self, shelf: &mut Shelf) {
         let now = self.clock.now();
+        let looked = shelf.looked.replace((Instant::now(), now));
+        let Some((before, wall)) = looked else { return };
+        let went = i64::try_from(before.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let off = now.0.saturating_sub(wall.0).saturating_sub(went);
+        if off.unsigned_abs() > MAX_JUMP.as_millis() as u64 {
+            tracing::warn!(
+                clock.jump_s = off / 1000,
+                "the clock of the machine has jumped; no dead letter is purged for its age until it goes on evenly"
+            );
+            return;
+        }
         let is_past = |file: &FileMeta| {
             let last = file.span.map(|(_, last)| last);
             last.is_some_and(|last| last.plus(self.settings.max_age) <= now)

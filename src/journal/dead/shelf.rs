@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::LetterId;
 use crate::journal::segment::disk::DiskFile;
@@ -15,6 +16,8 @@ pub(super) struct Shelf {
     pub(super) next_file: u64,
     /// The one that is written.
     pub(super) open: Option<Open>,
+    /// When it was last looked after, by the monotonic clock and by the wall's.
+    pub(super) looked: Option<(Instant, UnixMs)>,
     /// Whether the operator was told that a bound is near.
     pub(super) warned: bool,
 }
