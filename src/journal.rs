@@ -190,9 +190,19 @@ impl Journal {
 
     /// Makes `envelopes` durable. `Ok` means that all of them are.
     ///
-    /// A call of more than 1 MiB takes several commits; a crash, or a bound that is reached in
-    /// the middle, may keep a part of a call that was not answered with `Ok`. A record that does
-    /// not fit a segment is refused as [`Limit::MaxPending`].
+    /// A bound refuses the whole call: [`Limit::MaxBytes`], and all others that are not the disk's,
+    /// are answered with nothing written. A record that does not fit a segment is refused as
+    /// [`Limit::MaxPending`].
+    ///
+    /// A call of more than 1 MiB, or one that goes on in the next segment, takes several commits;
+    /// of such a call a part may stay, and be delivered, though it was not answered with `Ok`:
+    ///
+    /// - when the process or the machine stops before the answer;
+    /// - when a write or sync fails ([`AppendError::Poisoned`]);
+    /// - when the disk has no room for a segment ([`Limit::Disk`]), and the call needs more than
+    ///   the rest of the active segment and one more.
+    ///
+    /// After the first two a call of one commit may stay too, as a whole.
     pub async fn append(&self, envelopes: Vec<Envelope>) -> Result<(), AppendError> {
         let Some(job) = self.shared().admit(envelopes)? else {
             return Ok(());

@@ -365,6 +365,30 @@ async fn a_call_of_many_megabytes_takes_several_commits() {
     journal.close().await;
 }
 
+#[tokio::test]
+async fn a_call_that_does_not_fit_leaves_nothing_behind() {
+    let base = tempfile::tempdir().unwrap();
+    let small = || Settings {
+        max_bytes: 4 * (64 << 10),
+        ..settings(base.path())
+    };
+    let (journal, _) = open(small());
+    let text = "y".repeat(1000);
+    let call = |records| (0..records).map(|_| envelope(&lane(1), &text)).collect();
+    journal.append(call(100)).await.unwrap();
+    assert_eq!(
+        journal.append(call(190)).await,
+        Err(AppendError::Full(Limit::MaxBytes))
+    );
+    assert_eq!(journal.depth().records, 100);
+    journal.append(call(70)).await.unwrap();
+    assert_eq!(journal.depth().records, 170);
+    journal.close().await;
+    let (journal, metrics) = open(small());
+    assert_eq!(metrics.journal_recovered.get(), 170);
+    journal.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_held_lane_is_moved_out_of_the_way_while_others_flow() {
     let base = tempfile::tempdir().unwrap();

@@ -17,7 +17,7 @@ use super::{Shared, locked};
 use crate::event::EncodedEvent;
 use crate::journal::envelope::{Class, Envelope, LaneKey, RequestOptions};
 use crate::journal::lease::{Lease, LeaseLimits, Settlement, settle_all};
-use crate::journal::{AppendError, OpenError, Settings, open_parts};
+use crate::journal::{AppendError, Limit, OpenError, Settings, open_parts};
 use crate::pixel::PixelId;
 use crate::telemetry::metrics::Metrics;
 use crate::time::{Clock, UnixMs};
@@ -334,6 +334,11 @@ impl World {
         for (mut sent, mut answer) in waiting {
             match answer.try_recv().expect("every call is answered") {
                 Ok(()) => self.kept.append(&mut sent),
+                // a bound refuses a call as a whole
+                Err(AppendError::Full(Limit::MaxBytes)) if !self.disk.is_off() => {
+                    let found = self.look();
+                    assert!(sent.keys().all(|id| !found.contains_key(id)));
+                }
                 // a call of which a part may be durable; without a crash we must know which
                 Err(AppendError::Full(_)) if !self.disk.is_off() => {
                     let found = self.look();
@@ -417,8 +422,10 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Settlement::Returned),
     ];
     let sizes = proptest::collection::vec(0u16..700, 1..6);
+    let many = proptest::collection::vec(0u16..700, 6..60);
     prop_oneof![
         8 => proptest::collection::vec((0u8..8, sizes), 1..4).prop_map(Op::Append),
+        1 => (0u8..8, many).prop_map(|call| Op::Append(vec![call])),
         5 => (0u8..8, 1u8..20).prop_map(|(n, count)| Op::Lease(n, count)),
         6 => (0u8..8, 1u8..20, settlement).prop_map(|(at, n, s)| Op::Settle(at, n, s)),
         1 => Just(Op::DropLease),

@@ -127,6 +127,81 @@ fn a_full_journal_resumes_at_nine_tenths() {
 }
 
 #[test]
+fn a_call_is_written_as_a_whole_or_not_at_all() {
+    let mut taken = Vec::new();
+    for records in 1..80 {
+        let mut world = world(tiny(8));
+        world.append(&[(0, vec![500; 10])]);
+        world.append(&[(1, vec![600; records])]);
+        let more = world.count() - 10;
+        assert!(more == 0 || more == records, "{more} of {records}");
+        assert!(disk_bytes(&world) <= world.settings.max_bytes);
+        world.check();
+        // what a refused call had left behind would be an invented event here
+        world.apply(&Op::Kill);
+        assert_eq!(world.count(), 10 + more);
+        taken.push(more > 0);
+    }
+    // the ten fill one segment and most of another; five large ones fill each of the other six,
+    // and one is what the second has room for
+    let fit = taken.iter().filter(|taken| **taken).count();
+    assert!(taken.is_sorted_by(|a, b| a >= b), "the larger ones do not");
+    assert_eq!(fit, 6 * 5 + 1);
+}
+
+#[test]
+fn a_call_too_large_below_nine_tenths_keeps_out_no_other() {
+    let mut world = world(tiny(8));
+    world.append(&[(0, vec![500; 10])]);
+    world.append(&[(1, vec![600; 60])]);
+    assert_eq!(world.count(), 10);
+    assert_eq!(health(&world), Health::Ok);
+    // in one line: those before and behind it are not touched
+    world.append(&[(0, vec![100]), (1, vec![600; 60]), (2, vec![100; 2])]);
+    assert_eq!(world.count(), 13);
+    world.check();
+}
+
+#[test]
+fn a_call_too_large_above_nine_tenths_is_shown_until_there_is_room() {
+    let mut world = world(tiny(8));
+    while locked(&world.parts.as_ref().unwrap().shared.index).disk_bytes() < 8 * 4096 {
+        assert_eq!(health(&world), Health::Ok);
+        world.append_one(0, 500).unwrap();
+    }
+    let before = world.count();
+    world.append(&[(1, vec![600; 7])]);
+    assert_eq!(world.count(), before);
+    assert_eq!(health(&world), Health::Full(Limit::MaxBytes));
+    world.apply(&Op::Tidy);
+    assert!(world.append_one(0, 10).is_err());
+    while world.count() > before / 2 {
+        world.lease(0, 20);
+        world.settle(0, 20, Settlement::Delivered);
+    }
+    world.apply(&Op::Tidy);
+    assert_eq!(health(&world), Health::Ok);
+    world.append(&[(1, vec![600; 7])]);
+    world.check();
+    world.apply(&Op::Kill);
+    world.check();
+}
+
+#[test]
+fn a_full_disk_refuses_a_call_that_needs_one_more_segment_before_its_first_commit() {
+    let mut world = world(tiny(1000));
+    world.disk.set_capacity(world.disk.used());
+    world.append(&[(0, vec![500; 10])]);
+    assert_eq!(world.count(), 0);
+    assert_eq!(health(&world), Health::Full(Limit::Disk));
+    world.disk.set_capacity(u64::MAX);
+    world.apply(&Op::Kill);
+    assert_eq!(world.count(), 0);
+    world.append(&[(0, vec![500; 10])]);
+    assert_eq!(world.count(), 10);
+}
+
+#[test]
 fn a_full_disk_refuses_and_recovers_by_itself() {
     let mut world = world(tiny(1000));
     world.disk.set_capacity(world.disk.used() + 10 * 4096);

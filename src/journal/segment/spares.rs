@@ -4,7 +4,7 @@
 //! When no spare can be had, the journal is full: what is left of the active segment is then the
 //! room that evacuation needs to get out of it.
 
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use super::disk::{DiskFile, is_full};
 use super::file::Name;
@@ -84,8 +84,25 @@ impl Shared {
         locked(&self.spares.state).ready.is_some()
     }
 
+    /// Sees that a spare is there; makes one, or waits for the one in the making, if there is
+    /// none. Only the writer takes it away again.
+    pub(crate) fn await_spare(&self) -> Result<(), Limit> {
+        self.spare_state().map(drop)
+    }
+
     /// Takes the spare; makes one, or waits for the one in the making, if there is none.
     pub(crate) fn take_spare(&self) -> Result<Spare, Limit> {
+        loop {
+            let mut state = self.spare_state()?;
+            if let Some(spare) = state.ready.take() {
+                state.rolling = true;
+                return Ok(spare);
+            }
+        }
+    }
+
+    /// The state, with a spare in it.
+    fn spare_state(&self) -> Result<MutexGuard<'_, State>, Limit> {
         loop {
             let mut state = locked(&self.spares.state);
             while state.ready.is_none() && state.making {
@@ -95,9 +112,8 @@ impl Shared {
                     .wait(state)
                     .unwrap_or_else(std::sync::PoisonError::into_inner);
             }
-            if let Some(spare) = state.ready.take() {
-                state.rolling = true;
-                return Ok(spare);
+            if state.ready.is_some() {
+                return Ok(state);
             }
             drop(state);
             self.ensure_spare()?;
@@ -114,8 +130,11 @@ impl Shared {
             }
             if state.ready.is_some() {
                 drop(state);
-                let still = self.still_full(locked(&self.index).disk_bytes());
-                self.set_full(still);
+                let used = locked(&self.index).disk_bytes();
+                // it never says "full" here: the writer may have counted on the contrary since
+                if self.still_full(used).is_none() {
+                    self.set_full(None);
+                }
                 return Ok(());
             }
             state.making = true;
@@ -155,6 +174,37 @@ impl Shared {
         }
     }
 
+    /// How many times the writer can roll from now on, whatever else happens: into the spare, if
+    /// there is one, and into those that may still be made after it.
+    pub(crate) fn rolls_left(&self) -> u64 {
+        let spare = self.spares.bytes();
+        let ready = u64::from(spare > 0);
+        let index = locked(&self.index);
+        let used = index.disk_bytes() + spare;
+        let slots = index.free_slots();
+        drop(index);
+        let more = if self.full() == Some(Limit::MaxBytes) {
+            0
+        } else {
+            self.settings.max_bytes.saturating_sub(used) / self.settings.segment_bytes
+        };
+        (ready + more).min(slots)
+    }
+
+    /// An append was refused because the whole of it does not fit. Above nine tenths the journal
+    /// counts as full from then on; below, one large call must not keep out the small ones.
+    pub(crate) fn refused_large(&self) {
+        let used = locked(&self.index).disk_bytes();
+        if self.full().is_none() && self.above_nine_tenths(used) {
+            self.set_full(Some(Limit::MaxBytes));
+            self.kick();
+        }
+    }
+
+    fn above_nine_tenths(&self, used: u64) -> bool {
+        used > self.settings.max_bytes / 10 * 9
+    }
+
     fn room_for_spare(&self) -> Result<(), Limit> {
         let used = locked(&self.index).disk_bytes();
         if used + self.settings.segment_bytes > self.settings.max_bytes {
@@ -165,8 +215,8 @@ impl Shared {
 
     /// A journal that was full stays so until it has fallen to nine tenths of its bound.
     fn still_full(&self, used: u64) -> Option<Limit> {
-        let above = used > self.settings.max_bytes / 10 * 9;
-        self.full().filter(|full| *full == Limit::MaxBytes && above)
+        self.full()
+            .filter(|full| *full == Limit::MaxBytes && self.above_nine_tenths(used))
     }
 
     /// Makes a spare of `size` bytes, without counting it against any limit.

@@ -82,6 +82,11 @@ impl Index {
         Some(at as u16)
     }
 
+    /// Segments that can still be added.
+    pub(crate) fn free_slots(&self) -> u64 {
+        MAX_SLOTS.saturating_sub(self.segments.iter().flatten().count()) as u64
+    }
+
     pub(crate) fn segment(&self, slot: u16) -> Option<&Segment> {
         self.segments.get(slot as usize)?.as_ref()
     }

@@ -50,6 +50,11 @@ pub(crate) fn max_record(size: u64) -> usize {
     (size.saturating_sub(HEADER_BYTES) as usize).saturating_sub(2 * COMMIT_BYTES + 8)
 }
 
+/// Whether a commit with `body` bytes of records fits behind `end`, and a seal behind it.
+fn room_for(end: u64, size: u64, body: usize) -> bool {
+    end + (commit_len(body) + COMMIT_BYTES) as u64 <= size
+}
+
 #[derive(Debug)]
 struct Active {
     slot: u16,
@@ -128,7 +133,9 @@ impl Writer {
             let outcome = if self.shared.is_poisoned() {
                 Err((0, AppendError::Poisoned))
             } else {
-                self.gather(&job)
+                self.ensure_room(&job)
+                    .map_err(|error| (0, error))
+                    .and_then(|()| self.gather(&job))
             };
             match outcome {
                 Ok(()) => self.complete.push(job),
@@ -142,6 +149,53 @@ impl Writer {
         }
         // a failure has answered everybody
         let _answered = self.flush();
+    }
+
+    /// Sees that the whole of a job fits before any of it is written: a caller that is refused
+    /// will come again, and what it left behind would be delivered twice. The first spare it needs
+    /// is made now, so that a full disk too says no before the first commit.
+    fn ensure_room(&mut self, job: &Job) -> Result<(), AppendError> {
+        // a part of some copies does no harm, and makes room
+        let copies = job.items.iter().any(|item| item.copy_of.is_some());
+        if copies || self.rolls_for(&job.items) == 0 {
+            return Ok(());
+        }
+        if !self.shared.has_spare() {
+            // those before this one do not wait for the spare
+            self.flush()?;
+        }
+        self.shared.await_spare().map_err(AppendError::Full)?;
+        if self.rolls_for(&job.items) > self.shared.rolls_left() {
+            self.shared.refused_large();
+            return Err(AppendError::Full(Limit::MaxBytes));
+        }
+        Ok(())
+    }
+
+    /// How many times [`Writer::gather`] will roll for `items`: the same steps, only counted.
+    fn rolls_for(&self, items: &[Item]) -> u64 {
+        let (mut end, mut size) = self
+            .active
+            .as_ref()
+            .map_or((0, 0), |active| (active.end, active.file.size));
+        let (mut body, mut records) = (self.commit.body_len(), self.commit.records());
+        let mut rolls = 0;
+        for item in items {
+            let len = item.len();
+            if records > 0
+                && (commit_len(body + len) > COMMIT_TARGET || !room_for(end, size, body + len))
+            {
+                end += commit_len(body) as u64;
+                (body, records) = (0, 0);
+            }
+            if !room_for(end, size, body + len) {
+                rolls += 1;
+                (end, size) = (HEADER_BYTES, self.shared.settings.segment_bytes);
+            }
+            body += len;
+            records += 1;
+        }
+        rolls
     }
 
     /// Puts a job's records into commits. On an error says how many of them are durable.
@@ -163,9 +217,9 @@ impl Writer {
 
     /// Whether a commit with `body` bytes of records fits the segment, and a seal behind it.
     fn fits(&self, body: usize) -> bool {
-        self.active.as_ref().is_some_and(|active| {
-            active.end + (commit_len(body) + COMMIT_BYTES) as u64 <= active.file.size
-        })
+        self.active
+            .as_ref()
+            .is_some_and(|active| room_for(active.end, active.file.size, body))
     }
 
     fn push(&mut self, item: &Item) {
