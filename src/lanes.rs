@@ -141,12 +141,15 @@ impl Lanes {
         self.0
             .circuits
             .configured(settings.throttles_differ(&before));
+        self.0.free_stuck(None);
     }
 
     /// Lets the next batch decide about the hold or throttle of this id, which is a
     /// [`HoldSnapshot::id`](snapshot::HoldSnapshot::id). False when there is none.
     pub fn release(&self, id: &str) -> bool {
-        self.0.circuits.release(id)
+        // both may be of one name
+        let freed = self.0.free_stuck(Some(id));
+        self.0.circuits.release(id) || freed
     }
 
     /// Batches in flight now, all pixels together.
@@ -193,6 +196,7 @@ async fn follow_tokens(shared: Arc<Shared>) {
             () = shared.stop.cancelled() => return,
         }
         shared.circuits.tokens_changed();
+        shared.free_stuck(None);
     }
 }
 

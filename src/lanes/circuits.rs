@@ -255,6 +255,7 @@ impl Circuits {
             )
         };
         let Some(credential) = self.tokens.get(pixel) else {
+            inner.circuit(Key::Pixel(pixel), now).pixels.insert(pixel);
             inner.change(Key::Pixel(pixel), now, |circuit| {
                 if !lacks_token(circuit.state) {
                     circuit.hold(true, HeldBy::NoToken, None, settings, now);

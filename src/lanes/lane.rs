@@ -22,6 +22,10 @@ use crate::journal::{LaneKey, Lease};
 /// batches. What is forgotten gets its tries anew.
 const MAX_REMEMBERED: usize = 10_000;
 
+/// The longest rest of a lane that cannot write down what it must: a disk may have room again at
+/// any time.
+const DISK_REST: Duration = Duration::from_secs(10);
+
 /// How long a lane rests after a send that panicked.
 const AFTER_PANIC: Duration = Duration::from_secs(1);
 
@@ -142,13 +146,17 @@ impl Lane {
     fn rest(&self, by: HeldBy, mind: &mut Mind) {
         self.stuck.set(by, self.shared.tools.clock.now());
         self.shared.circuits.moved.notify_one();
-        mind.rest_until = Some(Instant::now() + self.shared.settings().probe_interval);
+        let rest = self.shared.settings().probe_interval.min(DISK_REST);
+        mind.rest_until = Some(Instant::now() + rest);
     }
 
     /// Waits until a batch is due and may be sent.
     async fn next(&self, mind: Mind) -> Next {
         if let Some(until) = mind.rest_until {
-            sleep_until(until).await;
+            tokio::select! {
+                () = sleep_until(until) => {}
+                () = self.stuck.freed() => {}
+            }
         }
         if !self.work().await {
             return Next::Idle;

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::circuits::Standing;
+use super::circuits::{Key, Standing};
 use super::{Lanes, Shared};
 use crate::graph::{Answer, Cause, Scope};
 use crate::journal::{Class, LaneDepth, LaneKey};
@@ -167,11 +168,17 @@ pub struct HoldSnapshot {
 
 /// What stops a lane and no other: shared between its task and who looks at it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Stuck(Arc<Mutex<Option<(HeldBy, UnixMs)>>>);
+pub(super) struct Stuck(Arc<StuckInner>);
+
+#[derive(Debug, Default)]
+struct StuckInner {
+    by: Mutex<Option<(HeldBy, UnixMs)>>,
+    freed: Notify,
+}
 
 impl Stuck {
     pub(super) fn set(&self, by: HeldBy, at: UnixMs) {
-        let mut stuck = super::lock(&self.0);
+        let mut stuck = super::lock(&self.0.by);
         let since = stuck
             .filter(|(was, _)| *was == by)
             .map_or(at, |(_, since)| since);
@@ -179,16 +186,28 @@ impl Stuck {
     }
 
     pub(super) fn clear(&self) {
-        *super::lock(&self.0) = None;
+        *super::lock(&self.0.by) = None;
     }
 
     /// This does not stop it any more; something else may.
     pub(super) fn ends(&self, by: HeldBy) {
-        super::lock(&self.0).take_if(|(was, _)| *was == by);
+        super::lock(&self.0.by).take_if(|(was, _)| *was == by);
     }
 
     pub(super) fn get(&self) -> Option<(HeldBy, UnixMs)> {
-        *super::lock(&self.0)
+        *super::lock(&self.0.by)
+    }
+
+    /// Lets the lane try again at once, if something stops it.
+    pub(super) fn free(&self) {
+        if self.get().is_some() {
+            self.0.freed.notify_one();
+        }
+    }
+
+    /// Waits for [`Stuck::free`].
+    pub(super) async fn freed(&self) {
+        self.0.freed.notified().await;
     }
 }
 
@@ -266,7 +285,8 @@ impl Lanes {
     pub fn holds(&self) -> Vec<HoldSnapshot> {
         let (now, wall) = (Instant::now(), self.0.tools.clock.now());
         let stopped = self.0.circuits.stopped();
-        if stopped.is_empty() {
+        let stuck = self.0.stuck_lanes();
+        if stopped.is_empty() && stuck.is_empty() {
             return Vec::new();
         }
         let stops = |pixel: &PixelId| stopped.iter().any(|s| s.pixels.contains(pixel));
@@ -303,7 +323,58 @@ impl Lanes {
                 first_expiry: first.map(|at| at.since(wall).as_secs()),
             }
         };
-        stopped.iter().map(show).collect()
+        let mut holds: Vec<HoldSnapshot> = stopped.iter().map(show).collect();
+        for (key, (by, since)) in &stuck {
+            let (waiting, first) = journal.lanes().iter().fold((0, None), |sum, (of, depth)| {
+                if (of.pixel, of.class) != *key {
+                    return sum;
+                }
+                (
+                    sum.0 + depth.records,
+                    earlier(sum.1, journal.next_expiry(of)),
+                )
+            });
+            holds.push(HoldSnapshot {
+                id: Key::Lane(key.0, key.1).to_string(),
+                scope: Scope::code(Scope::Lane),
+                state: "held",
+                cause: by.code(),
+                advice: by.advice(),
+                graph: None,
+                since: since.0,
+                seconds: wall.since(*since).as_secs(),
+                next_probe: None,
+                pixels: vec![key.0],
+                waiting,
+                first_expiry: first.map(|at| at.since(wall).as_secs()),
+            });
+        }
+        holds
+    }
+}
+
+impl Shared {
+    /// Lanes that something of ours stops, such as a disk that is full.
+    fn stuck_lanes(&self) -> BTreeMap<(PixelId, Class), (HeldBy, UnixMs)> {
+        let lanes = super::lock(&self.lanes);
+        let stuck = |(key, running): (&LaneKey, &super::Running)| {
+            Some(((key.pixel, key.class), running.stuck.get()?))
+        };
+        lanes.iter().filter_map(stuck).collect()
+    }
+
+    /// Lets lanes try again that something of ours stops; of this id, or all. True if there are.
+    pub(super) fn free_stuck(&self, id: Option<&str>) -> bool {
+        let lanes = super::lock(&self.lanes);
+        let mut any = false;
+        for (key, running) in lanes.iter() {
+            let is_meant = id.is_none_or(|id| Key::Lane(key.pixel, key.class).to_string() == id);
+            if is_meant && running.stuck.get().is_some() {
+                running.stuck.free();
+                any = true;
+            }
+        }
+        any
     }
 }
 
