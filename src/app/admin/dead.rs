@@ -161,7 +161,7 @@ fn filter(members: &mut Members) -> Result<Filter, Problem> {
     filter.map_err(|error| Problem::bad("the filter", error.to_string()))
 }
 
-fn id(members: &mut Members, name: &str) -> Result<Option<LetterId>, Problem> {
+fn id(members: &mut Members, name: &'static str) -> Result<Option<LetterId>, Problem> {
     members.parsed(name, ID)
 }
 
