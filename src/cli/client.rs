@@ -392,7 +392,8 @@ fn encode(segment: &str, to: &mut String) {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             to.push(char::from(byte));
         } else {
-            to.push_str(&format!("%{byte:02X}"));
+            to.push('%');
+            to.push_str(&hex::encode_upper([byte]));
         }
     }
 }
