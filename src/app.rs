@@ -27,7 +27,7 @@ use crate::config::{self, Config, ConfigErrors, Layers, Secrets};
 use crate::duplicates::Duplicates;
 use crate::graph::GraphClient;
 use crate::ingest::Ingest;
-use crate::ingest::listener::{Listener, Serving, Socket};
+use crate::ingest::listener::{Listener, Serving, Settings, Socket};
 use crate::journal::dead::DeadLetters;
 use crate::journal::segment::disk::{Disk, RealDisk};
 use crate::journal::{Health, Journal};
@@ -69,6 +69,12 @@ const RECEIPTS_BUDGET: Duration = Duration::from_secs(2);
 const CHANGES_BUDGET: Duration = Duration::from_secs(5);
 /// The same for both at the second signal.
 const HURRIED_BUDGET: Duration = Duration::from_millis(500);
+
+/// How long a connection to the admin address may be open before its first request's head is whole;
+/// short, since connections that say nothing must not keep a health check out for long.
+const ADMIN_HEAD: Duration = Duration::from_secs(5);
+/// How long it may be silent after a request.
+const ADMIN_IDLE: Duration = Duration::from_secs(10);
 
 /// A gateway that is built but takes nothing yet.
 pub struct App {
@@ -230,10 +236,11 @@ impl App {
             open(sockets.admin, listen.admin, "listen.admin")?,
             None,
             admin.router(),
-            wiring::listener(&config::Ingest {
-                max_connections: 64,
-                ..config.ingest.clone()
-            }),
+            Settings {
+                max_connections: config.admin.max_connections as usize,
+                header_timeout: ADMIN_HEAD,
+                idle_timeout: ADMIN_IDLE,
+            },
             wiring::uncounted(),
         );
         let tools = Tools {

@@ -169,6 +169,7 @@ impl Config {
     fn validate(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         self.listen.validate(&mut faults);
+        self.admin.validate(&mut faults);
         self.ingest.validate(&mut faults);
         self.journal.validate(&mut faults);
         self.duplicates.validate(&mut faults);

@@ -6,7 +6,8 @@
 //! to do with runs beside the workers that deliver.
 //! **Refuses.** Unknown members and parameters, by name; keys that may only view, for changes.
 //! **Limits.** Bodies of 1 MiB, pages of 1,000, ten wrong keys a minute from one address, a few
-//! long requests at once; beyond them 413, 400 or 429.
+//! long requests and fewer exports at once; beyond them 413, 400 or 429. An export that nobody
+//! reads for 10 seconds is cut.
 
 mod auth;
 mod call;
@@ -44,7 +45,7 @@ pub use call::{MAX_BODY, MAX_PAGE};
 pub use openapi::DOCUMENT;
 pub use pages::OPEN;
 pub use routes::routes;
-pub use work::MAX_LONG;
+pub use work::{MAX_EXPORTS, MAX_LONG};
 
 const STARTING: u8 = 0;
 const READY: u8 = 1;
@@ -88,6 +89,7 @@ struct Inner {
     redrive: Redrive,
     receipts: Receipts,
     places: work::Places,
+    exports: work::Places,
     clock: Clock,
     guard: auth::Guard,
     /// Changes that are under way.
@@ -106,7 +108,8 @@ impl Admin {
             dead: rooms.dead,
             redrive: rooms.redrive,
             receipts: rooms.receipts,
-            places: work::Places::new(),
+            places: work::Places::new(MAX_LONG),
+            exports: work::Places::new(MAX_EXPORTS),
             clock: rooms.clock,
             guard: auth::Guard::default(),
             tasks: TaskTracker::new(),

@@ -64,12 +64,18 @@ enum Way {
 pub(super) struct Failure {
     pub(super) exit: u8,
     message: String,
+    /// The gateway knows nothing of that name.
+    is_missing: bool,
 }
 
 /// The error of a command, with its exit code.
 pub(super) fn failure(exit: u8, message: impl Into<String>) -> anyhow::Error {
     let message = message.into();
-    anyhow::Error::new(Failure { exit, message })
+    anyhow::Error::new(Failure {
+        exit,
+        message,
+        is_missing: false,
+    })
 }
 
 /// The error of an answer.
@@ -194,6 +200,19 @@ impl Client {
         self.json(Method::GET, path, query, None).await
     }
 
+    /// Whether a page is there.
+    pub(super) async fn has(&self, path: &[&str]) -> anyhow::Result<bool> {
+        let gone = |error: &anyhow::Error| {
+            let failure = error.downcast_ref::<Failure>();
+            failure.is_some_and(|failure| failure.is_missing)
+        };
+        match self.get(path, &[]).await {
+            Ok(_) => Ok(true),
+            Err(error) if gone(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Every entry of a list, page after page; `name` is the member the entries are in.
     pub(super) async fn all(
         &self,
@@ -270,9 +289,12 @@ impl Client {
         body: Option<&Value>,
     ) -> anyhow::Result<Response<Body>> {
         let mut url = self.base.clone();
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(path);
+        let mut to = url.path().trim_end_matches('/').to_owned();
+        for segment in path {
+            to.push('/');
+            encode(segment, &mut to);
         }
+        url.set_path(&to);
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
@@ -325,7 +347,11 @@ impl Client {
             text.push_str("\n  ");
             text.push_str(&super::table::plain(&line));
         }
-        Err(failure(exit, text))
+        Err(anyhow::Error::new(Failure {
+            exit,
+            message: text,
+            is_missing: status == StatusCode::NOT_FOUND,
+        }))
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> anyhow::Error {
@@ -360,9 +386,30 @@ impl Client {
     }
 }
 
+/// All but what is unreserved is percent-encoded: a URL's own parser drops tabs and line breaks.
+fn encode(segment: &str, to: &mut String) {
+    for byte in segment.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            to.push(char::from(byte));
+        } else {
+            to.push('%');
+            to.push_str(&hex::encode_upper([byte]));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_id_is_one_segment_of_a_path() {
+        let mut url = Url::parse("http://a/").unwrap();
+        let mut to = "/events/".to_owned();
+        encode("a\tb/ä?%~\n", &mut to);
+        url.set_path(&to);
+        assert_eq!(url.path(), "/events/a%09b%2F%C3%A4%3F%25~%0A");
+    }
 
     #[test]
     fn an_address_for_everyone_is_reached_on_loopback() {

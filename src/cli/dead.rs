@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::client::{Client, Reach, failure};
 use super::{USAGE, table};
 use crate::app::offline::Offline;
+use crate::journal::dead::LetterId;
 
 /// Look at events that were given up, and decide what becomes of them.
 #[derive(Debug, Args)]
@@ -90,14 +91,15 @@ impl Which {
     }
 
     /// The same as members of a body, with the letters that are named.
-    fn body(&self, ids: &[String]) -> Map<String, Value> {
+    fn body(&self, ids: &[LetterId]) -> Map<String, Value> {
         let mut body: Map<String, Value> = self
             .query()
             .into_iter()
             .map(|(name, value)| (name.to_owned(), Value::String(value)))
             .collect();
         if !ids.is_empty() {
-            body.insert("ids".to_owned(), ids.into());
+            let ids = ids.iter().map(ToString::to_string);
+            body.insert("ids".to_owned(), ids.collect());
         }
         body
     }

@@ -4,8 +4,8 @@ use std::io::Write;
 
 use serde_json::Value;
 
-use super::client::Reach;
-use super::{OK, print_json, table};
+use super::client::{Reach, failure};
+use super::{OK, USAGE, print_json, table};
 
 /// Ask a running gateway where an event stands.
 #[derive(Debug, clap::Args)]
@@ -22,6 +22,10 @@ pub(super) struct ReceiptArgs {
 /// Runs `capigate receipt`; returns the exit code.
 pub(super) async fn run(args: ReceiptArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
     let client = args.reach.client()?;
+    if matches!(args.event_id.as_str(), "" | "." | "..") {
+        let message = "no path of the admin API can name this event_id";
+        return Err(failure(USAGE, message));
+    }
     let answer = client.get(&["events", &args.event_id], &[]).await?;
     if args.json {
         return print_json(out, &answer);

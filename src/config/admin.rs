@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::KeyRef;
+use super::fault::within;
+use super::{Fault, KeyRef};
 
 /// Who may ask and command the gateway on the admin address.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Admin {
     /// Keys that may read and change: list and redrive dead letters, release holds, reload. Each
@@ -18,6 +19,20 @@ pub struct Admin {
     ///
     /// Example: `[{ file = "/run/secrets/capigate_view_key" }]`
     pub view_keys: Vec<KeyRef>,
+    /// Connections to the admin address open at once; beyond it new ones, health checks too, wait
+    /// to be accepted. One that has sent no whole head 5 seconds after it was opened, or none 10
+    /// seconds after its last request, is closed. 1 to 1000000.
+    pub max_connections: u32,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self {
+            keys: Vec::new(),
+            view_keys: Vec::new(),
+            max_connections: 1024,
+        }
+    }
 }
 
 /// What the owner of an admin key may do.
@@ -58,6 +73,15 @@ impl AdminKey {
 }
 
 impl Admin {
+    pub(super) fn validate(&self, faults: &mut Vec<Fault>) {
+        within(
+            faults,
+            "admin.max_connections",
+            self.max_connections,
+            1..=1_000_000,
+        );
+    }
+
     /// Every key with its place and role.
     pub(super) fn named(&self) -> impl Iterator<Item = (String, Role, &KeyRef)> {
         let keys = self.keys.iter().enumerate();

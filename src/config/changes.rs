@@ -13,7 +13,8 @@ use crate::secret::Secret;
 /// fixed: what binds a socket, opens a file or sizes memory once. So a key that is new and not
 /// thought of here needs a restart, and is never half applied.
 const LIVE: &[&str] = &[
-    "admin.",
+    "admin.keys",
+    "admin.view_keys",
     "ingest.body_timeout",
     "ingest.max_body",
     "ingest.max_event_bytes",
@@ -254,6 +255,7 @@ mod tests {
             "journal.segment_bytes",
             "journal.max_bytes",
             "telemetry.log_format",
+            "admin.max_connections",
             "ingest.max_connections",
             "lanes.weights",
             "no.such_key",

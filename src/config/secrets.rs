@@ -233,7 +233,8 @@ impl Config {
         let pixels = self.pixels.values();
         let pixels = pixels.flat_map(|pixel| [Some(&pixel.token), pixel.app_secret.as_ref()]);
         let keys = self.sources.values().flat_map(|source| &source.keys);
-        let keys = keys.map(|key| match key {
+        let admin = self.admin.named().map(|(_, _, key)| key);
+        let keys = keys.chain(admin).map(|key| match key {
             KeyRef::Secret(place) => Some(place),
             KeyRef::Sha256(_) => None,
         });
@@ -385,5 +386,28 @@ impl fmt::Display for SecretRef {
             Self::Env(name) => write!(f, "the environment variable {name}"),
             Self::File(path) => write!(f, "the file {}", path.display()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_with_a_secret_is_known_to_the_watch() {
+        let text = r#"
+            [pixels.1]
+            token = { file = "/token" }
+            app_secret = { file = "/app" }
+            [sources.shop]
+            keys = [{ file = "/key" }, { env = "KEY" }]
+            pixels = ["1"]
+            [admin]
+            keys = [{ env = "ADMIN" }, { file = "/admin" }]
+            view_keys = [{ file = "/view" }]
+        "#;
+        let config: Config = toml::from_str(text).unwrap();
+        let files = ["/token", "/app", "/key", "/admin", "/view"].map(Path::new);
+        assert_eq!(config.secret_files(), files);
     }
 }

@@ -2,13 +2,16 @@
 //!
 //! HTTP/1.1 and HTTP/2 with prior knowledge (h2c) on plain connections; with TLS the client
 //! chooses by ALPN. A connection must carry a whole request head within `header_timeout`; from the
-//! end of one request to the whole head of the next it has `idle_timeout`.
+//! end of one request to the whole head of the next it has `idle_timeout`; so long may it take no
+//! piece of an answer that is written while it is sent.
 //!
 //! It ends in two steps, so that no request is lost where another process takes over. From
 //! [`Serving::leave`] on every HTTP/1.1 answer says `Connection: close`: clients come again on a
 //! new connection, which may be the other process's. [`Serving::stop`] closes the door: what waits
 //! in the socket's queue is still taken, unless the socket outlives this process; a connection on
 //! which nothing has been asked yet has a moment to do so; and HTTP/2 is told to go elsewhere.
+
+mod reading;
 
 use std::io;
 use std::net::SocketAddr;
@@ -250,7 +253,7 @@ impl Listener {
         let seen = Arc::clone(&activity);
         let leaving = stage.leaving.clone();
         let service = service_fn(move |request: Request<Incoming>| {
-            let busy = Busy::new(Arc::clone(&seen));
+            let (busy, seen) = (Busy::new(Arc::clone(&seen)), Arc::clone(&seen));
             let leaving = leaving.clone();
             // of HTTP/2 connections it is a violation
             let may_say_close = request.version() <= Version::HTTP_11;
@@ -269,7 +272,7 @@ impl Listener {
                     answer.headers_mut().insert(CONNECTION, close);
                 }
                 drop(busy);
-                answer
+                answer.map(|answer| reading::followed(answer, &seen))
             }
         });
         let mut builder = auto::Builder::new(TokioExecutor::new());

@@ -660,3 +660,25 @@ async fn holds_are_listed_and_released_and_limits_fill() {
     assert_eq!(ask(&gateway, "/holds").await.json()["holds"], json!([]));
     gateway.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_say_nothing_keep_no_health_check_out() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let gateway = Gateway::start().await;
+    let admin = gateway.running().admin_addr();
+    let ask = async {
+        let mut idle = Vec::new();
+        for _ in 0..200 {
+            let mut stream = tokio::net::TcpStream::connect(admin).await.unwrap();
+            let head = b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n";
+            stream.write_all(head).await.unwrap();
+            let mut answer = [0; 15];
+            stream.read_exact(&mut answer).await.unwrap();
+            assert_eq!(&answer, b"HTTP/1.1 200 OK");
+            idle.push(stream);
+        }
+    };
+    let asked = tokio::time::timeout(std::time::Duration::from_secs(30), ask).await;
+    assert!(asked.is_ok(), "a connection was not taken");
+    gateway.finish().await;
+}

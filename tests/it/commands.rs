@@ -149,12 +149,26 @@ async fn an_operator_finds_a_dead_letter_and_sends_it_again() {
     assert_eq!(code, 64);
     let (code, said) = bad(&gateway, ADMIN, &["dead", "purge", "--yes"]);
     assert_eq!((code, said.contains("--all")), (64, true), "{said}");
+    // ids that no letter has, and what is no id
+    for verb in ["redrive", "purge"] {
+        let (code, said) = bad(&gateway, ADMIN, &["dead", verb, "--yes", "99-99"]);
+        assert_eq!((code, said.contains("99-99")), (1, true), "{said}");
+    }
+    for word in ["..", "summary"] {
+        let said = capigate(ADMIN, &["dead", "show", word, "--admin", &gateway.admin]);
+        assert!(said.code == 64 && said.out.is_empty(), "{said:?}");
+    }
+    let both = ["dead", "redrive", id, "99-99", "--dry-run", "--admin"];
+    let said = capigate(ADMIN, &[&both[..], &[&gateway.admin]].concat());
+    assert!(said.code == 1 && said.err.contains("99-99"), "{said:?}");
+    assert!(said.out.contains("1 of 1 letters would"), "{said:?}");
     sandbox.clear_faults();
     let done = good(&gateway, &["dead", "redrive", id, "--yes"]);
     assert!(
         done.contains("1 of 1 letters are in the journal again"),
         "{done}"
     );
+    assert!(done.contains("0 were refused and stay"), "{done}");
     let delivered = sandbox.accepted_at_least(2);
     let delivered = tokio::time::timeout(Duration::from_secs(20), delivered).await;
     assert!(delivered.is_ok());
@@ -200,7 +214,7 @@ async fn an_operator_sees_what_is_held_and_takes_over_a_configuration() {
     };
     sandbox.add_fault(bad_token.forever());
     let gateway = site.start(None, "info").unwrap();
-    post(&gateway, &site, OTHER, &["an id/with ?ä"]).await;
+    post(&gateway, &site, OTHER, &["an id/with ?ä\t%"]).await;
     let hold = until("a hold", || {
         let holds = json(&good(&gateway, &["holds", "list", "--json"]));
         holds[0]["id"].as_str().map(str::to_owned)
@@ -212,7 +226,7 @@ async fn an_operator_sees_what_is_held_and_takes_over_a_configuration() {
     );
     let lanes = good(&gateway, &["lanes"]);
     assert!(lanes.contains(OTHER) && lanes.contains("held"), "{lanes}");
-    let receipt = json(&good(&gateway, &["receipt", "an id/with ?ä", "--json"]));
+    let receipt = json(&good(&gateway, &["receipt", "an id/with ?ä\t%", "--json"]));
     assert_eq!(receipt["events"][0]["event_name"], "Purchase", "{receipt}");
     let (code, said) = bad(&gateway, ADMIN, &["receipt", "never"]);
     assert_eq!(code, 1);

@@ -619,6 +619,25 @@ async fn without_room_for_dead_letters_the_bad_event_stays_and_its_lane_waits() 
         })
         .await;
     assert_delivered(&gateway, 10, 1);
+    // it is listed, and tries again when it is told to
+    let lanes = gateway.running().lanes().clone();
+    let holds = tokio::task::spawn_blocking(move || lanes.holds())
+        .await
+        .unwrap();
+    let hold = holds
+        .iter()
+        .find(|hold| hold.cause == "dead_letters")
+        .unwrap();
+    assert_eq!(hold.id, format!("lane:{PIXEL}:rest"));
+    assert_eq!((hold.waiting, hold.pixels.len()), (1, 1));
+    let asked = gateway.sandbox.totals().batches_refused;
+    assert!(gateway.running().lanes().release(&hold.id));
+    assert!(!gateway.running().lanes().release("lane:1:rest"));
+    gateway
+        .until("another try", async |gateway| {
+            (gateway.sandbox.totals().batches_refused > asked).then_some(())
+        })
+        .await;
     gateway.finish_with_backlog().await;
 }
 

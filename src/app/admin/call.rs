@@ -43,7 +43,7 @@ impl Members {
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             let twice = all.insert(name.to_string(), Value::String(value.into_owned()));
             if twice.is_some() {
-                return Err(Problem::bad(&name, "send it once"));
+                return Err(Problem::twice(&name));
             }
         }
         let kind = "the parameter";
@@ -92,7 +92,7 @@ impl Members {
     }
 
     /// A text that is not empty.
-    pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, Problem> {
+    pub(super) fn text(&mut self, name: &'static str) -> Result<Option<String>, Problem> {
         match self.all.remove(name) {
             None => Ok(None),
             Some(Value::String(text)) if !text.is_empty() => Ok(Some(text)),
@@ -103,7 +103,7 @@ impl Members {
     /// A text of a form of its own; `expected` says which.
     pub(super) fn parsed<T: FromStr>(
         &mut self,
-        name: &str,
+        name: &'static str,
         expected: &str,
     ) -> Result<Option<T>, Problem> {
         let text = match self.all.remove(name) {
@@ -121,7 +121,7 @@ impl Members {
     /// A whole number in a range.
     pub(super) fn number(
         &mut self,
-        name: &str,
+        name: &'static str,
         range: RangeInclusive<u64>,
     ) -> Result<Option<u64>, Problem> {
         let expected = format!(
@@ -142,7 +142,7 @@ impl Members {
     }
 
     /// True or false; false when it is not there.
-    pub(super) fn flag(&mut self, name: &str) -> Result<bool, Problem> {
+    pub(super) fn flag(&mut self, name: &'static str) -> Result<bool, Problem> {
         match self.all.remove(name) {
             None => Ok(false),
             Some(Value::Bool(flag)) => Ok(flag),
@@ -214,6 +214,10 @@ mod tests {
         assert_eq!(members.parsed::<u64>("pixel", "").unwrap(), Some(7));
         let problem = format!("{:?}", members.end().unwrap_err());
         assert!(problem.contains("x?["), "{problem}");
-        assert!(Members::of_query("a=1&a=2").is_err());
+        let problem = Members::of_query("a=1&a=2").err().unwrap();
+        assert!(format!("{problem:?}").contains("a is not usable"));
+        // what is said in our own words stays whole
+        let problem = format!("{:?}", Problem::bad("the filter", ""));
+        assert!(problem.contains("the filter is not usable"), "{problem}");
     }
 }

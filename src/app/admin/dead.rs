@@ -86,7 +86,7 @@ pub(super) fn export(mut call: Call) -> Done {
     Box::pin(async move {
         let filter = filter(&mut call.members)?;
         call.members.end()?;
-        let place = call.admin.0.places.take()?;
+        let place = call.admin.0.exports.take()?;
         let dead = Arc::clone(&call.admin.0.dead);
         let body = stream::written(move |out| {
             let _place = place;
@@ -161,7 +161,7 @@ fn filter(members: &mut Members) -> Result<Filter, Problem> {
     filter.map_err(|error| Problem::bad("the filter", error.to_string()))
 }
 
-fn id(members: &mut Members, name: &str) -> Result<Option<LetterId>, Problem> {
+fn id(members: &mut Members, name: &'static str) -> Result<Option<LetterId>, Problem> {
     members.parsed(name, ID)
 }
 

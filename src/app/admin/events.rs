@@ -18,6 +18,11 @@ use crate::receipts::{Receipt, State};
 const MAX_ID: usize = 1024;
 /// Events of one id that are shown, of the journal and of the receipts each.
 const MAX_SHOWN: usize = 100;
+/// What to think of an id that nothing is known of, without and with receipts.
+const UNKNOWN: [&str; 2] = [
+    "receipts are off (receipts.enabled), so only events that wait in the journal are known",
+    "it was never accepted here (then the answer to its request says why), or its end is longer ago than receipts.keep",
+];
 
 #[derive(Serialize)]
 struct Answer<'a> {
@@ -38,6 +43,7 @@ pub(super) fn find(call: Call) -> Done {
             return Err(Problem::bad("the event id", next));
         }
         let place = call.admin.0.places.take()?;
+        let next = UNKNOWN[usize::from(call.admin.0.in_force().config.receipts.enabled)];
         let admin = call.admin;
         let found = beside(move || {
             let _place = place;
@@ -59,10 +65,7 @@ pub(super) fn find(call: Call) -> Done {
             .collect();
         events.extend(ended.into_iter().take(MAX_SHOWN));
         if events.is_empty() {
-            return Err(Problem::not_found(
-                "no event with this id is known",
-                "it was never accepted here (then the answer to its request says why), or its end is longer ago than receipts.keep",
-            ));
+            return Err(Problem::not_found("no event with this id is known", next));
         }
         Ok(Reply::ok(&Answer {
             event_id: &event_id,

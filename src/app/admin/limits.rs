@@ -23,7 +23,7 @@ struct Limit {
     name: String,
     unit: &'static str,
     value: u64,
-    /// Present use; none for bounds of a single request, batch or event.
+    /// Present use; none where it is not counted, as for a single request, batch or event.
     used: Option<u64>,
     /// `used` in hundredths of `value`, rounded down.
     percent: Option<u64>,
@@ -71,6 +71,8 @@ fn limits(inner: &Inner) -> Vec<Limit> {
     let mut count = |name: &str, unit: &'static str, value: u32, used: Option<u64>| {
         rows.push((name.to_owned(), unit, u64::from(value), used));
     };
+    let max = config.admin.max_connections;
+    count("admin.max_connections", "connections", max, each);
     let connections = gauge(&metrics.connections);
     let max = ingest.max_connections;
     count("ingest.max_connections", "connections", max, connections);

@@ -55,10 +55,22 @@ impl Problem {
         }
     }
 
-    /// A member of the body or a parameter of the query is not what it should be.
-    pub(super) fn bad(name: &str, expected: impl Into<String>) -> Self {
-        let message = format!("{} is not usable", shown(name));
+    /// A member of the body or a parameter of the query is not what it should be. The name is one
+    /// of ours, never a caller's.
+    pub(super) fn bad(name: &'static str, expected: impl Into<String>) -> Self {
+        let message = format!("{name} is not usable");
         Self::new(StatusCode::BAD_REQUEST, "bad_request", message, expected)
+    }
+
+    /// A parameter is there more than once.
+    pub(super) fn twice(name: &str) -> Self {
+        let message = format!("{} is not usable", shown(name));
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "bad_request",
+            message,
+            "send it once",
+        )
     }
 
     /// A member or parameter that the route does not have.

@@ -16,7 +16,7 @@ const PIECE: usize = 64 << 10;
 /// Pieces that wait for a slow reader.
 const PIECES: usize = 4;
 /// For how long nothing may be read before the work is given up.
-const STALLED: Duration = Duration::from_secs(30);
+const STALLED: Duration = Duration::from_secs(10);
 
 enum Piece {
     Some(Bytes),

@@ -6,8 +6,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::problem::Problem;
 
-/// Long requests at once: searches of the journal, exports, redrives and purges.
+/// Long requests at once: searches of the journal, redrives and purges.
 pub const MAX_LONG: usize = 3;
+/// Exports at once; they last as long as their readers like.
+pub const MAX_EXPORTS: usize = 2;
 
 /// The places for long requests.
 pub(super) struct Places(Arc<Semaphore>);
@@ -18,8 +20,8 @@ pub(super) struct Place {
 }
 
 impl Places {
-    pub(super) fn new() -> Self {
-        Self(Arc::new(Semaphore::new(MAX_LONG)))
+    pub(super) fn new(count: usize) -> Self {
+        Self(Arc::new(Semaphore::new(count)))
     }
 
     /// A place for a long request, or that there is none now.
@@ -47,7 +49,7 @@ mod tests {
 
     #[test]
     fn few_long_requests_run_at_once() {
-        let places = Places::new();
+        let places = Places::new(MAX_LONG);
         let mut taken: Vec<Place> = (0..MAX_LONG).map(|_| places.take().unwrap()).collect();
         let busy = places.take().err().unwrap().into_response();
         assert_eq!(busy.status(), 429);

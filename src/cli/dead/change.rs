@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{At, Client, USAGE, Which, failure, table};
 use crate::cli::{OK, WRONG, print_json};
+use crate::journal::dead::LetterId;
 
 #[derive(Debug, Args)]
 struct Change {
@@ -17,7 +18,7 @@ struct Change {
     which: Which,
     /// These letters
     #[arg(value_name = "ID")]
-    ids: Vec<String>,
+    ids: Vec<LetterId>,
     /// Only say what would be done
     #[arg(long)]
     dry_run: bool,
@@ -68,8 +69,9 @@ pub(super) async fn redrive(
     let unconfirmed = args.include_unconfirmed.into();
     body.insert("include_unconfirmed".to_owned(), unconfirmed);
     let path = ["dead", "redrive"];
+    let unknown = unknown(client, &args.change.ids).await?;
     let report = change(client, &args.change, &path, body, redrive_text, out).await?;
-    let Some(report) = report else {
+    let Some(report) = report.filter(|_| !unknown) else {
         return Ok(WRONG);
     };
     let is_whole = report["stopped"].is_null() && report["refused"] == 0;
@@ -88,8 +90,35 @@ pub(super) async fn purge(
     }
     body.insert("all".to_owned(), args.all.into());
     let path = ["dead", "purge"];
+    let unknown = unknown(client, &args.change.ids).await?;
     let report = change(client, &args.change, &path, body, purge_text, out).await?;
-    Ok(if report.is_some() { OK } else { WRONG })
+    let is_whole = report.is_some() && !unknown;
+    Ok(if is_whole { OK } else { WRONG })
+}
+
+/// Names the ids that no letter has: a report only counts those that one has. Whether there are
+/// some; an error when there are no others.
+async fn unknown(client: &Client, ids: &[LetterId]) -> anyhow::Result<bool> {
+    let mut unknown = Vec::new();
+    for id in ids {
+        let id = id.to_string();
+        if !client.has(&["dead", &id]).await? {
+            unknown.push(id);
+        }
+    }
+    if unknown.is_empty() {
+        return Ok(false);
+    }
+    let told = format!(
+        "there is no dead letter {}; it may have been redriven or purged, see `capigate dead list`",
+        unknown.join(", ")
+    );
+    if unknown.len() == ids.len() {
+        return Err(failure(WRONG, told));
+    }
+    // the output is the report
+    writeln!(std::io::stderr(), "capigate: {told}")?;
+    Ok(true)
 }
 
 /// How a report reads.
@@ -157,14 +186,16 @@ fn redrive_text(report: &Value, out: &mut dyn Write) -> std::io::Result<()> {
     ]
     .map(|name| &report[name]);
     if report["dry_run"] == true {
-        write!(out, "{would} of {matched} letters would be sent again")?;
-    } else {
-        write!(
+        writeln!(
             out,
-            "{redriven} of {matched} letters are in the journal again"
+            "{would} of {matched} letters would be sent again; {refused} would be refused and stay"
+        )?;
+    } else {
+        writeln!(
+            out,
+            "{redriven} of {matched} letters are in the journal again; {refused} were refused and stay"
         )?;
     }
-    writeln!(out, "; {refused} would be refused and stay")?;
     if unconfirmed != 0 {
         writeln!(
             out,

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{At, Client, Which, table};
 use crate::cli::{OK, print_json};
+use crate::journal::dead::LetterId;
 
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
@@ -19,7 +20,7 @@ pub(super) struct ListArgs {
     limit: u16,
     /// Go on behind this one
     #[arg(long, value_name = "ID")]
-    after: Option<String>,
+    after: Option<LetterId>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -30,7 +31,7 @@ pub(super) struct ShowArgs {
     #[command(flatten)]
     pub(super) at: At,
     /// The letter
-    id: String,
+    id: LetterId,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -60,7 +61,7 @@ pub(super) async fn list(
 ) -> anyhow::Result<u8> {
     let mut query = args.which.query();
     query.push(("limit", args.limit.to_string()));
-    query.extend(args.after.clone().map(|after| ("after", after)));
+    query.extend(args.after.map(|after| ("after", after.to_string())));
     let page = client.get(&["dead"], &query).await?;
     if args.json {
         return print_json(out, &page);
@@ -95,7 +96,7 @@ pub(super) async fn show(
     args: &ShowArgs,
     out: &mut dyn Write,
 ) -> anyhow::Result<u8> {
-    let mut letter = client.get(&["dead", &args.id], &[]).await?;
+    let mut letter = client.get(&["dead", &args.id.to_string()], &[]).await?;
     if args.json {
         return print_json(out, &letter);
     }
