@@ -536,7 +536,8 @@ async fn messages_that_cannot_be_noted_wait_and_hold_up_nobody() {
         (lane.class, lane.reason),
         ("business_messaging", Some("intents"))
     );
-    assert!(gateway.running().lanes().holds().is_empty());
+    let holds = gateway.running().lanes().holds();
+    assert_eq!((holds.len(), holds[0].cause), (1, "intents"));
     post(&gateway, PIXEL, purchases("a", 5)).await;
     gateway.delivered(5).await;
     let states: Vec<(&str, &str)> = (gateway.running().lanes().snapshot().iter())
