@@ -1,4 +1,5 @@
-//! Takes our own secrets out of a server's words, before anyone else may hold them.
+//! Takes our own secrets, and what tells who an event is about, out of a server's words, before
+//! anyone else may hold them.
 
 use std::fmt;
 
@@ -17,11 +18,15 @@ const SHARED: usize = 12;
 /// How often `%25` may stand for the `%` of a percent-encoded secret.
 const MAX_DECODED: usize = 3;
 
+/// Digits from which on a number behind a plus is a phone number.
+const PHONE_DIGITS: usize = 7;
+
 const REDACTED: &str = "[redacted]";
 
 /// Words of Graph: one line, at most [`MAX_TEXT`] characters, no control characters, and not a
-/// part of the token, of the app secret or of the proof. Localised: for people, never to decide
-/// by. Only the room `graph` makes one.
+/// part of the token, of the app secret or of the proof; no e-mail address, and no phone number
+/// that begins with a plus. Localised: for people, never to decide by. Only the room `graph` makes
+/// one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text(String);
 
@@ -62,10 +67,10 @@ impl<'a> Scrubber<'a> {
         ])
     }
 
-    /// The words without secrets; none if nothing is left to read.
+    /// The words without secrets and personal data; none if nothing is left to read.
     pub(super) fn text(&self, raw: &str) -> Option<Text> {
         let seen = seen(raw);
-        let marks = self.marks(seen.as_bytes());
+        let marks = self.marks(seen.as_bytes(), true);
         let mut clean = String::new();
         let mut inside = false;
         for (at, c) in seen.char_indices() {
@@ -83,11 +88,12 @@ impl<'a> Scrubber<'a> {
 
     /// Whether part of a secret stands in `raw`.
     pub(super) fn finds(&self, raw: &str) -> bool {
-        self.marks(seen(raw).as_bytes()).contains(&true)
+        self.marks(seen(raw).as_bytes(), false).contains(&true)
     }
 
-    /// Which bytes belong to a secret, as it is or percent-encoded.
-    fn marks(&self, text: &[u8]) -> Vec<bool> {
+    /// Which bytes belong to a secret or, if asked for, to personal data, as it is or
+    /// percent-encoded.
+    fn marks(&self, text: &[u8], personal: bool) -> Vec<bool> {
         let mut marks = vec![false; text.len()];
         let mut bytes: Vec<Byte> = (text.iter().enumerate())
             .map(|(at, value)| Byte {
@@ -105,6 +111,9 @@ impl<'a> Scrubber<'a> {
                         marks[piece[0].from..piece[part - 1].to].fill(true);
                     }
                 }
+            }
+            if personal {
+                mark_personal(&bytes, &mut marks);
             }
             let decoded = decode(&bytes);
             if decoded.len() == bytes.len() {
@@ -127,6 +136,43 @@ fn seen(raw: &str) -> String {
 
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+}
+
+/// Marks e-mail addresses, and phone numbers with a plus: other digits may as well be an id that a
+/// person needs to see.
+fn mark_personal(bytes: &[Byte], marks: &mut [bool]) {
+    let is_word = |byte: &&Byte| {
+        byte.value.is_ascii_alphanumeric() || byte.value >= 0x80 || b"._+-'".contains(&byte.value)
+    };
+    for (at, byte) in bytes.iter().enumerate() {
+        let (before, after) = (&bytes[..at], &bytes[at + 1..]);
+        let (first, last) = match byte.value {
+            b'@' => {
+                let left = before.iter().rev().take_while(is_word).count();
+                let right = after.iter().take_while(is_word).count();
+                if left == 0 || right == 0 {
+                    continue;
+                }
+                (at - left, at + right)
+            }
+            b'+' => {
+                let number = after
+                    .iter()
+                    .take_while(|b| b.value.is_ascii_digit() || b" -.()/".contains(&b.value));
+                let digits: Vec<usize> = number
+                    .enumerate()
+                    .filter(|(_, byte)| byte.value.is_ascii_digit())
+                    .map(|(place, _)| place)
+                    .collect();
+                match digits.last() {
+                    Some(last) if digits.len() >= PHONE_DIGITS => (at, at + 1 + last),
+                    _ => continue,
+                }
+            }
+            _ => continue,
+        };
+        marks[bytes[first].from..bytes[last].to].fill(true);
+    }
 }
 
 fn same(piece: &[Byte], other: &[u8]) -> bool {
@@ -208,6 +254,29 @@ mod tests {
         }
         assert_eq!(scrub("\u{0}\n \u{feff}"), None);
         assert_eq!(scrub(&"é".repeat(5000)).unwrap().chars().count(), MAX_TEXT);
+    }
+
+    #[test]
+    fn personal_data_is_taken_out_and_ids_are_kept() {
+        for (raw, want) in [
+            (
+                "value jane.doe+shop@example.com is not hashed",
+                "value [redacted] is not hashed",
+            ),
+            ("em=jane%40example.com&x=1", "em=[redacted]&x=1"),
+            ("em=jane%2540example.com", "em=[redacted]"),
+            ("jörg@exämple.de, then", "[redacted], then"),
+            ("call +49 (30) 123-4567!", "call [redacted]!"),
+            ("ph %2B4930123456", "ph [redacted]"),
+            // no address, no phone number, and an id that is needed
+            ("a @ b, 5+3 and +12", "a @ b, 5+3 and +12"),
+            (
+                "Object with ID '1234567890123456' does not exist",
+                "Object with ID '1234567890123456' does not exist",
+            ),
+        ] {
+            assert_eq!(scrub(raw).as_deref(), Some(want), "{raw:?}");
+        }
     }
 
     #[test]
