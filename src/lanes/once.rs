@@ -44,16 +44,16 @@ pub(super) async fn begin(
     }
 }
 
-/// Takes in what was heard. An answer that leaves open whether the events were taken keeps their
-/// note until they are dead letters. Events that may go again have lost it when this returns: a
-/// note that is taken away later might be that of the next try.
+/// Takes in what was heard. Events that were taken, or may have been, keep their note until they
+/// have met their end ([`end`]). Those that may go again have lost it when this returns: a note
+/// that is taken away later might be that of the next try.
 pub(super) async fn heard(shared: &Arc<Shared>, seqs: Vec<u64>, verdict: &Verdict) {
     if seqs.is_empty() {
         return;
     }
     match verdict {
+        Verdict::Delivered { .. } => {}
         Verdict::Transient(cause, _) if cause.is_ambiguous() => {}
-        Verdict::Delivered { .. } => end(shared, seqs),
         Verdict::Transient(..) | Verdict::Throttled(_) | Verdict::Hold(_) | Verdict::Split(_) => {
             forget(shared, seqs).await;
         }
@@ -67,8 +67,16 @@ async fn forget(shared: &Arc<Shared>, seqs: Vec<u64>) {
     let _stopping = tokio::task::spawn_blocking(job).await;
 }
 
-/// Forgets events that have met their end, once the journal has noted it on disk. A stop before
-/// that leaves the note; the next start takes it away.
+/// The numbers of events that are sent at most once; none of others.
+pub(super) fn noted(shared: &Shared, key: &LaneKey, leases: &[Lease]) -> Vec<u64> {
+    if !applies(shared, key) {
+        return Vec::new();
+    }
+    leases.iter().map(Lease::seq).collect()
+}
+
+/// Forgets events that were settled, once the journal has noted it on disk. A stop before that
+/// leaves the note; the next start takes it away.
 pub(super) fn end(shared: &Arc<Shared>, seqs: Vec<u64>) {
     if seqs.is_empty() {
         return;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::Shared;
+use super::{Shared, once};
 use crate::event::EncodedEvent;
 use crate::graph::{Answer, Split};
 use crate::journal::dead::{DeadLetter, Refusal};
@@ -70,6 +70,7 @@ pub(super) async fn delivered(
     received: u64,
     answer: &Answer,
 ) {
+    let noted = once::noted(shared, key, &leases);
     let ended: Vec<EncodedEvent> = leases.iter().map(|lease| lease.event().clone()).collect();
     if shared.tools.duplicates.covers(key.class) {
         // durable before the journal forgets them
@@ -99,6 +100,7 @@ pub(super) async fn delivered(
     }
     metrics.delivered.with_label_values(&[&pixel]).inc_by(sent);
     settle_all(leases, Settlement::Delivered);
+    once::end(shared, noted);
     if received < sent {
         // nothing says which events are missing, and sending all again would double the others
         metrics
