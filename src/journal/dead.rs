@@ -214,7 +214,10 @@ impl DeadLetters {
             }
             shelf.files.insert(number, meta);
         }
-        dead.earlier = dead.last_letters(&shelf)?;
+        dead.earlier = dead.last_letters(&shelf).unwrap_or_else(|error| {
+            tracing::warn!(error = %error, "the last dead letters cannot be read again; an event may get a second one");
+            HashMap::new()
+        });
         dead.make_room(&mut shelf, 0, None)?;
         dead.tell(&mut shelf);
         *locked(&dead.shelf) = shelf;
