@@ -379,7 +379,11 @@ impl Metrics {
             for reason in DEAD_REASONS {
                 self.dead.with_label_values(&[pixel, *reason]).inc_by(0);
             }
-            self.pace_factor.with_label_values(&[pixel]).set(1.0);
+            let factor = self.pace_factor.with_label_values(&[pixel]);
+            // never 0 once it was set: a reload must not hide that a pixel is slow
+            if factor.get() <= 0.0 {
+                factor.set(1.0);
+            }
         }
         for state in LANE_STATES {
             self.lanes.with_label_values(&[*state]).add(0);
@@ -489,6 +493,18 @@ fn histograms(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reload_does_not_hide_that_a_pixel_is_slow() {
+        let metrics = Metrics::new().unwrap();
+        let expect = || metrics.expect_pixels(["7".to_owned()].into_iter());
+        let factor = metrics.pace_factor.with_label_values(&["7"]);
+        expect();
+        assert!((factor.get() - 1.0).abs() < f64::EPSILON);
+        factor.set(0.25);
+        expect();
+        assert!((factor.get() - 0.25).abs() < f64::EPSILON);
+    }
 
     #[test]
     fn errors_of_a_hostile_graph_have_a_bounded_number_of_series() {
