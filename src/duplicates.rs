@@ -153,10 +153,10 @@ impl Duplicates {
         class: Class,
         events: impl Iterator<Item = &'e EncodedEvent>,
     ) {
-        if !self.covers(class) {
+        let keys = self.keys(pixel, class, events);
+        if keys.is_empty() {
             return;
         }
-        let keys: Vec<Key> = events.filter_map(|event| Key::of(pixel, event)).collect();
         let now = self.0.clock.now();
         locked(&self.0.log).append(&keys, now);
         let mut seen = locked(&self.0.seen);
@@ -174,14 +174,26 @@ impl Duplicates {
         class: Class,
         events: impl Iterator<Item = &'e EncodedEvent>,
     ) {
-        if !self.covers(class) {
+        let keys = self.keys(pixel, class, events);
+        if keys.is_empty() {
             return;
         }
-        let keys: Vec<Key> = events.filter_map(|event| Key::of(pixel, event)).collect();
         let mut seen = locked(&self.0.seen);
         for key in keys {
             seen.forget(key);
         }
+    }
+
+    fn keys<'e>(
+        &self,
+        pixel: PixelId,
+        class: Class,
+        events: impl Iterator<Item = &'e EncodedEvent>,
+    ) -> Vec<Key> {
+        if !self.covers(class) {
+            return Vec::new();
+        }
+        events.filter_map(|event| Key::of(pixel, event)).collect()
     }
 
     /// Lets delivered events, or those that Graph may have taken, come again, since an operator
