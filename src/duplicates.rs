@@ -43,7 +43,7 @@ use crate::pixel::PixelId;
 use crate::telemetry::metrics::Metrics;
 use crate::time::{Clock, UnixMs};
 
-pub use claims::{Claims, Turn, Twin};
+pub use claims::{Claims, Sorted, Turn, Twin, Waiting};
 use key::Key;
 use log::Log;
 use window::Window;
@@ -140,6 +140,13 @@ impl Duplicates {
             })
             .collect();
         Claims::make(self.clone(), &keys)
+    }
+
+    /// As [`Duplicates::claim`], and gives each event with its turn. A caller goes on with those
+    /// that wait until none is left.
+    pub fn sort<T>(&self, events: Vec<T>, envelope: impl Fn(&T) -> &Envelope) -> Sorted<T> {
+        let (turns, claims) = self.claim(events.iter().map(envelope));
+        Sorted::of(events, turns, claims)
     }
 
     /// Takes in events of one class that Graph has confirmed, or that it may have taken and must not

@@ -313,26 +313,12 @@ impl Tools {
     ) -> Result<(), &'static str> {
         let mut rest = passed;
         while !rest.is_empty() {
-            let envelopes = rest.iter().map(|one| &one.envelope);
-            let (turns, claims) = self.duplicates.claim(envelopes);
-            let mut own = Vec::with_capacity(rest.len());
-            let (mut waiting, mut twins) = (Vec::new(), Vec::new());
-            for (one, turn) in rest.into_iter().zip(turns) {
-                match turn {
-                    Turn::Append => own.push(one),
-                    Turn::Duplicate => report.refuse(duplicate(one.id)),
-                    Turn::Wait(twin) => {
-                        waiting.push(one);
-                        twins.push(twin);
-                    }
-                }
+            let sorted = self.duplicates.sort(rest, |one| &one.envelope);
+            for one in sorted.duplicates {
+                report.refuse(duplicate(one.id));
             }
-            self.append(own, claims, report, both).await?;
-            // nothing is claimed here any more, so nobody waits for this in turn
-            for twin in twins {
-                twin.ended().await;
-            }
-            rest = waiting;
+            self.append(sorted.own, sorted.claims, report, both).await?;
+            rest = sorted.waiting.ended().await;
         }
         Ok(())
     }

@@ -36,6 +36,63 @@ pub enum Turn {
     Wait(Twin),
 }
 
+/// Events by their turns.
+#[derive(Debug)]
+#[must_use = "claims that are dropped are free again"]
+pub struct Sorted<T> {
+    /// Append these, and then [`Claims::keep`].
+    pub own: Vec<T>,
+    /// For `own`. End them before waiting: so two callers never wait for each other.
+    pub claims: Claims,
+    /// Leave these out.
+    pub duplicates: Vec<T>,
+    /// These have their turn later.
+    pub waiting: Waiting<T>,
+}
+
+/// Events whose twins are being appended by others.
+#[derive(Debug)]
+pub struct Waiting<T> {
+    events: Vec<T>,
+    twins: Vec<Twin>,
+}
+
+impl<T> Waiting<T> {
+    /// Waits until all those claims have ended, one way or the other; then the events must be
+    /// sorted again.
+    pub async fn ended(self) -> Vec<T> {
+        for twin in self.twins {
+            twin.ended().await;
+        }
+        self.events
+    }
+}
+
+impl<T> Sorted<T> {
+    pub(super) fn of(events: Vec<T>, turns: Vec<Turn>, claims: Claims) -> Self {
+        let mut sorted = Self {
+            own: Vec::with_capacity(events.len()),
+            claims,
+            duplicates: Vec::new(),
+            waiting: Waiting {
+                events: Vec::new(),
+                twins: Vec::new(),
+            },
+        };
+        for (event, turn) in events.into_iter().zip(turns) {
+            match turn {
+                Turn::Append => sorted.own.push(event),
+                Turn::Duplicate => sorted.duplicates.push(event),
+                Turn::Wait(twin) => {
+                    sorted.waiting.events.push(event);
+                    sorted.waiting.twins.push(twin);
+                }
+            }
+        }
+        sorted
+    }
+}
+
 /// The claim of another on a twin.
 #[derive(Debug)]
 pub struct Twin(watch::Receiver<()>);

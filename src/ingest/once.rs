@@ -3,7 +3,7 @@
 
 use super::Shared;
 use super::admission::Reservation;
-use crate::duplicates::{Duplicates, Turn};
+use crate::duplicates::Duplicates;
 use crate::journal::{AppendError, Envelope, Journal};
 
 /// Makes `envelopes` durable, but for duplicates of accepted events, whose places it gives in
@@ -40,26 +40,12 @@ async fn claim_and_append(
     let mut left_out = Vec::new();
     let mut rest: Vec<(usize, Envelope)> = envelopes.into_iter().enumerate().collect();
     while !rest.is_empty() {
-        let (turns, claims) = duplicates.claim(rest.iter().map(|(_, envelope)| envelope));
-        let mut own = Vec::with_capacity(rest.len());
-        let (mut waiting, mut twins) = (Vec::new(), Vec::new());
-        for ((at, envelope), turn) in rest.into_iter().zip(turns) {
-            match turn {
-                Turn::Append => own.push(envelope),
-                Turn::Duplicate => left_out.push(at),
-                Turn::Wait(twin) => {
-                    waiting.push((at, envelope));
-                    twins.push(twin);
-                }
-            }
-        }
-        journal.append(own).await?;
-        claims.keep();
-        // nothing is claimed here any more, so two requests cannot wait for each other
-        for twin in twins {
-            twin.ended().await;
-        }
-        rest = waiting;
+        let sorted = duplicates.sort(rest, |(_, envelope)| envelope);
+        left_out.extend(sorted.duplicates.iter().map(|(at, _)| *at));
+        let own = sorted.own.into_iter().map(|(_, envelope)| envelope);
+        journal.append(own.collect()).await?;
+        sorted.claims.keep();
+        rest = sorted.waiting.ended().await;
     }
     left_out.sort_unstable();
     Ok(left_out)
