@@ -8,6 +8,7 @@ pub mod letters;
 pub mod logging;
 pub mod offline;
 pub mod reload;
+mod shutdown;
 pub mod signals;
 pub mod sockets;
 mod stores;
@@ -15,7 +16,6 @@ mod watch;
 mod wiring;
 
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,9 +28,9 @@ use crate::duplicates::Duplicates;
 use crate::graph::GraphClient;
 use crate::ingest::Ingest;
 use crate::ingest::listener::{Listener, Serving, Settings, Socket};
+use crate::journal::Journal;
 use crate::journal::dead::DeadLetters;
 use crate::journal::segment::disk::{Disk, RealDisk};
-use crate::journal::{Health, Journal};
 use crate::lanes::{Lanes, Tools};
 use crate::receipts::Receipts;
 use crate::redrive::Redrive;
@@ -40,8 +40,7 @@ use crate::tokens::Tokens;
 
 use admin::Admin;
 use logging::LogFilter;
-use reload::{InForce, Reloader, Trigger};
-use signals::{Asked, Signals};
+use reload::{InForce, Reloader};
 use sockets::Sockets;
 use stores::Stores;
 
@@ -62,13 +61,6 @@ pub struct Plan {
     /// Where the journal is written.
     pub disk: Arc<dyn Disk>,
 }
-
-/// How long the last receipts may take to be written.
-const RECEIPTS_BUDGET: Duration = Duration::from_secs(2);
-/// How long changes of the operator that are under way may take to end.
-const CHANGES_BUDGET: Duration = Duration::from_secs(5);
-/// The same for both at the second signal.
-const HURRIED_BUDGET: Duration = Duration::from_millis(500);
 
 /// How long a connection to the admin address may be open before its first request's head is whole;
 /// short, since connections that say nothing must not keep a health check out for long.
@@ -352,114 +344,6 @@ impl Running {
     pub fn reloader(&self) -> &Reloader {
         &self.reloader
     }
-
-    /// Runs until `signals` says stop, or the journal is poisoned.
-    pub async fn run_until(mut self, mut signals: Signals) -> Ended {
-        let (journal, lanes) = (self.journal.clone(), self.lanes.clone());
-        let last = self.last();
-        let mut poisoned = pin!(journal.poisoned());
-        loop {
-            tokio::select! {
-                asked = signals.next() => match asked {
-                    Asked::Stop(name) => {
-                        tracing::info!(signal = name, "stopping");
-                        break;
-                    }
-                    Asked::Reload => {
-                        // beside this loop: a file that cannot be read must not delay a stop
-                        let reloader = self.reloader.clone();
-                        while self.chores.try_join_next().is_some() {}
-                        self.chores.spawn(async move {
-                            // whether it was refused is logged and noted there
-                            let _ = reloader.reload(Trigger::Signal).await;
-                        });
-                    }
-                },
-                () = poisoned.as_mut() => {
-                    tracing::error!("stopping, since the journal takes nothing more; restart the gateway");
-                    break;
-                }
-            }
-        }
-        tokio::select! {
-            ended = self.stop() => ended,
-            // everything acknowledged is on disk already; the next start sends what is left
-            name = signals.stop() => {
-                tracing::warn!(signal = name, "stopping at once, at the second signal");
-                lanes.stop_leasing();
-                last.end(HURRIED_BUDGET, HURRIED_BUDGET).await;
-                tracing::info!(journal.records = journal.depth().records, "stopped");
-                ended(&journal)
-            }
-        }
-    }
-
-    fn last(&self) -> Last {
-        Last {
-            admin: self.admin.clone(),
-            redrive: self.redrive.clone(),
-            receipts: self.receipts.clone(),
-            journal: self.journal.clone(),
-        }
-    }
-
-    /// Stops in order; each stage has its budget. What is not sent stays in the journal.
-    pub async fn stop(mut self) -> Ended {
-        let budget = self.reloader.now().config.shutdown.clone();
-        // 1. the balancer sees it and sends no more; clients are asked to connect anew
-        self.admin.stopping();
-        self.ingest_serving.leave();
-        tokio::time::sleep(budget.grace.get()).await;
-        // 2. the door closes, requests in flight are answered
-        if !self.ingest_serving.stop(budget.requests.get()).await {
-            tracing::warn!("requests were cut short, since shutdown.requests is over");
-        }
-        // 3. no lease is taken any more, sends in flight are settled
-        if !self.lanes.stop(budget.sends.get()).await {
-            tracing::warn!(
-                journal.leased = self.journal.depth().leased,
-                "batches were left unsettled, since shutdown.sends is over; they will be sent again"
-            );
-        }
-        // 4. all that has files ends, the journal last
-        self.chores.abort_all();
-        self.last().end(CHANGES_BUDGET, RECEIPTS_BUDGET).await;
-        let left = self.journal.depth().records;
-        // 5. the admin listener goes last, so that the end can be watched
-        self.admin_serving.stop(Duration::from_secs(1)).await;
-        tracing::info!(journal.records = left, "stopped");
-        ended(&self.journal)
-    }
-}
-
-/// What a stop ends last.
-struct Last {
-    admin: Admin,
-    redrive: Redrive,
-    receipts: Receipts,
-    journal: Journal,
-}
-
-impl Last {
-    /// Ends all that writes below the journal's directory, and then the journal: with its lock
-    /// another process may have them all. What is not done within its budget is left; receipts
-    /// that are noted later are lost, and counted as such.
-    async fn end(self, changes: Duration, receipts: Duration) {
-        let end = async {
-            self.redrive.stop().await;
-            self.admin.end_changes().await;
-        };
-        if tokio::time::timeout(changes, end).await.is_err() {
-            tracing::warn!("a change that was asked for by the admin api is not at its end");
-        }
-        let files = self.receipts;
-        let close = tokio::task::spawn_blocking(move || files.close(receipts));
-        if !close.await.unwrap_or(false) {
-            tracing::warn!("the last receipts were not written in time");
-        }
-        // the last group commit and the settle log
-        self.journal.close().await;
-    }
 }
 
 /// Drops dead letters past their age, and keeps their metrics up to date.
@@ -470,13 +354,5 @@ async fn housekeep(dead: Arc<DeadLetters>) {
         let dead = Arc::clone(&dead);
         // it does not panic; should it, the next minute tries again
         let _done = tokio::task::spawn_blocking(move || dead.housekeep()).await;
-    }
-}
-
-/// Asked after closing, since the last sync may be the one that fails.
-fn ended(journal: &Journal) -> Ended {
-    match journal.health() {
-        Health::Poisoned => Ended::Poisoned,
-        Health::Ok | Health::Full(_) => Ended::Clean,
     }
 }
