@@ -12,6 +12,7 @@ mod shutdown;
 pub mod signals;
 pub mod sockets;
 mod stores;
+mod vault;
 mod watch;
 mod wiring;
 
@@ -157,7 +158,16 @@ impl App {
         let tls = tls.transpose().map_err(|faults| ConfigErrors { faults })?;
         let tls = tls.map(|tls| TlsAcceptor::from(Arc::new(tls)));
         let graph = GraphClient::new(wiring::graph(&config)?, clock.clone())?;
-        let tokens = Tokens::new(wiring::credentials(&config, &secrets));
+        let held = {
+            let (config, secrets) = (config.clone(), secrets.clone());
+            let read = move || vault::Held::read_at_start(&config, &secrets);
+            tokio::task::spawn_blocking(read).await?
+        };
+        let credentials = wiring::credentials(&config, &secrets, &held.contents);
+        let tokens = Tokens::new(credentials);
+        for warning in vault::warnings(&config, &held.contents) {
+            tracing::warn!("{warning}");
+        }
         let sources = wiring::sources(&config, &secrets);
 
         let stores = {
@@ -192,6 +202,7 @@ impl App {
             InForce {
                 config: config.clone(),
                 secrets,
+                held,
             },
             layers,
             reload::Rooms {

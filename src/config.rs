@@ -29,6 +29,7 @@ mod shutdown;
 pub mod sources;
 pub mod telemetry;
 mod tls;
+mod tokens;
 pub mod units;
 
 use std::collections::BTreeMap;
@@ -54,6 +55,7 @@ pub use secrets::{KeyRef, PixelSecrets, SecretRef, SecretRefError, Secrets};
 pub use shutdown::Shutdown;
 pub use sources::Source;
 pub use telemetry::Telemetry;
+pub use tokens::Tokens;
 
 use crate::pixel::PixelId;
 use crate::time::UnixMs;
@@ -76,6 +78,8 @@ pub struct Config {
     pub lanes: Lanes,
     /// How the gateway talks to Meta.
     pub graph: Graph,
+    /// Where access tokens are kept, and how they are looked after.
+    pub tokens: Tokens,
     /// What became of each event.
     pub receipts: Receipts,
     /// What the gateway says about itself.
@@ -162,7 +166,9 @@ impl Config {
 
     /// What the operator should know at the time `now` about settings that are allowed.
     pub fn warnings(&self, now: UnixMs) -> Vec<String> {
-        self.graph.warnings(now)
+        let pixels = self.pixels.iter();
+        let pixels = pixels.flat_map(|(id, pixel)| pixel.warnings(*id));
+        self.graph.warnings(now).into_iter().chain(pixels).collect()
     }
 
     /// The rules between keys, and the ranges that types do not hold.
@@ -175,6 +181,7 @@ impl Config {
         self.duplicates.validate(&mut faults);
         self.lanes.validate(&mut faults);
         self.graph.validate(&mut faults);
+        self.tokens.validate(&mut faults);
         self.receipts.validate(&mut faults);
         self.reload.validate(&mut faults);
         self.shutdown.validate(&mut faults);
@@ -187,6 +194,12 @@ impl Config {
         }
         for (id, pixel) in &self.pixels {
             pixel.validate(*id, &mut faults);
+            if pixel.token.is_none() && self.tokens.vault_key.is_none() {
+                faults.push(Fault::cross(
+                    format!("pixels.{id}.token"),
+                    "where the access token is, such as { env = \"CAPIGATE_TOKEN\" }; or tokens.vault_key, for a token in the vault",
+                ));
+            }
         }
         let mut owners: BTreeMap<&KeyRef, &str> = BTreeMap::new();
         for (name, source) in &self.sources {

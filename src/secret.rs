@@ -22,6 +22,11 @@ use sha2::{Digest, Sha256};
 #[derive(Clone)]
 pub struct Secret(SecretString);
 
+/// Characters that a mask shows at each end.
+const MASK_SHOWS: usize = 4;
+/// What is shorter shows none.
+const MASK_FROM: usize = 20;
+
 /// A caller's key, as far as we keep it: its SHA-256, for as long as the request lasts.
 #[derive(Clone, Copy)]
 pub struct KeyDigest([u8; 32]);
@@ -58,13 +63,27 @@ impl Secret {
         print
     }
 
+    /// How a person sees it: the first and last four characters with the fingerprint and the
+    /// length, or for what is shorter than 20 characters the fingerprint alone.
+    pub fn masked(&self) -> String {
+        let (value, print) = (self.expose(), self.fingerprint());
+        let count = value.chars().count();
+        if count < MASK_FROM {
+            return format!("(sha256:{print})");
+        }
+        let first: String = value.chars().take(MASK_SHOWS).collect();
+        let last: String = value.chars().skip(count - MASK_SHOWS).collect();
+        format!("{first}…{last} (sha256:{print}, {count} chars)")
+    }
+
     /// The SHA-256 of the value: tells two secrets apart, and stays in memory.
     pub(crate) fn digest(&self) -> [u8; 32] {
         Sha256::digest(self.expose().as_bytes()).into()
     }
 
-    /// The clear value. Only `graph` may call this, to put it into a request body or header, and
-    /// to make the proof; and the client of the admin API in `cli`, for its own key.
+    /// The clear value. Only `graph` may call this, to put it into a request and to make the proof;
+    /// `tokens`, to seal it; `alerts`, to show itself to a mail server or webhook; and `cli`, for
+    /// its own key and where a person asks to see a token.
     pub(crate) fn expose(&self) -> &str {
         #[expect(clippy::disallowed_methods, reason = "the one door out of the wrapper")]
         self.0.expose_secret()
@@ -80,6 +99,17 @@ impl fmt::Debug for Secret {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mask_shows_four_characters_at_each_end() {
+        let masked = |text: &str| Secret::new(text.to_owned()).masked();
+        assert_eq!(
+            masked("EAAtestTokenForVectorsOnly"),
+            "EAAt…Only (sha256:9817945f, 26 chars)"
+        );
+        assert_eq!(masked("EAAshort").len(), "(sha256:9817945f)".len());
+        assert!(!masked("EAAshort").contains("EAA"));
+    }
 
     #[test]
     fn debug_shows_a_fingerprint_only() {

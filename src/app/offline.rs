@@ -20,6 +20,7 @@ use crate::redrive::Redrive;
 use crate::secret::Secret;
 use crate::telemetry::metrics::Metrics;
 use crate::time::Clock;
+use crate::tokens::Contents;
 
 /// A journal's directory that is open in this process.
 pub struct Offline {
@@ -78,7 +79,14 @@ impl Offline {
             ..Secrets::default()
         };
         let rooms = Rooms {
-            settings: Settings::Fixed(Arc::new(InForce { config, secrets })),
+            settings: Settings::Fixed(Arc::new(InForce {
+                config,
+                secrets,
+                held: super::vault::Held {
+                    vault: None,
+                    contents: Contents::default(),
+                },
+            })),
             metrics,
             journal: journal.clone(),
             dead,

@@ -20,9 +20,10 @@ use crate::lanes::Lanes;
 use crate::pixel::PixelId;
 use crate::telemetry::metrics::Metrics;
 use crate::time::Clock;
-use crate::tokens::{Credential, Tokens};
+use crate::tokens::{Candidates, Tokens};
 
 use super::logging::LogFilter;
+use super::vault::{self, Held};
 use super::wiring;
 
 /// What asked for a reload.
@@ -118,6 +119,7 @@ pub struct Attempt {
 pub(super) struct InForce {
     pub(super) config: Config,
     pub(super) secrets: Secrets,
+    pub(super) held: Held,
 }
 
 /// What a new configuration is put into.
@@ -205,29 +207,39 @@ impl Reloader {
 
     async fn read(&self) -> Result<InForce, ReloadError> {
         let layers = self.0.layers.clone().ok_or(ReloadError::NoFiles)?;
-        let read = tokio::task::spawn_blocking(move || layers.load()).await;
-        match read {
-            Ok(Ok((loaded, secrets))) => Ok(InForce {
+        let read = move || {
+            let loaded = layers.load();
+            let (loaded, secrets) = loaded.map_err(|ConfigErrors { faults }| {
+                faults.iter().map(ToString::to_string).collect::<Vec<_>>()
+            })?;
+            let held = Held::read(&loaded.config, &secrets);
+            let held = held.map_err(|error| vec![error.to_string()])?;
+            Ok(InForce {
                 config: loaded.config,
                 secrets,
-            }),
-            Ok(Err(ConfigErrors { faults })) => Err(ReloadError::BadConfig {
-                faults: faults.iter().map(ToString::to_string).collect(),
-            }),
+                held,
+            })
+        };
+        match tokio::task::spawn_blocking(read).await {
+            Ok(Ok(next)) => Ok(next),
+            Ok(Err(faults)) => Err(ReloadError::BadConfig { faults }),
             Err(_) => Err(ReloadError::Failed),
         }
     }
 
     fn replace(&self, next: InForce) -> Result<Report, ReloadError> {
         let now = self.now();
-        let changed =
+        let mut changed =
             config::changed_keys((&now.config, &now.secrets), (&next.config, &next.secrets));
         let fixed = changed.iter().filter(|key| !config::is_live(key));
         let fixed: Vec<String> = fixed.cloned().collect();
         if !fixed.is_empty() {
             return Err(ReloadError::NeedsRestart { keys: fixed });
         }
+        changed.extend(vault::changes(&now.held.contents, &next.held.contents));
         let result = if changed.is_empty() {
+            // what is known about tokens may be newer
+            self.0.now.store(Arc::new(next));
             Outcome::Unchanged
         } else {
             self.apply(&now, next);
@@ -245,10 +257,10 @@ impl Reloader {
     fn apply(&self, now: &InForce, next: InForce) {
         let rooms = &self.0.rooms;
         let (config, secrets) = (&next.config, &next.secrets);
-        let credentials = wiring::credentials(config, secrets);
+        let credentials = wiring::credentials(config, secrets, &next.held.contents);
         // lanes that wait for a better token try again at every change
         if is_other(
-            &wiring::credentials(&now.config, &now.secrets),
+            &wiring::credentials(&now.config, &now.secrets, &now.held.contents),
             &credentials,
         ) {
             rooms.tokens.replace(credentials);
@@ -270,7 +282,8 @@ impl Reloader {
         {
             log.set(&config.telemetry.log_level);
         }
-        for warning in config.warnings(rooms.clock.now()) {
+        let together = vault::warnings(config, &next.held.contents);
+        for warning in config.warnings(rooms.clock.now()).iter().chain(&together) {
             tracing::warn!("{warning}");
         }
         self.0.now.store(Arc::new(next));
@@ -328,9 +341,10 @@ impl Trigger {
     }
 }
 
-fn is_other(one: &HashMap<PixelId, Credential>, other: &HashMap<PixelId, Credential>) -> bool {
-    let same = |id: &PixelId, credential: &Credential| {
-        other.get(id).is_some_and(|found| found.is_same(credential))
+fn is_other(one: &HashMap<PixelId, Candidates>, other: &HashMap<PixelId, Candidates>) -> bool {
+    let same = |id: &PixelId, own: &Candidates| {
+        let found = other.get(id).filter(|found| found.len() == own.len());
+        found.is_some_and(|found| found.iter().zip(own).all(|(one, other)| one.is_same(other)))
     };
-    one.len() != other.len() || !one.iter().all(|(id, credential)| same(id, credential))
+    one.len() != other.len() || !one.iter().all(|(id, own)| same(id, own))
 }

@@ -1,4 +1,4 @@
-//! Notices that the files of the configuration or of its secrets have changed.
+//! Notices that the files of the configuration, of its secrets or of the vault have changed.
 //!
 //! It watches directories, not files: editors and orchestrators replace a file by renaming
 //! another, or swap a symbolic link somewhere on the way to it. What such a directory reports is
@@ -80,6 +80,9 @@ fn files(layers: &Layers, in_force: &Config) -> BTreeSet<PathBuf> {
     let wanted = Config::load(&layers.files, layers.env.clone().into_iter()).ok();
     for config in wanted.iter().chain([in_force]) {
         files.extend(config.secret_files().into_iter().map(Path::to_owned));
+        if config.tokens.vault_key.is_some() {
+            files.insert(config.tokens.vault.clone());
+        }
     }
     files
 }

@@ -11,7 +11,8 @@ use crate::config::units::Rate;
 use crate::config::{self, Config, Secrets};
 use crate::event::{EventIdPolicy, Rules};
 use crate::pixel::PixelId;
-use crate::tokens::Credential;
+use crate::secret::Secret;
+use crate::tokens::{Candidates, Contents, Credential};
 use crate::{duplicates, graph, ingest, journal, lanes, receipts};
 
 pub(super) fn graph(config: &Config) -> anyhow::Result<graph::Settings> {
@@ -116,17 +117,42 @@ pub(super) fn listener(ingest: &config::Ingest) -> ingest::listener::Settings {
     }
 }
 
-pub(super) fn credentials(config: &Config, secrets: &Secrets) -> HashMap<PixelId, Credential> {
-    let credential = |(id, secrets): (&PixelId, &config::PixelSecrets)| {
-        let app_id = config.pixels.get(id).and_then(|pixel| pixel.app_id);
-        let credential = Credential {
-            token: secrets.token.clone(),
-            app_secret: secrets.app_secret.clone(),
-            app_id: app_id.map(config::AppId::get),
+/// The tokens of each pixel, in the order in which they are tried: the one that the configuration
+/// points to, or those of its slots in the vault.
+pub(super) fn credentials(
+    config: &Config,
+    secrets: &Secrets,
+    vault: &Contents,
+) -> HashMap<PixelId, Candidates> {
+    let candidates = |(id, own): (&PixelId, &config::PixelSecrets)| {
+        let told = config.pixels.get(id).and_then(|pixel| pixel.app_id);
+        let told = told.map(config::AppId::get);
+        let credential = |token: &Secret, app_id: Option<u64>| {
+            let app = app_id.and_then(|id| vault.apps.get(&id.to_string()));
+            Credential {
+                token: token.clone(),
+                app_secret: own
+                    .app_secret
+                    .clone()
+                    .or_else(|| app.map(|app| app.secret.clone())),
+                app_id,
+            }
         };
-        (*id, credential)
+        let candidates = match &own.token {
+            Some(token) => vec![credential(token, told)],
+            None => (vault.candidates(*id))
+                .map(|(_, _, record)| {
+                    let known = record.facts.app_id.as_ref();
+                    credential(
+                        &record.secret,
+                        known.and_then(|id| id.parse().ok()).or(told),
+                    )
+                })
+                .collect(),
+        };
+        (*id, candidates)
     };
-    secrets.pixels.iter().map(credential).collect()
+    secrets.pixels.iter().map(candidates).collect()
 }
 
 pub(super) fn sources(config: &Config, secrets: &Secrets) -> ingest::Sources {

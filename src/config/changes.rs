@@ -105,10 +105,10 @@ fn secrets(changed: &mut BTreeSet<String>, old: &Secrets, new: &Secrets) {
         let Some(before) = old.pixels.get(id) else {
             continue;
         };
-        if before.token.digest() != after.token.digest() {
+        let digest = |secret: &Option<Secret>| secret.as_ref().map(Secret::digest);
+        if digest(&before.token) != digest(&after.token) {
             changed.insert(format!("pixels.{id}.token"));
         }
-        let digest = |app: &Option<Secret>| app.as_ref().map(Secret::digest);
         if digest(&before.app_secret) != digest(&after.app_secret) {
             changed.insert(format!("pixels.{id}.app_secret"));
         }
@@ -200,11 +200,12 @@ mod tests {
                 pixels: [(
                     "1".parse().unwrap(),
                     PixelSecrets {
-                        token: secret(token),
+                        token: Some(secret(token)),
                         app_secret: app.map(secret),
                     },
                 )]
                 .into(),
+                vault_key: None,
                 keys: [([key; 32], "shop".to_owned())].into(),
                 admin: vec![AdminKey {
                     name: "admin.view_keys[0]".to_owned(),

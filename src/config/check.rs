@@ -29,6 +29,8 @@ struct Walk {
     /// What has passed so far, by section and entry (an empty name where there are no entries).
     good: BTreeMap<&'static str, BTreeMap<String, Table>>,
     origins: Origins,
+    /// Where each entry (`pixels.123`) stands.
+    entries: Origins,
     faults: Vec<Fault>,
 }
 
@@ -59,6 +61,11 @@ pub(super) fn check(tree: &Tree, faults: Vec<Fault>) -> (Loaded, Vec<Fault>) {
             continue;
         }
         fault.origin = origin_in(&walk.origins, &fault.key);
+        if fault.origin.is_empty()
+            && let Some((entry, _)) = fault.key.rsplit_once('.')
+        {
+            fault.origin = origin_in(&walk.entries, entry);
+        }
         if fault.origin.is_empty() {
             "default".clone_into(&mut fault.origin);
         }
@@ -115,6 +122,9 @@ impl Walk {
             if let Some(expected) = bad_entry(topic, entry) {
                 self.fault(&path, origin_of(value), expected);
             } else if let Some(section) = self.section(&path, topic, value) {
+                // it is there, even if nothing in it is good
+                self.place(topic, Some(entry));
+                self.entries.insert(path, origin_of(value));
                 for (name, value) in sorted(section) {
                     self.key(topic, Some(entry), name, value);
                 }

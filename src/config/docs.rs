@@ -50,7 +50,7 @@ pub(super) static TOPICS: LazyLock<Vec<Topic>> = LazyLock::new(|| {
         .collect()
 });
 
-const SOURCES: [(&str, &str, &str); 13] = [
+const SOURCES: [(&str, &str, &str); 14] = [
     ("listen", "Listen", include_str!("listen.rs")),
     ("admin", "Admin", include_str!("admin.rs")),
     ("ingest", "Ingest", include_str!("ingest.rs")),
@@ -58,6 +58,7 @@ const SOURCES: [(&str, &str, &str); 13] = [
     ("duplicates", "Duplicates", include_str!("duplicates.rs")),
     ("lanes", "Lanes", include_str!("lanes.rs")),
     ("graph", "Graph", include_str!("graph.rs")),
+    ("tokens", "Tokens", include_str!("tokens.rs")),
     ("receipts", "Receipts", include_str!("receipts.rs")),
     ("telemetry", "Telemetry", include_str!("telemetry.rs")),
     ("reload", "Reload", include_str!("reload.rs")),

@@ -10,14 +10,27 @@ use super::{Fault, SecretRef};
 use crate::pixel::PixelId;
 
 /// One pixel (dataset) this gateway sends to, by its id.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pixel {
-    /// Where the access token is: an environment variable or a file. Required.
+    /// What people call it, in listings and alerts. Say whose it is, not "Pixel 1".
+    ///
+    /// Example: `"Example Shop, web"`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The website it stands on, an https address.
+    ///
+    /// Example: `"https://shop.example"`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<String>,
+    /// Where the access token is: an environment variable, a file or a systemd credential. Unset,
+    /// it is in the vault (see [tokens]), where `capigate token add` puts it.
     ///
     /// Example: `{ env = "CAPIGATE_TOKEN" }`
-    pub token: SecretRef,
-    /// Where the secret of the token's app is; with it each request carries a proof of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<SecretRef>,
+    /// Where the secret of the token's app is; with it each request carries a proof of it. Unset,
+    /// it is that of the app in the vault, if the token is there, too, or `app_id` is set.
     ///
     /// Example: `{ file = "/run/secrets/app_secret" }`
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -78,6 +91,21 @@ impl<'de> Deserialize<'de> for AppId {
 
 impl Pixel {
     pub(super) fn validate(&self, id: PixelId, faults: &mut Vec<Fault>) {
+        if self.site.as_ref().is_some_and(|site| !is_site(site)) {
+            faults.push(Fault::cross(
+                format!("pixels.{id}.site"),
+                "the https address of a website, such as \"https://shop.example\"",
+            ));
+        }
+        let named = |name: &String| {
+            (1..=100).contains(&name.chars().count()) && !name.contains(char::is_control)
+        };
+        if !self.name.as_ref().is_none_or(named) {
+            faults.push(Fault::cross(
+                format!("pixels.{id}.name"),
+                "1 to 100 characters without line breaks",
+            ));
+        }
         let good = |code: &String| {
             (1..=64).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_alphanumeric())
         };
@@ -87,5 +115,95 @@ impl Pixel {
                 "1 to 64 letters and digits, such as \"TEST12345\"",
             ));
         }
+    }
+}
+
+impl Pixel {
+    /// What the operator should know about settings that are allowed.
+    pub(super) fn warnings(&self, id: PixelId) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.name.as_ref().is_some_and(|name| is_generic(name)) {
+            warnings.push(format!(
+                "pixels.{id}.name says little: name the shop or the site, so that the right pixel is found in a hurry"
+            ));
+        }
+        let digits = id.to_string().len();
+        if !(15..=16).contains(&digits) {
+            warnings.push(format!(
+                "pixels.{id} has {digits} digits, and ids of pixels usually have 15 or 16: compare it with the Events Manager"
+            ));
+        }
+        warnings
+    }
+}
+
+/// An https address with a host, without user and fragment.
+fn is_site(text: &str) -> bool {
+    let Ok(url) = url::Url::parse(text) else {
+        return false;
+    };
+    let has_host = url.host_str().is_some_and(|host| host.contains('.'));
+    let plain = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
+    url.scheme() == "https" && has_host && plain
+}
+
+/// Whether a name says no more than that it is a pixel.
+fn is_generic(name: &str) -> bool {
+    let letters: String = name
+        .to_lowercase()
+        .chars()
+        .filter(|c| c.is_alphabetic())
+        .collect();
+    matches!(
+        letters.as_str(),
+        "" | "pixel"
+            | "mypixel"
+            | "newpixel"
+            | "dataset"
+            | "mydataset"
+            | "test"
+            | "testpixel"
+            | "untitled"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_site_is_an_https_address() {
+        for good in [
+            "https://shop.example",
+            "https://shop.example/de/?a=1",
+            "https://shop.example:8443",
+        ] {
+            assert!(is_site(good), "{good}");
+        }
+        for bad in [
+            "www.x.com",
+            "http://shop.example",
+            "shop",
+            "https://",
+            "https://localhost",
+            "https://user:pass@shop.example",
+            "https://shop.example/#top",
+            "",
+        ] {
+            assert!(!is_site(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_that_say_nothing_and_odd_ids_are_warned_about() {
+        for generic in ["Pixel1", "pixel", "My Pixel 2", "123", "Test"] {
+            assert!(is_generic(generic), "{generic}");
+        }
+        assert!(!is_generic("Example Shop"));
+        let count = |id: &str| Pixel::default().warnings(id.parse().unwrap()).len();
+        assert_eq!(count("1234567890123456"), 0);
+        assert_eq!(count("123456789012345"), 0);
+        assert_eq!(count("12345678901234"), 1);
+        assert_eq!(count("12345678901234567"), 1);
     }
 }

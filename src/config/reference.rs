@@ -23,7 +23,8 @@ const HEAD: &str = "\
 # A running gateway takes changes over, see [reload]; \"Needs a restart.\" marks the keys that it
 # does not.
 #
-# No secret is written here, only where it is: { env = \"NAME\" } or { file = \"/path\" }.
+# No secret is written here, only where it is: { env = \"NAME\" }, { file = \"/path\" } or, from
+# systemd, { credential = \"name\" }.
 #
 # A `#` without a blank behind it hides a setting.
 ";

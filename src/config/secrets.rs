@@ -19,16 +19,20 @@ use crate::secret::Secret;
 /// Largest secret file that is read: no token is near it, and `/dev/zero` is endless.
 const MAX_SECRET: u64 = 64 * 1024;
 
-/// Where a secret is to be found: `{ env = "NAME" }` or `{ file = "/path" }`.
+/// Where a secret is to be found: `{ env = "NAME" }`, `{ file = "/path" }`, or
+/// `{ credential = "name" }` for what systemd's `LoadCredential=` hands to the service.
 ///
-/// A variable is named in capitals, digits and `_`; a file with a path that has a `/` in it. So a
-/// secret written by mistake in place of its name is refused before it is shown anywhere.
+/// A variable is named in capitals, digits and `_`; a file with a path that has a `/` in it; a
+/// credential in at most 40 small letters, digits, `_`, `-` and `.`. So a secret written by
+/// mistake in place of its name is refused before it is shown anywhere.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SecretRef {
     /// In this environment variable.
     Env(String),
     /// In this file.
     File(PathBuf),
+    /// In the file of this name in the directory that systemd names in `CREDENTIALS_DIRECTORY`.
+    Credential(String),
 }
 
 /// An ingest or admin key, by its SHA-256 digest or by where it is to be found.
@@ -52,6 +56,14 @@ pub enum SecretRefError {
     /// The file is too large or not UTF-8.
     #[error("the file {} does not look like a secret: expected a regular file with one line of text", .0.display())]
     NotText(PathBuf),
+    /// The service was given no credentials.
+    #[error(
+        "there is no credential {0}: CREDENTIALS_DIRECTORY is not set; add LoadCredential={0}:/path to the systemd unit"
+    )]
+    NoCredentials(String),
+    /// A file that others may read, where that is not allowed.
+    #[error("the file {} can be read by others: run `chmod 600 {}`", .0.display(), .0.display())]
+    Open(PathBuf),
     /// There is nothing in it.
     #[error("{0} is empty")]
     Empty(SecretRef),
@@ -63,10 +75,12 @@ pub enum SecretRefError {
 }
 
 /// Every secret a configuration points to, read.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Secrets {
     /// Tokens and app secrets, by pixel.
     pub pixels: BTreeMap<PixelId, PixelSecrets>,
+    /// The key of the vault.
+    pub vault_key: Option<Secret>,
     /// The name of the source each ingest key belongs to, by the key's SHA-256 digest.
     pub keys: BTreeMap<[u8; 32], String>,
     /// The keys of the admin API.
@@ -76,8 +90,8 @@ pub struct Secrets {
 /// The secrets of one pixel.
 #[derive(Clone, Debug)]
 pub struct PixelSecrets {
-    /// The access token.
-    pub token: Secret,
+    /// The access token, if it is not in the vault.
+    pub token: Option<Secret>,
     /// The secret of the app the token belongs to, for the proof.
     pub app_secret: Option<Secret>,
 }
@@ -86,7 +100,21 @@ impl SecretRef {
     fn file(&self) -> Option<&Path> {
         match self {
             Self::File(path) => Some(path),
-            Self::Env(_) => None,
+            // what is in neither can change while the process runs
+            Self::Env(_) | Self::Credential(_) => None,
+        }
+    }
+
+    /// Refuses a file that others than its owner may read.
+    fn check_private(&self) -> Result<(), SecretRefError> {
+        use std::os::unix::fs::MetadataExt;
+        let Some(path) = self.file() else {
+            return Ok(());
+        };
+        // what cannot be looked at is told when it is read
+        match path.metadata() {
+            Ok(about) if about.mode() & 0o077 != 0 => Err(SecretRefError::Open(path.to_owned())),
+            _ => Ok(()),
         }
     }
 
@@ -99,6 +127,11 @@ impl SecretRef {
         let mut text = match self {
             Self::Env(name) => env(name).ok_or_else(|| SecretRefError::NotSet(name.clone()))?,
             Self::File(path) => read_file(path)?,
+            Self::Credential(name) => {
+                let dir = env("CREDENTIALS_DIRECTORY");
+                let dir = dir.ok_or_else(|| SecretRefError::NoCredentials(name.clone()))?;
+                read_file(&Path::new(&dir).join(name))?
+            }
         };
         if text.ends_with('\n') {
             text.pop();
@@ -177,14 +210,18 @@ impl Config {
                     .map_err(|error| fault(format!("pixels.{id}.{part}"), error.to_string()))
                     .ok()
             };
-            let app_secret = pixel
-                .app_secret
-                .as_ref()
-                .and_then(|place| read("app_secret", place));
-            if let Some(token) = read("token", &pixel.token) {
-                pixels.insert(*id, PixelSecrets { token, app_secret });
-            }
+            let mut read_in = |part, place: &Option<SecretRef>| read(part, place.as_ref()?);
+            let secrets = PixelSecrets {
+                app_secret: read_in("app_secret", &pixel.app_secret),
+                token: read_in("token", &pixel.token),
+            };
+            pixels.insert(*id, secrets);
         }
+        let vault_key = self.tokens.vault_key.as_ref().and_then(|place| {
+            let read = place.check_private().and_then(|()| place.read_with(env));
+            read.map_err(|error| fault("tokens.vault_key".to_owned(), error.to_string()))
+                .ok()
+        });
         let mut keys: BTreeMap<[u8; 32], String> = BTreeMap::new();
         for (name, source) in &self.sources {
             for (index, key) in source.keys.iter().enumerate() {
@@ -221,6 +258,7 @@ impl Config {
         ConfigErrors::check(faults)?;
         Ok(Secrets {
             pixels,
+            vault_key,
             keys,
             admin,
         })
@@ -231,7 +269,8 @@ impl Config {
     /// Every file that holds a secret.
     pub fn secret_files(&self) -> Vec<&Path> {
         let pixels = self.pixels.values();
-        let pixels = pixels.flat_map(|pixel| [Some(&pixel.token), pixel.app_secret.as_ref()]);
+        let pixels = pixels.flat_map(|pixel| [pixel.token.as_ref(), pixel.app_secret.as_ref()]);
+        let vault_key = self.tokens.vault_key.as_ref();
         let keys = self.sources.values().flat_map(|source| &source.keys);
         let admin = self.admin.named().map(|(_, _, key)| key);
         let keys = keys.chain(admin).map(|key| match key {
@@ -240,6 +279,7 @@ impl Config {
         });
         pixels
             .chain(keys)
+            .chain([vault_key])
             .flatten()
             .filter_map(SecretRef::file)
             .collect()
@@ -256,13 +296,15 @@ pub(super) fn shared_key(name: &str, other: &str) -> String {
 }
 
 /// The one way to write a secret reference, as a table.
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Table {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     env: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     file: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    credential: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sha256: Option<String>,
 }
@@ -291,11 +333,11 @@ impl<'de> Deserialize<'de> for Quiet {
     }
 }
 
-const BAD_TABLE: &str = "exactly one of env and file, in a table";
+const BAD_TABLE: &str = "exactly one of env, file and credential, in a table";
 
-fn place(env: Option<String>, file: Option<PathBuf>) -> Result<SecretRef, &'static str> {
-    match (env, file) {
-        (Some(name), None) => {
+fn place(table: Table) -> Result<SecretRef, &'static str> {
+    match (table.env, table.file, table.credential) {
+        (Some(name), None, None) => {
             let plain = name
                 .bytes()
                 .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
@@ -307,11 +349,21 @@ fn place(env: Option<String>, file: Option<PathBuf>) -> Result<SecretRef, &'stat
                 Err("the name of an environment variable, in capitals, digits and _")
             }
         }
-        (None, Some(path)) => {
+        (None, Some(path), None) => {
             if path.as_os_str().as_encoded_bytes().contains(&b'/') {
                 Ok(SecretRef::File(path))
             } else {
                 Err("the path of a file, with a / in it (./name for one in the working directory)")
+            }
+        }
+        (None, None, Some(name)) => {
+            let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-.".contains(&b);
+            if (1..=40).contains(&name.len()) && name.bytes().all(plain) && !name.starts_with('.') {
+                Ok(SecretRef::Credential(name))
+            } else {
+                Err(
+                    "the name of a systemd credential, at most 40 small letters, digits, _, - and .",
+                )
             }
         }
         _ => Err(BAD_TABLE),
@@ -324,7 +376,7 @@ impl<'de> Deserialize<'de> for SecretRef {
         if table.sha256.is_some() {
             return Err(de::Error::custom(BAD_TABLE));
         }
-        place(table.env, table.file).map_err(de::Error::custom)
+        place(table).map_err(de::Error::custom)
     }
 }
 
@@ -332,31 +384,31 @@ impl<'de> Deserialize<'de> for KeyRef {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Quiet(table) = Quiet::deserialize(deserializer)?;
         match table.sha256 {
-            Some(text) if table.env.is_none() && table.file.is_none() => {
+            Some(text)
+                if table.env.is_none() && table.file.is_none() && table.credential.is_none() =>
+            {
                 let mut digest = [0; 32];
                 hex::decode_to_slice(&text, &mut digest)
                     .map_err(|_| de::Error::custom("64 hex digits for sha256"))?;
                 Ok(Self::Sha256(digest))
             }
-            None => place(table.env, table.file)
-                .map(Self::Secret)
-                .map_err(de::Error::custom),
-            Some(_) => Err(de::Error::custom("exactly one of sha256, env and file")),
+            None => place(table).map(Self::Secret).map_err(de::Error::custom),
+            Some(_) => Err(de::Error::custom(
+                "exactly one of sha256, env, file and credential",
+            )),
         }
     }
 }
 
 impl From<&SecretRef> for Table {
     fn from(place: &SecretRef) -> Self {
-        let (env, file) = match place {
-            SecretRef::Env(name) => (Some(name.clone()), None),
-            SecretRef::File(path) => (None, Some(path.clone())),
-        };
-        Self {
-            env,
-            file,
-            sha256: None,
+        let mut table = Self::default();
+        match place {
+            SecretRef::Env(name) => table.env = Some(name.clone()),
+            SecretRef::File(path) => table.file = Some(path.clone()),
+            SecretRef::Credential(name) => table.credential = Some(name.clone()),
         }
+        table
     }
 }
 
@@ -371,9 +423,8 @@ impl Serialize for KeyRef {
         match self {
             Self::Secret(place) => place.serialize(serializer),
             Self::Sha256(digest) => Table {
-                env: None,
-                file: None,
                 sha256: Some(hex::encode(digest)),
+                ..Table::default()
             }
             .serialize(serializer),
         }
@@ -385,6 +436,7 @@ impl fmt::Display for SecretRef {
         match self {
             Self::Env(name) => write!(f, "the environment variable {name}"),
             Self::File(path) => write!(f, "the file {}", path.display()),
+            Self::Credential(name) => write!(f, "the credential {name}"),
         }
     }
 }
@@ -403,11 +455,13 @@ mod tests {
             keys = [{ file = "/key" }, { env = "KEY" }]
             pixels = ["1"]
             [admin]
-            keys = [{ env = "ADMIN" }, { file = "/admin" }]
+            keys = [{ env = "ADMIN" }, { file = "/admin" }, { credential = "admin" }]
             view_keys = [{ file = "/view" }]
+            [tokens]
+            vault_key = { file = "/vault.key" }
         "#;
         let config: Config = toml::from_str(text).unwrap();
-        let files = ["/token", "/app", "/key", "/admin", "/view"].map(Path::new);
+        let files = ["/token", "/app", "/key", "/admin", "/view", "/vault.key"].map(Path::new);
         assert_eq!(config.secret_files(), files);
     }
 }

@@ -89,7 +89,7 @@ fn a_table_that_is_one_value_is_replaced_as_a_whole() {
     )
     .unwrap();
     let pixel = &config.pixels[&"1".parse().unwrap()];
-    assert_eq!(pixel.token, SecretRef::Env("T".to_owned()));
+    assert_eq!(pixel.token, Some(SecretRef::Env("T".to_owned())));
     assert_eq!(pixel.app_secret, Some(SecretRef::Env("A".to_owned())));
     assert!(config.listen.tls.is_some());
 }
@@ -138,7 +138,7 @@ fn the_environment_can_set_every_type() {
     assert_eq!(config.listen.tls.unwrap().key.to_str(), Some("/k"));
     assert!(config.graph.allow_http);
     let eight = &config.pixels[&"8".parse().unwrap()];
-    assert_eq!(eight.token, SecretRef::File("/t8".into()));
+    assert_eq!(eight.token, Some(SecretRef::File("/t8".into())));
     assert_eq!(eight.test_event_code.as_deref(), Some("12345"));
     assert_eq!(config.pixels.len(), 2);
     assert_eq!(config.sources["shop"].keys.len(), 2);
@@ -331,7 +331,7 @@ fn what_an_entry_needs_is_told_together() {
     );
     assert_eq!(
         all[0].2,
-        "is missing, such as token = { env = \"CAPIGATE_TOKEN\" }"
+        "expected where the access token is, such as { env = \"CAPIGATE_TOKEN\" }; or tokens.vault_key, for a token in the vault"
     );
     let (key, at, what) =
         fault("[sources.shop]\nkeys = []\npixels = [\"1\"]\n[pixels.1]\ntoken = { env = \"T\" }");
@@ -579,7 +579,7 @@ fn secrets_are_read_and_what_is_missing_is_told_together() {
     };
     let secrets = config.secrets(&env).unwrap();
     let one = &secrets.pixels[&"1".parse().unwrap()];
-    assert_eq!(one.token.expose(), "token-from-file");
+    assert_eq!(one.token.as_ref().unwrap().expose(), "token-from-file");
     assert_eq!(one.app_secret.as_ref().unwrap().expose(), "app");
     assert_eq!(secrets.keys.len(), 2);
 

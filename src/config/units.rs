@@ -116,6 +116,11 @@ impl Span {
         Self(if ms > Self::MAX { Self::MAX } else { ms })
     }
 
+    /// This many days; more than 10,000 become 10,000.
+    pub const fn from_days(days: u64) -> Self {
+        Self::from_secs(days.saturating_mul(86_400))
+    }
+
     /// This many seconds; more than 10,000 days becomes 10,000 days.
     pub const fn from_secs(seconds: u64) -> Self {
         Self::from_millis(seconds.saturating_mul(1000))

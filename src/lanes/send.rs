@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::Shared;
 use super::circuits::Heard;
 use super::gate::{Gate, Passage};
 use super::once;
@@ -14,9 +13,11 @@ use super::places::Place;
 use super::search::Search;
 use super::settle::{self, Death, NotWritten};
 use super::snapshot::{HeldBy, Seen};
+use super::{Shared, Tools};
 use crate::graph::verdict::UNKNOWN_TRIES;
-use crate::graph::{Answer, Transient, Verdict};
+use crate::graph::{Answer, Cause, Hold, Scope, Transient, Verdict};
 use crate::journal::{LaneKey, Lease};
+use crate::tokens::{LastError, Refused, TokenKey};
 
 /// One to a thousand events of one lane, and the right to send them.
 pub(super) struct Batch {
@@ -155,7 +156,7 @@ impl Sender {
         };
         let tools = &self.shared.tools;
         let started = Instant::now();
-        let credential = ticket.credential();
+        let credential = Arc::clone(ticket.credential());
         let answer = tools
             .graph
             .send(
@@ -169,8 +170,46 @@ impl Sender {
         drop(places);
         self.count(&answer, events.len(), started.elapsed());
         ticket.report(&heard(&answer, patient), &answer.usage);
+        self.judge_token(credential.token_key(), &answer, events.len());
         once::heard(&self.shared, noted, &answer.verdict).await;
         Ok(answer)
+    }
+
+    /// Counts for the token, and passes on what Graph says against or for it: a pixel whose token is
+    /// refused goes on with its next one, if it has one.
+    fn judge_token(&self, token: TokenKey, answer: &Answer, events: usize) {
+        let Tools { tokens, clock, .. } = &self.shared.tools;
+        let pixel = self.key.pixel;
+        if let Some(error) = &answer.error {
+            let error = LastError {
+                at: clock.now(),
+                code: error.code,
+                subcode: error.subcode,
+            };
+            tokens.failed(token, error);
+        }
+        let refused = match &answer.verdict {
+            Verdict::Delivered { .. } => {
+                tokens.sent(token, events as u64, clock.now());
+                return tokens.accept(pixel, token);
+            }
+            Verdict::Hold(Hold {
+                scope: Scope::Token,
+                ..
+            }) => Refused { token, pixel: None },
+            Verdict::Hold(Hold {
+                cause: Cause::Permission,
+                ..
+            }) => Refused {
+                token,
+                pixel: Some(pixel),
+            },
+            _ => return,
+        };
+        if tokens.refuse(refused) {
+            let now = tokens.get(pixel).map(|other| other.token_key().to_string());
+            tracing::warn!(pixel.id = %pixel, token.refused = %token, token.now = now, "graph refuses the token, its pixels go on with their next one");
+        }
     }
 
     /// Whether an answer that leaves open if the batch was taken must not lead to a second try.

@@ -42,7 +42,7 @@ impl HeldBy {
     pub fn advice(self) -> &'static str {
         match self {
             Self::Graph(Cause::Token) => {
-                "the access token is refused: put a valid one where the config points to, and reload"
+                "the access token is refused: look at it with `capigate token inspect`, then put a valid one in its place with `capigate token add` (or where the configuration points to); events go out by themselves then"
             }
             Self::Graph(Cause::Permission) => {
                 "the token may not post to this pixel, or the pixel does not exist: check both in Events Manager"
@@ -56,7 +56,9 @@ impl HeldBy {
             Self::Graph(Cause::Configuration) => {
                 "the API version, the path or the dataset's set-up is wrong: look up graph.code and graph.subcode"
             }
-            Self::NoToken => "no token is configured for this pixel: add pixels.<id>.token",
+            Self::NoToken => {
+                "there is no token for this pixel: run `capigate token add --pixel <id>`, or set pixels.<id>.token"
+            }
             Self::DeadLetters => {
                 "dead letters cannot be written: free disk space, or raise journal.dead_max_bytes"
             }

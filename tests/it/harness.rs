@@ -88,10 +88,9 @@ impl Gateway {
         config.reload.watch = false;
         config.reload.debounce = "20ms".parse().unwrap();
         let pixel = |token: &str, app_secret: Option<&str>| Pixel {
-            token: SecretRef::Env(token.to_owned()),
+            token: Some(SecretRef::Env(token.to_owned())),
             app_secret: app_secret.map(|name| SecretRef::Env(name.to_owned())),
-            app_id: None,
-            test_event_code: None,
+            ..Pixel::default()
         };
         config
             .pixels

@@ -24,10 +24,8 @@ fn source(key: &str, pixels: &[&str]) -> Source {
 
 fn pixel(token: SecretRef) -> Pixel {
     Pixel {
-        token,
-        app_secret: None,
-        app_id: None,
-        test_event_code: None,
+        token: Some(token),
+        ..Pixel::default()
     }
 }
 
@@ -157,7 +155,7 @@ async fn a_token_that_is_rotated_by_a_symlink_is_taken_up_by_itself() {
     let id = PIXEL.parse().unwrap();
     let gateway = Gateway::with(|config| {
         config.reload.watch = true;
-        config.pixels.get_mut(&id).unwrap().token = SecretRef::File(file);
+        config.pixels.get_mut(&id).unwrap().token = Some(SecretRef::File(file));
     })
     .await;
     gateway.post(purchases("rotated", 3)).await;

@@ -3,6 +3,7 @@ use std::collections::HashMap;
 use super::*;
 use crate::graph::{Cause, Reading};
 use crate::secret::Secret;
+use crate::tokens::Candidates;
 
 const WEB: Class = Class::Rest;
 const MESSAGES: Class = Class::BusinessMessaging;
@@ -19,6 +20,13 @@ fn credential(token: &str, app_id: u64, app_secret: Option<&str>) -> Credential 
     }
 }
 
+/// Each pixel with one token.
+fn alone(credentials: HashMap<PixelId, Credential>) -> HashMap<PixelId, Candidates> {
+    let all = credentials.into_iter();
+    all.map(|(pixel, credential)| (pixel, vec![credential]))
+        .collect()
+}
+
 /// Pixels 1 and 2 share a token, pixel 3 has another of the same app, pixel 4 is of another app.
 fn credentials() -> HashMap<PixelId, Credential> {
     HashMap::from([
@@ -30,7 +38,7 @@ fn credentials() -> HashMap<PixelId, Credential> {
 }
 
 fn circuits() -> (Arc<Circuits>, Tokens) {
-    let tokens = Tokens::new(credentials());
+    let tokens = Tokens::new(alone(credentials()));
     let settings = Arc::new(ArcSwap::from_pointee(Settings::sample()));
     let circuits = Circuits::new(tokens.clone(), Clock::Real, settings);
     (Arc::new(circuits), tokens)
@@ -120,7 +128,7 @@ fn a_lane_that_is_held_leaves_the_pixels_other_lanes_alone() {
     assert_eq!(state(MESSAGES), "held", "of the pixel");
     let mut changed = credentials();
     changed.insert(pixel(1), credential("new", 1, None));
-    tokens.replace(changed);
+    tokens.replace(alone(changed));
     circuits.tokens_changed();
     let messages = circuits.enter(pixel(1), MESSAGES).unwrap();
     messages.report(&held, &Usage::default());
@@ -192,7 +200,7 @@ fn a_new_token_is_a_new_circuit_and_the_old_one_is_forgotten() {
     changed.insert(pixel(1), credential("new", 1, None));
     changed.insert(pixel(3), credential("b", 1, Some("a proof")));
     changed.insert(pixel(4), credential("another", 2, None));
-    tokens.replace(changed);
+    tokens.replace(alone(changed));
     circuits.tokens_changed();
     // 2 still has the bad token; 3 has the same with a proof, which may help
     assert_eq!(passing(&circuits), [1, 3, 4]);
@@ -202,7 +210,7 @@ fn a_new_token_is_a_new_circuit_and_the_old_one_is_forgotten() {
     let mut changed = credentials();
     changed.insert(pixel(1), credential("new", 1, None));
     changed.insert(pixel(2), credential("new", 1, None));
-    tokens.replace(changed);
+    tokens.replace(alone(changed));
     circuits.tokens_changed();
     assert_eq!(passing(&circuits), [1, 2, 3, 4]);
     let of_tokens = super::super::lock(&circuits.inner)
@@ -221,7 +229,7 @@ fn whoever_sees_the_new_token_first_makes_the_pixel_decide_anew() {
     let mut changed = credentials();
     changed.insert(pixel(3), credential("new", 1, None));
     changed.insert(pixel(4), credential("another", 2, None));
-    tokens.replace(changed);
+    tokens.replace(alone(changed));
     // a lane is quicker than the one that follows the tokens
     assert!(circuits.blocked(pixel(3), WEB).is_none());
     assert!(circuits.blocked(pixel(4), WEB).is_none());
@@ -238,16 +246,16 @@ fn a_new_token_of_one_pixel_lifts_nothing_that_others_share() {
     tell(&circuits, 1, &throttled(Scope::App));
     let mut changed = credentials();
     changed.insert(pixel(3), credential("new", 1, None));
-    tokens.replace(changed.clone());
+    tokens.replace(alone(changed.clone()));
     circuits.tokens_changed();
     assert_eq!(passing(&circuits), [4], "the app is throttled");
     tell(&circuits, 4, &hold(Scope::Token, Cause::Token));
     changed.insert(pixel(1), credential("c", 2, None));
-    tokens.replace(changed.clone());
+    tokens.replace(alone(changed.clone()));
     circuits.tokens_changed();
     assert!(passing(&circuits).is_empty(), "it joins what is held");
     changed.insert(pixel(1), credential("d", 3, None));
-    tokens.replace(changed);
+    tokens.replace(alone(changed));
     circuits.tokens_changed();
     assert_eq!(passing(&circuits), [1]);
 }
@@ -257,12 +265,12 @@ fn a_pixel_without_a_token_waits_for_one() {
     let (circuits, tokens) = circuits();
     let mut fewer = credentials();
     fewer.remove(&pixel(1));
-    tokens.replace(fewer);
+    tokens.replace(alone(fewer));
     circuits.tokens_changed();
     assert_eq!(passing(&circuits), [2, 3, 4]);
     assert!(!circuits.release("pixel:1"), "there is nothing to try");
     assert_eq!(circuits.wait_ahead(pixel(1), WEB), Duration::MAX);
-    tokens.replace(credentials());
+    tokens.replace(alone(credentials()));
     assert_eq!(passing(&circuits), [1, 2, 3, 4]);
 }
 
