@@ -10,6 +10,7 @@
 
 mod blame;
 pub mod client;
+pub mod oauth;
 pub mod payload;
 pub mod reply;
 mod scrub;
@@ -17,7 +18,8 @@ pub mod usage;
 pub mod verdict;
 mod wait;
 
-pub use client::{Answer, GraphClient, Settings, TokenIn};
+pub use client::{Answer, ClientError, GraphClient, Settings, TokenIn};
+pub use oauth::OauthClient;
 pub use reply::{GraphError, Literal, TraceId};
 pub use scrub::{MAX_TEXT, Text};
 pub use usage::{Reading, Usage};

@@ -18,6 +18,9 @@ use crate::time::UnixMs;
 pub struct Graph {
     /// Address of the Graph API. Plain http only to this machine, unless `graph.allow_http`.
     pub url: BaseUrl,
+    /// Address of the page where people log in and allow an app. Held to the same rule as
+    /// `graph.url`.
+    pub dialog_url: BaseUrl,
     /// Version of the Graph API. `capigate config check` warns from 90 days before it ends.
     pub version: GraphVersion,
     /// Time for one batch, from connecting to the end of the answer. Short ones make duplicates: a
@@ -89,6 +92,7 @@ impl Default for Graph {
     fn default() -> Self {
         Self {
             url: BaseUrl("https://graph.facebook.com".to_owned()),
+            dialog_url: BaseUrl("https://www.facebook.com".to_owned()),
             version: NEWEST,
             timeout: Span::from_secs(10),
             connect_timeout: Span::from_millis(1500),
@@ -100,11 +104,13 @@ impl Default for Graph {
 
 impl Graph {
     pub(super) fn validate(&self, faults: &mut Vec<Fault>) {
-        if self.url.is_plain() && !self.url.is_loopback() && !self.allow_http {
-            faults.push(Fault::cross(
-                "graph.url",
-                "an https address; plain http goes to this machine only, unless graph.allow_http = true",
-            ));
+        for (key, url) in self.addresses() {
+            if url.is_plain() && !url.is_loopback() && !self.allow_http {
+                faults.push(Fault::cross(
+                    key,
+                    "an https address; plain http goes to this machine only, unless graph.allow_http = true",
+                ));
+            }
         }
         let shortest = Span::from_millis(100);
         at_least(faults, "graph.timeout", self.timeout, shortest);
@@ -126,10 +132,24 @@ impl Graph {
     pub(super) fn warnings(&self, now: UnixMs) -> Vec<String> {
         let mut warnings = Vec::new();
         warnings.extend(self.version.warning(now));
-        if self.url.is_plain() && !self.url.is_loopback() {
-            warnings.push("graph.url is plain http: access tokens travel in clear text".to_owned());
+        for (key, url) in self.addresses() {
+            if url.is_plain() && !url.is_loopback() {
+                let clear = if key == "graph.url" {
+                    "access tokens"
+                } else {
+                    "logins"
+                };
+                warnings.push(format!("{key} is plain http: {clear} travel in clear text"));
+            }
         }
         warnings
+    }
+
+    fn addresses(&self) -> [(&'static str, &BaseUrl); 2] {
+        [
+            ("graph.url", &self.url),
+            ("graph.dialog_url", &self.dialog_url),
+        ]
     }
 }
 
@@ -353,14 +373,22 @@ mod tests {
             ("http://10.0.0.1", true, true),
             ("https://10.0.0.1", false, true),
         ] {
-            let graph = Graph {
-                url: url.parse().unwrap(),
+            let url: BaseUrl = url.parse().unwrap();
+            let mut graph = Graph {
+                url: url.clone(),
                 allow_http: allow,
                 ..Graph::default()
             };
-            let mut faults = Vec::new();
-            graph.validate(&mut faults);
-            assert_eq!(faults.is_empty(), ok, "{url} {allow}");
+            for _ in 0..2 {
+                let mut faults = Vec::new();
+                graph.validate(&mut faults);
+                assert_eq!(faults.is_empty(), ok, "{url} {allow}");
+                graph = Graph {
+                    dialog_url: url.clone(),
+                    allow_http: allow,
+                    ..Graph::default()
+                };
+            }
         }
     }
 }

@@ -516,6 +516,11 @@ fn keys_that_do_not_go_together_are_told() {
             "an https address",
         ),
         (
+            "[graph]\ndialog_url = \"http://example.com\"",
+            "graph.dialog_url",
+            "an https address",
+        ),
+        (
             "[graph]\nconnect_timeout = \"11s\"",
             "graph.connect_timeout",
             "timeout (10s)",

@@ -75,8 +75,8 @@ pub enum ClientError {
     )]
     Http(#[source] reqwest::Error),
     /// The base URL cannot carry a path.
-    #[error("graph.url cannot carry a path; expected something like https://graph.facebook.com")]
-    Url,
+    #[error("{0} cannot carry a path; expected something like https://graph.facebook.com")]
+    Url(&'static str),
 }
 
 impl GraphClient {
@@ -84,27 +84,9 @@ impl GraphClient {
     /// a date in `Retry-After` is.
     pub fn new(settings: Settings, clock: Clock) -> Result<Self, ClientError> {
         if settings.url.cannot_be_a_base() {
-            return Err(ClientError::Url);
+            return Err(ClientError::Url("graph.url"));
         }
-        let mut builder = reqwest::Client::builder();
-        if is_loopback(&settings.url) {
-            // a proxy of the environment would carry it off this machine
-            builder = builder.no_proxy();
-        }
-        if settings.url.scheme() == "http" {
-            // no certificate will be looked at, so the machine need not have any
-            builder = builder.tls_certs_only([]);
-        }
-        let http = builder
-            .redirect(Policy::none())
-            .connect_timeout(settings.connect_timeout)
-            .timeout(settings.timeout)
-            .user_agent(concat!("capigate/", env!("CARGO_PKG_VERSION")))
-            // an idle connection that the far end has dropped would cost a failed batch
-            .pool_idle_timeout(Duration::from_secs(50))
-            .tcp_nodelay(true)
-            .build()
-            .map_err(ClientError::Http)?;
+        let http = https(&settings.url, settings.timeout, settings.connect_timeout)?;
         Ok(Self {
             http,
             settings,
@@ -153,7 +135,11 @@ impl GraphClient {
             Ok(got) => got,
             Err(cause) => return Answer::unread(Verdict::Transient(cause, None)),
         };
-        let scrubber = Scrubber::new(token, app_secret, proof.as_deref());
+        let scrubber = Scrubber::new([
+            token.expose(),
+            app_secret.map_or("", Secret::expose),
+            proof.as_deref().unwrap_or_default(),
+        ]);
         let (mut reply, trace_id) = reply::read(&got.body, &scrubber);
         if let Reply::Error(error) = &mut reply {
             distrust_echoes(error, events);
@@ -211,6 +197,33 @@ fn names_the_proof(event: &EncodedEvent) -> bool {
     // read and written again, because the stored bytes may escape its letters
     serde_json::from_slice::<serde_json::Value>(event.as_bytes())
         .map_or(true, |event| event.to_string().contains(Literal::PROOF))
+}
+
+/// What every client of Meta is: no redirects, deadlines, and only the proxy it may have.
+pub(super) fn https(
+    url: &Url,
+    timeout: Duration,
+    connect_timeout: Duration,
+) -> Result<reqwest::Client, ClientError> {
+    let mut builder = reqwest::Client::builder();
+    if is_loopback(url) {
+        // a proxy of the environment would carry it off this machine
+        builder = builder.no_proxy();
+    }
+    if url.scheme() == "http" {
+        // no certificate will be looked at, so the machine need not have any
+        builder = builder.tls_certs_only([]);
+    }
+    builder
+        .redirect(Policy::none())
+        .connect_timeout(connect_timeout)
+        .timeout(timeout)
+        .user_agent(concat!("capigate/", env!("CARGO_PKG_VERSION")))
+        // an idle connection that the far end has dropped would cost a failed batch
+        .pool_idle_timeout(Duration::from_secs(50))
+        .tcp_nodelay(true)
+        .build()
+        .map_err(ClientError::Http)
 }
 
 fn is_loopback(url: &Url) -> bool {

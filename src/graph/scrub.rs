@@ -3,8 +3,6 @@
 
 use std::fmt;
 
-use crate::secret::Secret;
-
 /// Characters of a [`Text`].
 pub const MAX_TEXT: usize = 300;
 
@@ -18,15 +16,19 @@ const SHARED: usize = 12;
 /// How often `%25` may stand for the `%` of a percent-encoded secret.
 const MAX_DECODED: usize = 3;
 
+/// Letters and digits behind `EAA`, or characters behind an app id and its bar, from which on a
+/// word is taken for a token, though it is none of this request.
+const TOKEN_TAIL: usize = 16;
+
 /// Digits from which on a number behind a plus is a phone number.
 const PHONE_DIGITS: usize = 7;
 
 const REDACTED: &str = "[redacted]";
 
 /// Words of Graph: one line, at most [`MAX_TEXT`] characters, no control characters, and not a
-/// part of the token, of the app secret or of the proof; no e-mail address, and no phone number
-/// that begins with a plus. Localised: for people, never to decide by. Only the room `graph` makes
-/// one.
+/// part of a secret of the request; nothing that looks like a token, no e-mail address, and no
+/// phone number that begins with a plus. Localised: for people, never to decide by. Only the room
+/// `graph` makes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text(String);
 
@@ -44,7 +46,7 @@ impl fmt::Display for Text {
 }
 
 /// The secrets of one request, borrowed for as long as its answer is read.
-pub(super) struct Scrubber<'a>([&'a [u8]; 3]);
+pub(super) struct Scrubber<'a>(Vec<&'a [u8]>);
 
 /// One byte of a text, decoded or not, and where in the text it stands.
 #[derive(Clone, Copy)]
@@ -55,16 +57,9 @@ struct Byte {
 }
 
 impl<'a> Scrubber<'a> {
-    pub(super) fn new(
-        token: &'a Secret,
-        app_secret: Option<&'a Secret>,
-        proof: Option<&'a str>,
-    ) -> Self {
-        Self([
-            token.expose().as_bytes(),
-            app_secret.map_or(&[], |secret| secret.expose().as_bytes()),
-            proof.unwrap_or_default().as_bytes(),
-        ])
+    pub(super) fn new(secrets: impl IntoIterator<Item = &'a str>) -> Self {
+        let bytes = secrets.into_iter().map(str::as_bytes);
+        Self(bytes.filter(|secret| !secret.is_empty()).collect())
     }
 
     /// The words without secrets and personal data; none if nothing is left to read.
@@ -103,7 +98,7 @@ impl<'a> Scrubber<'a> {
             })
             .collect();
         for _ in 0..=MAX_DECODED {
-            for secret in self.0.iter().filter(|secret| !secret.is_empty()) {
+            for secret in &self.0 {
                 // a secret that is shorter than that is looked for whole
                 let part = secret.len().min(SHARED);
                 for piece in bytes.windows(part) {
@@ -113,6 +108,7 @@ impl<'a> Scrubber<'a> {
                 }
             }
             if personal {
+                mark_tokens(&bytes, &mut marks);
                 mark_personal(&bytes, &mut marks);
             }
             let decoded = decode(&bytes);
@@ -136,6 +132,38 @@ fn seen(raw: &str) -> String {
 
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+}
+
+/// Marks what has the shape of somebody's token: `EAA…`, or an app id, a bar and a secret.
+fn mark_tokens(bytes: &[Byte], marks: &mut [bool]) {
+    let run = |bytes: &[Byte], also: &[u8]| {
+        let part = |byte: &&Byte| byte.value.is_ascii_alphanumeric() || also.contains(&byte.value);
+        bytes.iter().take_while(part).count()
+    };
+    for (at, byte) in bytes.iter().enumerate() {
+        let (first, tail) = match byte.value {
+            b'E' if bytes[at..].iter().take(3).map(|b| b.value).eq(*b"EAA") => {
+                (at, run(&bytes[at..], b"").saturating_sub(3))
+            }
+            b'|' => {
+                let id = bytes[..at].iter().rev();
+                let id = id.take_while(|b| b.value.is_ascii_digit()).count();
+                if id == 0 {
+                    continue;
+                }
+                (at - id, run(&bytes[at + 1..], b"-_"))
+            }
+            _ => continue,
+        };
+        if tail >= TOKEN_TAIL {
+            let last = if byte.value == b'|' {
+                at + tail
+            } else {
+                at + 2 + tail
+            };
+            marks[bytes[first].from..bytes[last].to].fill(true);
+        }
+    }
 }
 
 /// Marks e-mail addresses, and phone numbers with a plus: other digits may as well be an id that a
@@ -208,6 +236,7 @@ fn digit(byte: Byte) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::Secret;
     use proptest::prelude::*;
 
     const TOKEN: &str = "EAAB|canary/0123456789+abcdefghij=";
@@ -218,7 +247,8 @@ mod tests {
             Secret::new(TOKEN.to_owned()),
             Secret::new(APP_SECRET.to_owned()),
         );
-        let text = Scrubber::new(&token, Some(&app), Some("ab12cd34ef56ab12cd34ef56")).text(raw);
+        let secrets = [token.expose(), app.expose(), "ab12cd34ef56ab12cd34ef56"];
+        let text = Scrubber::new(secrets).text(raw);
         text.map(|text| text.as_str().to_owned())
     }
 
@@ -257,6 +287,30 @@ mod tests {
     }
 
     #[test]
+    fn what_looks_like_a_token_is_taken_out() {
+        for (raw, want) in [
+            (
+                "Malformed access token EAAx0123456789abcdefg.",
+                "Malformed access token [redacted].",
+            ),
+            ("token=EAA%780123456789abcdefg&x=1", "token=[redacted]&x=1"),
+            (
+                "app 1234567890|0123456789abcdef-_ is wrong",
+                "app [redacted] is wrong",
+            ),
+            ("app 1234567890%7C0123456789abcdef", "app [redacted]"),
+            // too short, and no id
+            (
+                "EAAx01234 and 12|34, a|0123456789abcdef",
+                "EAAx01234 and 12|34, a|0123456789abcdef",
+            ),
+            ("EAA", "EAA"),
+        ] {
+            assert_eq!(scrub(raw).as_deref(), Some(want), "{raw:?}");
+        }
+    }
+
+    #[test]
     fn personal_data_is_taken_out_and_ids_are_kept() {
         for (raw, want) in [
             (
@@ -281,11 +335,7 @@ mod tests {
 
     #[test]
     fn a_short_secret_is_found_whole_and_an_empty_one_nowhere() {
-        let (short, empty) = (
-            Secret::new("hunter2".to_owned()),
-            Secret::new(String::new()),
-        );
-        let scrubber = Scrubber::new(&short, Some(&empty), None);
+        let scrubber = Scrubber::new(["hunter2", ""]);
         assert_eq!(scrubber.text("xhunter2x").unwrap().as_str(), "x[redacted]x");
         assert!(!scrubber.finds("hunter"));
     }
