@@ -2,6 +2,8 @@
 //!
 //! For now tokens come from references in the configuration, read at start and at each reload.
 
+pub mod paste;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
