@@ -14,6 +14,7 @@ mod file;
 pub mod key;
 pub mod live;
 pub mod notes;
+pub mod paste;
 mod seal;
 pub mod usage;
 pub mod vault;
