@@ -8,6 +8,7 @@ pub mod letters;
 pub mod logging;
 pub mod offline;
 pub mod reload;
+pub mod roster;
 mod shutdown;
 pub mod signals;
 pub mod sockets;

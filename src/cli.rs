@@ -12,6 +12,7 @@ mod reload;
 pub mod sandbox;
 mod serve;
 mod table;
+mod token;
 
 use std::io::Write;
 use std::time::Duration;
@@ -71,6 +72,8 @@ enum Command {
     Lanes(lanes::LanesArgs),
     /// Ask a running gateway what became of an event.
     Receipt(receipt::ReceiptArgs),
+    /// Get, check, keep and replace access tokens.
+    Token(token::TokenArgs),
     /// Make a running gateway take over a changed configuration.
     Reload(reload::ReloadArgs),
 }
@@ -96,6 +99,7 @@ pub fn run(cli: Cli) -> u8 {
         Command::Holds(args) => on_runtime(holds::run(args, &mut out)),
         Command::Lanes(args) => on_runtime(lanes::run(args, &mut out)),
         Command::Receipt(args) => on_runtime(receipt::run(args, &mut out)),
+        Command::Token(args) => on_runtime(token::run(args, &mut out)),
         Command::Reload(args) => on_runtime(reload::run(args, &mut out)),
     };
     result.unwrap_or_else(|error| {

@@ -52,9 +52,11 @@
 //! [`sandbox`], [`config`], [`telemetry`] and [`cli`]; [`app`] puts them together.
 //! `tests/layers.rs` holds every `use` to that.
 
+pub mod alerts;
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod custody;
 pub mod duplicates;
 pub mod event;
 mod failpoint;

@@ -26,6 +26,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("event", &[]),
     ("tokens", &[]),
+    ("alerts", &[]),
+    ("custody", &["tokens", "graph", "alerts"]),
     ("journal", &["event::EncodedEvent"]),
     (
         "receipts",
@@ -59,7 +61,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("app", &["*"]),
     (
         "cli",
-        &["app", "config", "event::EncodedEvent", "journal", "sandbox"],
+        &[
+            "app",
+            "config",
+            "event::EncodedEvent",
+            "journal",
+            "sandbox",
+            "tokens",
+            "alerts",
+            "custody",
+            "graph::oauth",
+        ],
     ),
     ("main", &["cli"]),
     ("lib", &[]),

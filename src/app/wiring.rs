@@ -33,6 +33,21 @@ pub(super) fn graph(config: &Config) -> anyhow::Result<graph::Settings> {
     })
 }
 
+/// How to reach Meta's login and token endpoints.
+pub(super) fn oauth(config: &Config) -> anyhow::Result<graph::oauth::OauthSettings> {
+    let settings = graph(config)?;
+    let dialog_url = config.graph.dialog_url.as_str();
+    Ok(graph::oauth::OauthSettings {
+        graph_url: settings.url,
+        dialog_url: dialog_url
+            .parse()
+            .context("graph.dialog_url is not a URL")?,
+        version: settings.version,
+        timeout: settings.timeout,
+        connect_timeout: settings.connect_timeout,
+    })
+}
+
 pub(super) fn journal(config: &Config) -> journal::Settings {
     let journal = &config.journal;
     journal::Settings {

@@ -105,6 +105,15 @@ impl SecretRef {
         }
     }
 
+    /// As [`SecretRef::read_with`], but of a file that only its owner may read.
+    pub fn read_private(
+        &self,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Secret, SecretRefError> {
+        self.check_private()?;
+        self.read_with(env)
+    }
+
     /// Refuses a file that others than its owner may read.
     fn check_private(&self) -> Result<(), SecretRefError> {
         use std::os::unix::fs::MetadataExt;
@@ -218,7 +227,7 @@ impl Config {
             pixels.insert(*id, secrets);
         }
         let vault_key = self.tokens.vault_key.as_ref().and_then(|place| {
-            let read = place.check_private().and_then(|()| place.read_with(env));
+            let read = place.read_private(env);
             read.map_err(|error| fault("tokens.vault_key".to_owned(), error.to_string()))
                 .ok()
         });

@@ -1,0 +1,73 @@
+//! Asks the person at the terminal: for secrets, unseen, and for a yes.
+
+use std::io::{BufRead, IsTerminal, Read, Write};
+
+use zeroize::Zeroizing;
+
+use super::say::Report;
+use crate::cli::USAGE;
+use crate::cli::client::failure;
+use crate::custody::ladder::{Finding, Mark};
+use crate::secret::Secret;
+use crate::tokens::paste::{self, Kind, MAX_PASTE};
+
+/// Reads a secret: unseen from the terminal, or all of standard input when that is none. Never
+/// from an argument, where `ps` and the shell's history would show it. What was mended in it is
+/// told.
+pub(in crate::cli) fn secret(
+    report: &mut Report<'_>,
+    what: &str,
+    kind: Kind,
+) -> anyhow::Result<Secret> {
+    let raw = if std::io::stdin().is_terminal() {
+        Zeroizing::new(rpassword::prompt_password(format!(
+            "{what} (not shown while you paste): "
+        ))?)
+    } else {
+        let mut text = Zeroizing::new(String::new());
+        let limit = MAX_PASTE as u64 + 1;
+        let read = std::io::stdin()
+            .lock()
+            .take(limit)
+            .read_to_string(&mut text);
+        read.map_err(|_| {
+            failure(
+                USAGE,
+                format!("{what}: standard input is not readable text"),
+            )
+        })?;
+        text
+    };
+    let tidied = paste::tidy(&raw, kind);
+    let (secret, notes) =
+        tidied.map_err(|error| failure(USAGE, format!("{what}: {error} ({})", error.code())))?;
+    for note in notes {
+        let mark = if note.is_warning() {
+            Mark::Warn
+        } else {
+            Mark::Pass
+        };
+        report.tell(Finding::new("paste", mark, note.to_string()))?;
+    }
+    Ok(secret)
+}
+
+/// Whether the person says yes. Without a terminal nobody can, and `--yes` is asked for.
+pub(in crate::cli) fn yes(question: &str, given: bool) -> anyhow::Result<bool> {
+    if given {
+        return Ok(true);
+    }
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        return Err(failure(
+            USAGE,
+            format!("{question} Nobody is there to say yes: add --yes"),
+        ));
+    }
+    let mut err = std::io::stderr();
+    write!(err, "{question} [y/N] ")?;
+    err.flush()?;
+    let mut answer = String::new();
+    stdin.lock().take(16).read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes" | "Yes"))
+}

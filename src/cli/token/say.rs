@@ -1,0 +1,130 @@
+//! How a command tells what it finds and does: a line each as it happens, or one JSON object at
+//! the end.
+
+use std::io::Write;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::cli::table::plain;
+use crate::cli::{OK, USAGE, WRONG};
+use crate::custody::ladder::{Finding, Mark, verdict};
+use crate::graph::oauth::{Context, Exit, OauthError};
+
+/// What a command has to say.
+pub(in crate::cli) struct Report<'o> {
+    out: &'o mut dyn Write,
+    json: bool,
+    findings: Vec<Finding>,
+    members: Map<String, Value>,
+}
+
+impl<'o> Report<'o> {
+    pub(in crate::cli) fn new(out: &'o mut dyn Write, json: bool) -> Self {
+        Self {
+            out,
+            json,
+            findings: Vec::new(),
+            members: Map::new(),
+        }
+    }
+
+    /// One thing that was found or done.
+    pub(in crate::cli) fn tell(&mut self, finding: Finding) -> anyhow::Result<()> {
+        if !self.json {
+            let mark = match finding.mark {
+                Mark::Pass => '✓',
+                Mark::Skipped => '-',
+                Mark::Warn => '!',
+                Mark::Fail => '✗',
+            };
+            let code = finding.code.as_ref().map(|code| format!(" ({code})"));
+            let says = plain(&finding.says);
+            writeln!(self.out, "{mark} {says}{}", code.unwrap_or_default())?;
+            if let Some(trace) = &finding.trace_id {
+                writeln!(self.out, "  trace id for Meta's support: {}", plain(trace))?;
+            }
+            if let Some(next) = &finding.next {
+                writeln!(self.out, "  → {}", plain(next))?;
+            }
+            self.out.flush()?;
+        }
+        self.findings.push(finding);
+        Ok(())
+    }
+
+    /// Several of them.
+    pub(in crate::cli) fn tell_all(
+        &mut self,
+        findings: impl IntoIterator<Item = Finding>,
+    ) -> anyhow::Result<()> {
+        findings
+            .into_iter()
+            .try_for_each(|finding| self.tell(finding))
+    }
+
+    /// Something that went well.
+    pub(in crate::cli) fn done(
+        &mut self,
+        check: &'static str,
+        says: impl Into<String>,
+    ) -> anyhow::Result<()> {
+        self.tell(Finding::new(check, Mark::Pass, says))
+    }
+
+    /// What Meta, or the way to it, has said against it.
+    pub(in crate::cli) fn refused(
+        &mut self,
+        check: &'static str,
+        context: Context,
+        error: &OauthError,
+    ) -> anyhow::Result<()> {
+        self.tell(Finding::of(check, Mark::Fail, context, error))
+    }
+
+    /// A text for people, who read no JSON.
+    pub(in crate::cli) fn say(&mut self, text: &str) -> anyhow::Result<()> {
+        if !self.json {
+            writeln!(self.out, "{text}")?;
+            self.out.flush()?;
+        }
+        Ok(())
+    }
+
+    /// A member of the JSON object.
+    pub(in crate::cli) fn set(&mut self, name: &str, value: impl Serialize) -> anyhow::Result<()> {
+        let value = serde_json::to_value(value)?;
+        self.members.insert(name.to_owned(), value);
+        Ok(())
+    }
+
+    /// Whether something has failed so far.
+    pub(in crate::cli) fn has_failed(&self) -> bool {
+        verdict(&self.findings).0 == Mark::Fail
+    }
+
+    /// Whether output is JSON.
+    pub(in crate::cli) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Ends the report; the exit code is that of the first failure.
+    pub(in crate::cli) fn end(mut self) -> anyhow::Result<u8> {
+        let (mark, exit) = verdict(&self.findings);
+        if self.json {
+            self.members
+                .insert("ok".to_owned(), (mark != Mark::Fail).into());
+            let findings = serde_json::to_value(&self.findings)?;
+            self.members.insert("findings".to_owned(), findings);
+            serde_json::to_writer_pretty(&mut *self.out, &self.members)?;
+            writeln!(self.out)?;
+        }
+        Ok(match exit {
+            None if mark == Mark::Fail => WRONG,
+            None => OK,
+            // as everywhere in this program
+            Some(Exit::Usage) => USAGE,
+            Some(exit) => exit.code(),
+        })
+    }
+}

@@ -1,0 +1,486 @@
+//! What should be told about a token, from what is known about it: pure, so that a test can move
+//! the clock.
+
+use std::time::Duration;
+
+use super::{Kept, Policy, Source};
+use crate::alerts::{Alert, Severity};
+use crate::time::UnixMs;
+use crate::tokens::{Expiry, Facts, Kind, Note, Slot, State};
+
+/// Days before an end at which it is told, the widest first, and how grave that is.
+pub const EXPIRY_DAYS: [(u64, Severity); 3] = [
+    (30, Severity::Info),
+    (7, Severity::Warning),
+    (1, Severity::Critical),
+];
+
+/// The scope that sending needs.
+pub const NEEDED_SCOPE: &str = "ads_management";
+
+/// Scopes that nobody has to wonder about.
+const USUAL_SCOPES: [&str; 4] = [
+    NEEDED_SCOPE,
+    "ads_read",
+    "business_management",
+    "public_profile",
+];
+
+/// A day.
+pub(super) const DAY: Duration = Duration::from_hours(24);
+
+/// Everything to be told about one token at this moment. Each has a key of its own that stays the
+/// same for as long as the matter does.
+pub fn alarms(kept: &Kept, note: &Note, policy: &Policy, now: UnixMs) -> Vec<Alert> {
+    let facts = &note.facts;
+    let about = |what: &str, severity, title: String, text: String, next: String| Alert {
+        key: format!("token:{}:{what}", kept.key),
+        severity,
+        title,
+        text,
+        next,
+        pixels: kept.pixels.iter().map(|(pixel, _)| *pixel).collect(),
+        token: Some(kept.key.to_string()),
+        at: now,
+    };
+    let label = &kept.label;
+    let mut all = Vec::new();
+    if is_bad(facts.state) {
+        let cause = facts.cause.as_deref().unwrap_or("no code given");
+        all.push(about(
+            "state",
+            gravity(kept),
+            format!("Token {label} is {}", facts.state.code()),
+            format!(
+                "Meta says that the token {label} is {} ({cause}). {}",
+                facts.state.code(),
+                effect(kept)
+            ),
+            remedy(kept, facts),
+        ));
+    } else if let Some((severity, left)) = nearing(facts.expires, now) {
+        let refreshed = if is_refreshable(kept, facts) {
+            " It is refreshed by itself before that; if you read this, see the log for why it was not yet."
+        } else {
+            ""
+        };
+        all.push(about(
+            "expires",
+            severity,
+            format!("Token {label} {}", ends("expires", left)),
+            format!(
+                "The token {label} {}.{refreshed} Events that come after it are taken and wait.",
+                ends("expires", left)
+            ),
+            remedy(kept, facts),
+        ));
+    }
+    if !facts.state.is_dead()
+        && let Some((severity, left)) = nearing(facts.data_access, now)
+    {
+        all.push(about(
+            "data_access",
+            severity.min(Severity::Warning),
+            format!("Data access of token {label} {}", ends("ends", left)),
+            format!(
+                "The token itself stays valid, but Meta's access to the person's data {}, since that person has not used the app for long.",
+                ends("ends", left)
+            ),
+            format!("log in again with `capigate token login{}`", for_pixels(kept)),
+        ));
+    }
+    if !facts.state.is_dead() {
+        all.extend(age(kept, note, policy, now).map(|(severity, days)| {
+            about(
+                "age",
+                severity,
+                format!("Token {label} is {days} days old"),
+                "A token should be replaced every 6 to 12 months, so that an old leak is worth nothing.".to_owned(),
+                format!("make a new one, then run `capigate token rotate{}`", for_pixels(kept)),
+            )
+        }));
+        all.extend(
+            shape(kept, note)
+                .into_iter()
+                .map(|(what, severity, title, text)| {
+                    about(what, severity, title, text, remedy(kept, facts))
+                }),
+        );
+    }
+    let mut pixels: Vec<String> = kept
+        .pixels
+        .iter()
+        .map(|(pixel, _)| pixel.to_string())
+        .collect();
+    pixels.dedup();
+    if pixels.len() > 1 && !policy.allow_shared {
+        all.push(about(
+            "shared",
+            Severity::Info,
+            format!("Token {label} serves {} pixels", pixels.len()),
+            format!(
+                "The pixels {} send with the same token: when it dies, all of them wait.",
+                pixels.join(", ")
+            ),
+            "give each pixel a token of its own, or set tokens.allow_shared".to_owned(),
+        ));
+    }
+    all
+}
+
+fn is_bad(state: State) -> bool {
+    !matches!(state, State::Unknown | State::Valid)
+}
+
+/// A token that nothing is sent with stops nothing.
+fn gravity(kept: &Kept) -> Severity {
+    let is_current = kept.pixels.iter().any(|(_, slot)| *slot == Slot::Current);
+    if is_current {
+        Severity::Critical
+    } else {
+        Severity::Warning
+    }
+}
+
+fn effect(kept: &Kept) -> &'static str {
+    match gravity(kept) {
+        Severity::Critical => {
+            "Events of its pixels are taken and wait, unless the pixel has a next token."
+        }
+        _ => "Nothing is sent with it now.",
+    }
+}
+
+/// How grave it is that something ends, and how long that is away; none while it is far away.
+pub(super) fn nearing(expires: Expiry, now: UnixMs) -> Option<(Severity, Duration)> {
+    let left = expires.at()?.since(now);
+    let days = |count: u64| DAY * u32::try_from(count).unwrap_or(u32::MAX);
+    let reached = EXPIRY_DAYS
+        .iter()
+        .rev()
+        .find(|(count, _)| left <= days(*count));
+    reached.map(|(_, severity)| (*severity, left))
+}
+
+/// `expires in 6 days`, `expires in 5 hours`, `expires now or has already`.
+fn ends(verb: &str, left: Duration) -> String {
+    let hours = left.as_secs() / 3600;
+    match hours {
+        0 if left.is_zero() => format!("{verb} now, or did already"),
+        0 => format!("{verb} within the hour"),
+        1..48 => format!("{verb} in {hours} hours"),
+        _ => format!("{verb} in {} days", hours / 24),
+    }
+}
+
+/// How old a token is, once that is worth telling. One that ends by itself is replaced anyway.
+fn age(kept: &Kept, note: &Note, policy: &Policy, now: UnixMs) -> Option<(Severity, u64)> {
+    if note.facts.expires.at().is_some() {
+        return None;
+    }
+    let since = note.facts.issued_at.or(kept.added_at).or(note.first_seen)?;
+    let age = now.since(since);
+    let severity = if age >= policy.rotate_by {
+        Severity::Warning
+    } else if age >= policy.rotate_after {
+        Severity::Info
+    } else {
+        return None;
+    };
+    Some((severity, age.as_secs() / DAY.as_secs()))
+}
+
+/// What is odd about what the token is, or what it may do.
+fn shape(kept: &Kept, note: &Note) -> Vec<(&'static str, Severity, String, String)> {
+    let (facts, label) = (&note.facts, &kept.label);
+    let mut odd = Vec::new();
+    match facts.kind {
+        Kind::User => odd.push((
+            "kind",
+            Severity::Info,
+            format!("Token {label} is tied to a person"),
+            "It dies with that person's password, role or consent. A token of a system user does not.".to_owned(),
+        )),
+        Kind::Page => odd.push((
+            "kind",
+            Severity::Warning,
+            format!("Token {label} is a page token"),
+            "Page tokens are not made for website datasets.".to_owned(),
+        )),
+        Kind::App => odd.push((
+            "kind",
+            Severity::Warning,
+            format!("Token {label} is an app token"),
+            "App tokens cannot send events.".to_owned(),
+        )),
+        Kind::SystemUser | Kind::Other(_) | Kind::Unknown => {}
+    }
+    // what Meta does not list, and what works without it, is no reason to worry anyone
+    let is_known = facts.checked_at.is_some() && !facts.scopes.is_empty();
+    if is_known && !facts.scopes.iter().any(|scope| scope == NEEDED_SCOPE) && note.usage.events == 0
+    {
+        odd.push((
+            "scope_missing",
+            Severity::Warning,
+            format!("Token {label} lacks {NEEDED_SCOPE}"),
+            format!(
+                "Its scopes are {}. Sending usually needs {NEEDED_SCOPE}; nothing has been delivered with it yet.",
+                facts.scopes.join(", ")
+            ),
+        ));
+    }
+    let extra: Vec<&str> = extra_scopes(facts).collect();
+    if !extra.is_empty() {
+        odd.push((
+            "scopes",
+            Severity::Info,
+            format!("Token {label} may do more than it needs"),
+            format!(
+                "Beyond what sending needs it has {}. Whoever gets hold of it may use that.",
+                extra.join(", ")
+            ),
+        ));
+    }
+    odd
+}
+
+/// The scopes that a token for sending has no use for.
+pub fn extra_scopes(facts: &Facts) -> impl Iterator<Item = &str> {
+    let scopes = facts.scopes.iter().map(String::as_str);
+    scopes.filter(|scope| !USUAL_SCOPES.contains(scope))
+}
+
+/// Whether the gateway can refresh it by itself: a 60-day token of a system user in the vault,
+/// with the secret of its app at hand.
+pub(super) fn is_refreshable(kept: &Kept, facts: &Facts) -> bool {
+    matches!(kept.source, Source::Vault(_))
+        && facts.kind == Kind::SystemUser
+        && facts.expires.at().is_some()
+        && kept.app.is_some()
+        && !facts.state.is_dead()
+}
+
+/// The command that puts a good token in the place of this one.
+pub fn remedy(kept: &Kept, facts: &Facts) -> String {
+    let pixels = for_pixels(kept);
+    let Source::Vault(name) = &kept.source else {
+        return format!(
+            "put a new token where {} points to; the gateway takes it over by itself if that is a file, else restart it",
+            kept.label
+        );
+    };
+    match (&facts.kind, kept.app.is_some()) {
+        (Kind::User, _) => format!("log in again: `capigate token login{pixels}`"),
+        (Kind::Page, _) => {
+            format!("get it again from its person's token: `capigate token page --name {name}`")
+        }
+        (Kind::SystemUser, true) if !facts.state.is_dead() => {
+            format!("refresh it: `capigate token system-user refresh {name}`")
+        }
+        _ => format!(
+            "generate a new one (Events Manager, the dataset's Settings, Conversions API, Generate access token; or Business settings, System users), then `capigate token rotate{pixels}` and paste it"
+        ),
+    }
+}
+
+fn for_pixels(kept: &Kept) -> String {
+    let first = kept.pixels.first();
+    first.map_or_else(String::new, |(pixel, _)| format!(" --pixel {pixel}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::oauth::App;
+    use crate::secret::Secret;
+    use crate::tokens::{TokenKey, Usage};
+
+    const NOW: UnixMs = UnixMs(1_800_000_000_000);
+
+    fn kept() -> Kept {
+        let secret = Secret::new("EAAalarm-canary-0123456789".to_owned());
+        Kept {
+            label: "shop".to_owned(),
+            key: TokenKey::of(&secret),
+            secret,
+            source: Source::Vault("shop".parse().unwrap()),
+            app: None,
+            pixels: vec![("1234567890123456".parse().unwrap(), Slot::Current)],
+            added_at: Some(NOW),
+            noted: Facts::default(),
+        }
+    }
+
+    fn good() -> Note {
+        Note {
+            facts: Facts {
+                kind: Kind::SystemUser,
+                state: State::Valid,
+                expires: Expiry::Never,
+                data_access: Expiry::Never,
+                scopes: vec![NEEDED_SCOPE.to_owned()],
+                checked_at: Some(NOW),
+                ..Facts::default()
+            },
+            ..Note::default()
+        }
+    }
+
+    fn told(kept: &Kept, note: &Note, now: UnixMs) -> Vec<(String, Severity)> {
+        let alarms = alarms(kept, note, &Policy::default(), now);
+        for alarm in &alarms {
+            let all = format!("{alarm:?}");
+            assert!(!all.contains("canary"), "{all}");
+            assert!(!alarm.next.is_empty() && alarm.text.ends_with('.'), "{all}");
+        }
+        let what = |alarm: &Alert| alarm.key.rsplit(':').next().unwrap().to_owned();
+        alarms
+            .iter()
+            .map(|alarm| (what(alarm), alarm.severity))
+            .collect()
+    }
+
+    fn in_days(days: i64) -> UnixMs {
+        UnixMs(NOW.0 + days * 86_400_000)
+    }
+
+    #[test]
+    fn a_good_token_is_no_news() {
+        assert_eq!(told(&kept(), &good(), NOW), []);
+    }
+
+    #[test]
+    fn an_end_is_told_at_30_and_7_and_1_days() {
+        let mut note = good();
+        note.facts.expires = Expiry::At(in_days(60));
+        for (day, expected) in [
+            (0, None),
+            (29, None),
+            (30, Some(Severity::Info)),
+            (52, Some(Severity::Info)),
+            (53, Some(Severity::Warning)),
+            (58, Some(Severity::Warning)),
+            (59, Some(Severity::Critical)),
+            (60, Some(Severity::Critical)),
+            (90, Some(Severity::Critical)),
+        ] {
+            let found = told(&kept(), &note, in_days(day));
+            let expected: Vec<_> = expected
+                .map(|severity| ("expires".to_owned(), severity))
+                .into_iter()
+                .collect();
+            assert_eq!(found, expected, "day {day}");
+        }
+    }
+
+    #[test]
+    fn data_access_has_a_clock_of_its_own() {
+        let mut note = good();
+        note.facts.kind = Kind::User;
+        note.facts.data_access = Expiry::At(in_days(90));
+        let found = told(&kept(), &note, in_days(89));
+        assert!(found.contains(&("data_access".to_owned(), Severity::Warning)));
+        let found = told(&kept(), &note, in_days(10));
+        assert!(!found.iter().any(|(what, _)| what == "data_access"));
+    }
+
+    #[test]
+    fn rotation_is_due_between_6_and_12_months() {
+        for (day, expected) in [
+            (179, None),
+            (180, Some(Severity::Info)),
+            (364, Some(Severity::Info)),
+            (365, Some(Severity::Warning)),
+        ] {
+            let found = told(&kept(), &good(), in_days(day));
+            assert_eq!(found.first().map(|(_, severity)| *severity), expected);
+        }
+        // when Meta made it counts more than when it came here
+        let mut note = good();
+        note.facts.issued_at = Some(in_days(-400));
+        assert_eq!(told(&kept(), &note, NOW)[0].0, "age");
+    }
+
+    #[test]
+    fn what_the_token_is_and_may_do_is_looked_at() {
+        let mut note = good();
+        note.facts.kind = Kind::Page;
+        note.facts.scopes = vec!["pages_manage_posts".to_owned()];
+        let found = told(&kept(), &note, NOW);
+        let words: Vec<&str> = found.iter().map(|(what, _)| what.as_str()).collect();
+        assert_eq!(words, ["kind", "scope_missing", "scopes"]);
+        // what works is not missing anything
+        note.usage = Usage {
+            events: 1,
+            ..Usage::default()
+        };
+        assert!(
+            !told(&kept(), &note, NOW)
+                .iter()
+                .any(|(what, _)| what == "scope_missing")
+        );
+    }
+
+    #[test]
+    fn a_dead_token_is_critical_where_it_is_current() {
+        let mut note = good();
+        note.facts.state = State::Revoked;
+        note.facts.cause = Some("190/460".to_owned());
+        note.facts.expires = Expiry::At(in_days(-1));
+        assert_eq!(
+            told(&kept(), &note, NOW),
+            [("state".to_owned(), Severity::Critical)]
+        );
+        let mut next = kept();
+        next.pixels[0].1 = Slot::Next;
+        assert_eq!(
+            told(&next, &note, NOW),
+            [("state".to_owned(), Severity::Warning)]
+        );
+    }
+
+    #[test]
+    fn a_shared_token_is_told_unless_that_is_allowed() {
+        let mut shared = kept();
+        shared
+            .pixels
+            .push(("2234567890123456".parse().unwrap(), Slot::Current));
+        assert_eq!(
+            told(&shared, &good(), NOW),
+            [("shared".to_owned(), Severity::Info)]
+        );
+        let policy = Policy {
+            allow_shared: true,
+            ..Policy::default()
+        };
+        assert_eq!(alarms(&shared, &good(), &policy, NOW).len(), 0);
+    }
+
+    #[test]
+    fn the_remedy_is_a_command_that_fits() {
+        let mut note = good();
+        let fits = |kept: &Kept, note: &Note, part: &str| {
+            let said = remedy(kept, &note.facts);
+            assert!(said.contains(part), "{said}");
+        };
+        fits(&kept(), &note, "token rotate --pixel 1234567890123456");
+        let with_app = Kept {
+            app: Some(App {
+                id: "42".to_owned(),
+                secret: Secret::new("s".to_owned()),
+            }),
+            ..kept()
+        };
+        fits(&with_app, &note, "system-user refresh shop");
+        note.facts.kind = Kind::User;
+        fits(&kept(), &note, "token login --pixel 1234567890123456");
+        note.facts.kind = Kind::Page;
+        fits(&kept(), &note, "token page --name shop");
+        let config = Kept {
+            source: Source::Config,
+            label: "pixels.1.token".to_owned(),
+            ..kept()
+        };
+        fits(&config, &note, "where pixels.1.token points to");
+    }
+}
