@@ -48,10 +48,11 @@
 //! # The rooms
 //!
 //! One way only: `ingest → event → journal → lanes → graph`; beside them [`duplicates`],
-//! [`receipts`], [`redrive`], which takes dead letters back to the journal, [`tokens`],
+//! [`receipts`], [`redrive`], which takes dead letters back to the journal, [`tokens`], [`alerts`],
 //! [`sandbox`], [`config`], [`telemetry`] and [`cli`]; [`app`] puts them together.
 //! `tests/layers.rs` holds every `use` to that.
 
+pub mod alerts;
 pub mod app;
 pub mod cli;
 pub mod config;

@@ -64,7 +64,8 @@ impl Secret {
     }
 
     /// The clear value. Only `graph` may call this, to put it into a request body or header, and
-    /// to make the proof; and the client of the admin API in `cli`, for its own key.
+    /// to make the proof; `alerts`, for the webhook's address, the signature and the mail login;
+    /// and the client of the admin API in `cli`, for its own key.
     pub(crate) fn expose(&self) -> &str {
         #[expect(clippy::disallowed_methods, reason = "the one door out of the wrapper")]
         self.0.expose_secret()

@@ -26,6 +26,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("event", &[]),
     ("tokens", &[]),
+    ("alerts", &[]),
     ("journal", &["event::EncodedEvent"]),
     (
         "receipts",
