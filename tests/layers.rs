@@ -27,7 +27,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("event", &[]),
     ("tokens", &[]),
     ("alerts", &[]),
+<<<<<<< HEAD
     ("custody", &["tokens", "graph", "alerts"]),
+=======
+>>>>>>> alerts
     ("journal", &["event::EncodedEvent"]),
     (
         "receipts",

@@ -101,6 +101,12 @@ pub struct Metrics {
     /// The share of its configured pace that a `pixel` goes at, up to 1.
     pub pace_factor: GaugeVec,
 
+    /// Alerts, by `channel` (`log`, `webhook`, `email`) and `outcome` (`sent`, `failed`: given up,
+    /// `held_back`: over `alerts.max_per_hour`). In the log are all of them.
+    pub alerts: IntCounterVec,
+    /// Alerts that are raised now.
+    pub alerts_raised: IntGauge,
+
     /// Events a receipt is kept of.
     pub receipts: IntGauge,
     /// Bytes of the receipts' files.
@@ -299,6 +305,13 @@ impl Metrics {
                 );
                 keep(r, GaugeVec::new(opts, &["pixel"])?)?
             },
+            alerts: counters(
+                r,
+                "alerts_total",
+                "alerts by channel, and whether they were sent, given up or held back",
+                &["channel", "outcome"],
+            )?,
+            alerts_raised: gauge(r, "alerts_raised", "alerts that are raised now")?,
             receipts: gauge(r, "receipts", "events a receipt is kept of")?,
             receipts_bytes: gauge(r, "receipts_bytes", "bytes of the receipts' files")?,
             receipts_lost: counter(
