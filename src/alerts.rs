@@ -19,6 +19,7 @@ mod store;
 pub mod webhook;
 mod words;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -257,6 +258,15 @@ impl Alerts {
         let mut board = self.board();
         let step = board.clear(&message::cut_key(key), now, limits);
         self.act(&mut board, step);
+    }
+
+    /// Clears every key that begins with one of `prefixes` and is not in `keep`: for who knows all
+    /// that is to be raised under them, also after a restart.
+    pub fn clear_others(&self, prefixes: &[&str], keep: &BTreeSet<String>) {
+        let over = self.board().keys(|key| {
+            prefixes.iter().any(|prefix| key.starts_with(prefix)) && !keep.contains(key)
+        });
+        over.iter().for_each(|key| self.clear(key));
     }
 
     /// Sends a test alert through each channel now, whatever was sent before; once each.

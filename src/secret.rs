@@ -81,15 +81,9 @@ impl Secret {
         Sha256::digest(self.expose().as_bytes()).into()
     }
 
-<<<<<<< HEAD
     /// The clear value. Only `graph` may call this, to put it into a request and to make the proof;
     /// `tokens`, to seal it; `alerts`, to show itself to a mail server or webhook; and `cli`, for
     /// its own key and where a person asks to see a token.
-=======
-    /// The clear value. Only `graph` may call this, to put it into a request body or header, and
-    /// to make the proof; `alerts`, for the webhook's address, the signature and the mail login;
-    /// and the client of the admin API in `cli`, for its own key.
->>>>>>> alerts
     pub(crate) fn expose(&self) -> &str {
         #[expect(clippy::disallowed_methods, reason = "the one door out of the wrapper")]
         self.0.expose_secret()

@@ -27,10 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("event", &[]),
     ("tokens", &[]),
     ("alerts", &[]),
-<<<<<<< HEAD
     ("custody", &["tokens", "graph", "alerts"]),
-=======
->>>>>>> alerts
     ("journal", &["event::EncodedEvent"]),
     (
         "receipts",

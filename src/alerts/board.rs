@@ -102,6 +102,12 @@ impl Board {
         self.entries.values().filter(|entry| entry.live).count()
     }
 
+    /// The keys that are like that.
+    pub(super) fn keys(&self, is_meant: impl Fn(&str) -> bool) -> Vec<String> {
+        let keys = self.entries.keys().filter(|key| is_meant(key));
+        keys.cloned().collect()
+    }
+
     pub(super) fn raise(&mut self, alert: Alert, now: UnixMs, limits: Limits) -> Step {
         match self.entries.get_mut(&alert.key) {
             Some(known)
