@@ -98,6 +98,16 @@ impl Desk {
         self.vault()?.update(work).map_err(refused)
     }
 
+    /// Writes down what Meta says of a token in the vault.
+    pub(in crate::cli) fn note(&self, name: &Name, facts: &Facts) -> anyhow::Result<()> {
+        self.update(|contents| {
+            if let Some(record) = contents.tokens.get_mut(name) {
+                record.facts = facts.clone();
+            }
+            Ok(())
+        })
+    }
+
     /// Every token that can be read here.
     pub(in crate::cli) fn kept(&self, contents: &Contents) -> Vec<Kept> {
         roster::roster(&self.config, &self.secrets, contents)
