@@ -13,7 +13,7 @@ pub mod signals;
 pub mod sockets;
 mod stores;
 mod watch;
-mod wiring;
+pub(crate) mod wiring;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

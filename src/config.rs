@@ -8,6 +8,7 @@
 //! where to find them, so that a configuration may be printed, logged and committed.
 
 mod admin;
+pub mod alerts;
 mod changes;
 mod check;
 mod docs;
@@ -37,6 +38,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use admin::{Admin, AdminKey, Role};
+pub use alerts::{Alerts, EmailTls, MailAddress, WebhookUrl};
 pub use changes::{changed_keys, is_live};
 pub use check::{Loaded, Origins};
 pub use duplicates::Duplicates;
@@ -50,7 +52,7 @@ pub use pixels::{AppId, Pixel};
 pub use receipts::Receipts;
 pub use reference::{print, reference};
 pub use reload::Reload;
-pub use secrets::{KeyRef, PixelSecrets, SecretRef, SecretRefError, Secrets};
+pub use secrets::{AlertSecrets, KeyRef, PixelSecrets, SecretRef, SecretRefError, Secrets};
 pub use shutdown::Shutdown;
 pub use sources::Source;
 pub use telemetry::Telemetry;
@@ -78,6 +80,8 @@ pub struct Config {
     pub graph: Graph,
     /// What became of each event.
     pub receipts: Receipts,
+    /// Whom to tell that something needs a person, and how.
+    pub alerts: Alerts,
     /// What the gateway says about itself.
     pub telemetry: Telemetry,
     /// How a running gateway takes over a changed configuration.
@@ -162,7 +166,9 @@ impl Config {
 
     /// What the operator should know at the time `now` about settings that are allowed.
     pub fn warnings(&self, now: UnixMs) -> Vec<String> {
-        self.graph.warnings(now)
+        let mut warnings = self.graph.warnings(now);
+        warnings.extend(self.alerts.warnings());
+        warnings
     }
 
     /// The rules between keys, and the ranges that types do not hold.
@@ -176,6 +182,7 @@ impl Config {
         self.lanes.validate(&mut faults);
         self.graph.validate(&mut faults);
         self.receipts.validate(&mut faults);
+        self.alerts.validate(&mut faults);
         self.reload.validate(&mut faults);
         self.shutdown.validate(&mut faults);
         // a request that never fits would be told for ever to come back

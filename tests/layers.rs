@@ -60,7 +60,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("app", &["*"]),
     (
         "cli",
-        &["app", "config", "event::EncodedEvent", "journal", "sandbox"],
+        &[
+            "alerts",
+            "app",
+            "config",
+            "event::EncodedEvent",
+            "journal",
+            "sandbox",
+        ],
     ),
     ("main", &["cli"]),
     ("lib", &[]),

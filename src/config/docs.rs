@@ -50,7 +50,7 @@ pub(super) static TOPICS: LazyLock<Vec<Topic>> = LazyLock::new(|| {
         .collect()
 });
 
-const SOURCES: [(&str, &str, &str); 13] = [
+const SOURCES: [(&str, &str, &str); 14] = [
     ("listen", "Listen", include_str!("listen.rs")),
     ("admin", "Admin", include_str!("admin.rs")),
     ("ingest", "Ingest", include_str!("ingest.rs")),
@@ -59,6 +59,7 @@ const SOURCES: [(&str, &str, &str); 13] = [
     ("lanes", "Lanes", include_str!("lanes.rs")),
     ("graph", "Graph", include_str!("graph.rs")),
     ("receipts", "Receipts", include_str!("receipts.rs")),
+    ("alerts", "Alerts", include_str!("alerts.rs")),
     ("telemetry", "Telemetry", include_str!("telemetry.rs")),
     ("reload", "Reload", include_str!("reload.rs")),
     ("shutdown", "Shutdown", include_str!("shutdown.rs")),
@@ -67,7 +68,7 @@ const SOURCES: [(&str, &str, &str); 13] = [
 ];
 
 /// What a good value of each type is, in words; the types' own errors say the same.
-const WANTED: [(&str, &str, bool); 22] = [
+const WANTED: [(&str, &str, bool); 25] = [
     (
         "AppId",
         "the id of an app: 1 to 20 decimal digits, the first of them not 0, in quotes",
@@ -85,6 +86,7 @@ const WANTED: [(&str, &str, bool); 22] = [
     ),
     ("Country", "a country code of two letters", true),
     ("Covers", "\"messaging\" or \"all\"", true),
+    ("EmailTls", "\"starttls\", \"tls\" or \"none\"", true),
     ("EventIdRule", "\"derive\", \"random\" or \"leave\"", true),
     (
         "GraphVersion",
@@ -97,6 +99,11 @@ const WANTED: [(&str, &str, bool); 22] = [
         "LogLevel",
         "error, warn, info, debug or trace, or such a level for each part",
         true,
+    ),
+    (
+        "MailAddress",
+        "an e-mail address, as in \"ops@example.com\" or \"Name <ops@example.com>\"",
+        false,
     ),
     ("Messaging", "\"at_least_once\" or \"at_most_once\"", true),
     ("PathBuf", "a path", false),
@@ -120,6 +127,11 @@ const WANTED: [(&str, &str, bool); 22] = [
     ("String", "a text", false),
     ("Tls", "a table with the two files cert and key", false),
     ("TokenIn", "\"header\" or \"body\"", true),
+    (
+        "WebhookUrl",
+        "an https address without user, query or fragment, or a table that says where one is",
+        false,
+    ),
     (
         "Weights",
         "a table of event names, each with a weight from 1 to 1000",
@@ -161,6 +173,10 @@ impl Key {
         let words = one.map_or("a whole number", |(_, words, _)| *words);
         match (self.list, self.kind) {
             (true, "String") => "a list of texts".to_owned(),
+            (true, "MailAddress") => {
+                "a list of e-mail addresses: each as \"ops@example.com\" or \"Name <ops@example.com>\""
+                    .to_owned()
+            }
             (true, "PixelId") => "a list of pixel ids: each 1 to 20 digits, in quotes".to_owned(),
             _ => words.to_owned(),
         }
@@ -235,6 +251,7 @@ fn key(field: &'static str, mut doc: Vec<&'static str>) -> Option<Key> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::alerts::MailAddressError;
     use crate::config::graph::{BaseUrlError, GraphVersionError};
     use crate::config::pixels::AppIdError;
     use crate::config::sources::CountryError;
@@ -284,6 +301,7 @@ mod tests {
         assert_eq!(says("LogLevel"), LogLevelError.to_string());
         assert_eq!(says("Country"), CountryError.to_string());
         assert_eq!(says("AppId"), AppIdError.to_string());
+        assert_eq!(says("MailAddress"), MailAddressError.to_string());
         assert_eq!(defaults.len(), TOPICS.len());
         assert!(defaults.keys().all(|name| topic(name).is_some()));
     }
