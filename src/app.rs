@@ -15,7 +15,7 @@ pub mod sockets;
 mod stores;
 mod vault;
 mod watch;
-mod wiring;
+pub(crate) mod wiring;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
