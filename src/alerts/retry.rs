@@ -78,7 +78,7 @@ mod tests {
                 words: String::new(),
                 wait: Some(Duration::from_secs(secs)),
             };
-            let wait = wait(&busy, 2, Duration::from_secs(3000), HOUR, 1.0);
+            let wait = wait(&busy, 2, Duration::from_mins(50), HOUR, 1.0);
             wait.unwrap().as_secs()
         };
         assert_eq!([asked(0), asked(30), asked(9999)], [2, 30, 600]);

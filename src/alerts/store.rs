@@ -177,7 +177,7 @@ mod tests {
             &whole[..whole.len() / 2],
             &whole.replace("\"version\":1", "\"version\":2"),
         ] {
-            std::fs::write(&path, junk).unwrap();
+            write_file(&path, junk.as_bytes()).unwrap();
             assert!(store.read().is_empty(), "{junk}");
         }
         // a disk that refuses is logged, no more

@@ -23,11 +23,11 @@ fn settings() -> Settings {
     }
 }
 
-fn webhook(url: &str) -> Option<webhook::Settings> {
-    Some(webhook::Settings {
+fn hook(url: &str) -> webhook::Settings {
+    webhook::Settings {
         url: secret(url),
         secret: None,
-    })
+    }
 }
 
 fn secret(text: &str) -> crate::secret::Secret {
@@ -78,7 +78,7 @@ async fn one_channel_does_not_wait_for_the_other_and_a_restart_tells_nothing_aga
     // accepts, and never says a word
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let with = || Settings {
-        webhook: webhook(&url),
+        webhook: Some(hook(&url)),
         email: Some(mail::settings(silent.local_addr().unwrap().port())),
         ..settings()
     };
@@ -132,7 +132,7 @@ async fn one_channel_does_not_wait_for_the_other_and_a_restart_tells_nothing_aga
 async fn what_is_too_much_is_held_back_and_what_finds_no_room_is_counted() {
     let settings = Settings {
         max_per_hour: MAX_QUEUED + 2,
-        webhook: webhook("http://127.0.0.1:9/"),
+        webhook: Some(hook("http://127.0.0.1:9/")),
         ..settings()
     };
     let alerts = alerts(settings, None);
@@ -155,7 +155,7 @@ async fn without_a_channel_the_log_is_enough_and_a_new_one_is_used_at_once() {
     alerts.raise(alert("a"));
     let (url, mut web) = server::web(|_| web_answer("204 No Content", "")).await;
     alerts.apply(Settings {
-        webhook: webhook(&url),
+        webhook: Some(hook(&url)),
         ..settings()
     });
     alerts.raise(alert("a"));

@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::inspect::{Seen, inspect_kept};
-use super::refresh::{self, refresh};
+use super::refresh::{self, RefreshError, refresh};
 use super::{Kept, Policy, Source};
 use crate::alerts::Alerts;
 use crate::graph::oauth::{OauthClient, OauthError};
@@ -332,9 +332,15 @@ impl Watch {
             }
             let (label, print) = (&kept.label, kept.key.to_string());
             let outcome = refresh(&self.tools.client, vault, kept, &facts, now).await;
-            let counted = if outcome.is_ok() { "done" } else { "failed" };
+            let counted = match &outcome {
+                Ok(_) => Some("done"),
+                Err(RefreshError::Elsewhere) => None,
+                Err(_) => Some("failed"),
+            };
             let refreshes = &self.tools.metrics.token_refreshes;
-            refreshes.with_label_values(&[counted]).inc();
+            if let Some(outcome) = counted {
+                refreshes.with_label_values(&[outcome]).inc();
+            }
             match outcome {
                 Ok((name, seen)) => {
                     any = true;
@@ -342,6 +348,8 @@ impl Watch {
                     tracing::info!(token.name = %label, token.id = %print, token.new = %name, "a token was refreshed, the new one is current");
                     drop(seen);
                 }
+                // the roster is about to change
+                Err(RefreshError::Elsewhere) => {}
                 Err(error) => {
                     tracing::warn!(token.name = %label, token.id = %print, %error, "a token could not be refreshed, the old one stays");
                     self.refreshed

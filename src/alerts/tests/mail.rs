@@ -59,7 +59,7 @@ fn with_login(_: &mut Settings, mail: &mut email::Settings) {
 
 #[tokio::test]
 async fn a_mail_has_its_headers_and_its_words() {
-    let (came, said) = tested(with_login, |_| None).await;
+    let (came, said) = Box::pin(tested(with_login, |_| None)).await;
     came.unwrap();
     assert_eq!(said[0], "EHLO gate.shop.example");
     assert!(said[1].starts_with("AUTH PLAIN "), "{said:?}");
@@ -98,7 +98,7 @@ async fn both_ways_of_tls_want_a_trusted_certificate() {
             with_login(&mut super::settings(), mail);
             mail.tls = tls;
         };
-        let (came, said) = tested(refused, |_| None).await;
+        let (came, said) = Box::pin(tested(refused, |_| None)).await;
         let error = came.unwrap_err();
         assert_eq!(error.code(), "certificate", "{tls:?}: {error:?}");
         assert!(
@@ -114,7 +114,7 @@ async fn both_ways_of_tls_want_a_trusted_certificate() {
             refused(common, mail);
             common.roots = vec![certificate()];
         };
-        let (came, said) = tested(trusted, |_| None).await;
+        let (came, said) = Box::pin(tested(trusted, |_| None)).await;
         came.unwrap();
         assert_eq!(said.last().unwrap(), "QUIT", "{tls:?}");
 
@@ -123,7 +123,7 @@ async fn both_ways_of_tls_want_a_trusted_certificate() {
             trusted(common, mail);
             mail.host = "localhost".to_owned();
         };
-        let (came, _) = tested(other_name, |_| None).await;
+        let (came, _) = Box::pin(tested(other_name, |_| None)).await;
         let error = came.unwrap_err();
         assert!(
             error.to_string().contains("another name"),
@@ -141,10 +141,10 @@ async fn faults_say_what_to_do_and_hold_no_password() {
         move |said: &str| (said == word).then_some(answer)
     };
     let bare = "250 mail.example";
-    let (came, said) = tested(starttls, on("EHLO", bare)).await;
+    let (came, said) = Box::pin(tested(starttls, on("EHLO", bare))).await;
     assert_eq!(came.unwrap_err(), ChannelError::NoStartTls);
     assert_eq!(said.len(), 1, "nothing more was said in clear: {said:?}");
-    let (came, _) = tested(login, on("EHLO", bare)).await;
+    let (came, _) = Box::pin(tested(login, on("EHLO", bare))).await;
     assert_eq!(came.unwrap_err(), ChannelError::NoLogin);
 
     let rows: [(Answer, &str, bool); 7] = [
@@ -177,7 +177,7 @@ async fn faults_say_what_to_do_and_hold_no_password() {
         ),
     ];
     for (script, code, is_final) in rows {
-        let (came, _) = tested(login, script).await;
+        let (came, _) = Box::pin(tested(login, script)).await;
         let error = came.unwrap_err();
         assert_eq!(
             (error.code(), error.is_final()),

@@ -134,7 +134,7 @@ pub(super) async fn chat<S: AsyncRead + AsyncWrite + Unpin>(
             _ => "250 2.1.0 fine",
         };
         let answer = script(&word).unwrap_or(usual);
-        in_data &= !(word == "DATA" && !answer.starts_with('3'));
+        in_data &= word != "DATA" || answer.starts_with('3');
         let written = stream.write_all(format!("{answer}\r\n").as_bytes()).await;
         if word == "STARTTLS" && answer.starts_with('2') {
             return (said, Some(stream.into_inner()));

@@ -64,7 +64,7 @@ async fn answers_are_quoted_without_the_address() {
     ] {
         let (url, _web) = server::web(move |_| web_answer(status, body)).await;
         let settings = Settings {
-            webhook: webhook(&url),
+            webhook: Some(hook(&url)),
             ..settings()
         };
         let error = alerts(settings, None).tested().await.unwrap_err();
@@ -92,7 +92,7 @@ async fn no_answer_is_a_plain_fault() {
         ("canary-path".to_owned(), "address"),
     ] {
         let settings = Settings {
-            webhook: webhook(&url),
+            webhook: Some(hook(&url)),
             timeout: Duration::from_millis(300),
             ..settings()
         };
@@ -107,7 +107,10 @@ async fn a_certificate_must_be_trusted_and_can_be_named() {
     for (roots, want) in [(vec![], Err("certificate")), (vec![certificate()], Ok(()))] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let settings = Settings {
-            webhook: webhook(&format!("https://{}/", listener.local_addr().unwrap())),
+            webhook: Some(hook(&format!(
+                "https://{}/",
+                listener.local_addr().unwrap()
+            ))),
             roots,
             ..settings()
         };
@@ -137,7 +140,7 @@ async fn a_busy_webhook_is_tried_again_and_a_closed_one_is_given_up() {
     .await;
     let alerts = alerts(
         Settings {
-            webhook: webhook(&url),
+            webhook: Some(hook(&url)),
             ..settings()
         },
         None,
