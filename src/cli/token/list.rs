@@ -176,7 +176,7 @@ impl Line {
             .map(|(pixel, slot)| format!("{pixel} ({})", slot.code()))
             .collect();
         let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-        let at = |at: Option<UnixMs>| or_none(at.map(|at| stamp(at)));
+        let at = |at: Option<UnixMs>| or_none(at.map(stamp));
         let state = match &note.facts.cause {
             Some(cause) => format!("{} ({cause})", note.facts.state.code()),
             None => note.facts.state.code().to_owned(),

@@ -45,6 +45,10 @@ pub(super) struct RotateArgs {
 
 #[derive(Args, Debug)]
 #[group(multiple = false)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "one flag each, of which one may be given"
+)]
 struct Step {
     /// Paste the new token, at the prompt or on standard input (the default)
     #[arg(long)]

@@ -32,7 +32,7 @@ impl<'o> Report<'o> {
 
     /// One thing that was found or done.
     pub(in crate::cli) fn tell(&mut self, finding: Finding) -> anyhow::Result<()> {
-        if !self.json {
+        if !self.is_json() {
             let mark = match finding.mark {
                 Mark::Pass => '✓',
                 Mark::Skipped => '-',
@@ -88,7 +88,7 @@ impl<'o> Report<'o> {
 
     /// A text for people, who read no JSON.
     pub(in crate::cli) fn say(&mut self, text: &str) -> anyhow::Result<()> {
-        if !self.json {
+        if !self.is_json() {
             writeln!(self.out, "{text}")?;
             self.out.flush()?;
         }
@@ -101,7 +101,7 @@ impl<'o> Report<'o> {
         heads: &[&str],
         rows: &[Vec<String>],
     ) -> anyhow::Result<()> {
-        if !self.json {
+        if !self.is_json() {
             table::print(self.out, heads, rows)?;
             self.out.flush()?;
         }
@@ -143,7 +143,7 @@ impl<'o> Report<'o> {
     /// Ends the report; the exit code is that of the first failure.
     pub(in crate::cli) fn end(mut self) -> anyhow::Result<u8> {
         let (mark, exit) = verdict(&self.findings);
-        if self.json {
+        if self.is_json() {
             self.members
                 .insert("ok".to_owned(), (mark != Mark::Fail).into());
             let findings = serde_json::to_value(&self.findings)?;

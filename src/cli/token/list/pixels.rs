@@ -14,7 +14,7 @@ struct Sends {
     /// The token, by name; none when there is none, or it cannot be read here.
     with: Option<String>,
     /// Whether a gateway would send now; none when that cannot be told here.
-    sends: Option<bool>,
+    is_sending: Option<bool>,
     says: String,
 }
 
@@ -52,7 +52,7 @@ pub(super) fn tell(
             "site": site,
             "configured": own.is_some(),
             "sends_with": sends.with,
-            "sends": sends.sends,
+            "sends": sends.is_sending,
             "test_event_code": has_code,
         }));
     }
@@ -65,9 +65,9 @@ pub(super) fn tell(
 }
 
 fn sends(desk: &Desk, contents: &Contents, pixel: PixelId, bad: &[TokenKey]) -> Sends {
-    let none = |sends, says: String| Sends {
+    let none = |is_sending, says: String| Sends {
         with: None,
-        sends,
+        is_sending,
         says,
     };
     let Some(own) = desk.config.pixels.get(&pixel) else {
@@ -103,7 +103,7 @@ fn with(label: String, key: &TokenKey, bad: &[TokenKey]) -> Sends {
     };
     Sends {
         with: Some(label),
-        sends: Some(is_good),
+        is_sending: Some(is_good),
         says,
     }
 }
