@@ -23,6 +23,7 @@ use anyhow::Context;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use crate::alerts::Alerts;
 use crate::config::{self, Config, ConfigErrors, Layers, Secrets};
 use crate::duplicates::Duplicates;
 use crate::graph::GraphClient;
@@ -67,6 +68,8 @@ pub struct Plan {
 const ADMIN_HEAD: Duration = Duration::from_secs(5);
 /// How long it may be silent after a request.
 const ADMIN_IDLE: Duration = Duration::from_secs(10);
+/// What was told of alerts, below `journal.dir`.
+const ALERTS_FILE: &str = "alerts.json";
 
 /// A gateway that is built but takes nothing yet.
 pub struct App {
@@ -75,6 +78,7 @@ pub struct App {
     journal: Journal,
     duplicates: Duplicates,
     receipts: Receipts,
+    alerts: Alerts,
     tools: Tools,
     redrive: Redrive,
     admin: Admin,
@@ -89,6 +93,7 @@ pub struct Running {
     journal: Journal,
     duplicates: Duplicates,
     receipts: Receipts,
+    alerts: Alerts,
     lanes: Lanes,
     redrive: Redrive,
     /// Ends with this value.
@@ -172,6 +177,14 @@ impl App {
             receipts,
             duplicates,
         } = stores;
+        let alerts = {
+            let settings = wiring::alerts(&config.alerts, &secrets.alerts);
+            // with the journal's lock, no other process has it
+            let file = config.journal.dir.join(ALERTS_FILE);
+            let (clock, metrics) = (clock.clone(), metrics.clone());
+            let open = move || Alerts::new(settings, Some(file), clock, metrics);
+            tokio::task::spawn_blocking(open).await?
+        };
 
         let ingest = Ingest::new(
             wiring::ingest(&config.ingest),
@@ -197,6 +210,7 @@ impl App {
             reload::Rooms {
                 ingest: ingest.clone(),
                 tokens: tokens.clone(),
+                alerts: alerts.clone(),
                 log,
                 clock: clock.clone(),
                 metrics: metrics.clone(),
@@ -252,6 +266,7 @@ impl App {
             journal,
             duplicates,
             receipts,
+            alerts,
             tools,
             redrive,
             admin,
@@ -265,6 +280,7 @@ impl App {
         let dead = Arc::clone(&self.tools.dead);
         let mut chores = JoinSet::new();
         chores.spawn(housekeep(dead));
+        self.alerts.start();
         let now = self.reloader.now();
         let lanes = Lanes::start(wiring::lanes(&now.config.lanes), self.tools);
         self.admin.show_lanes(lanes.clone());
@@ -289,6 +305,7 @@ impl App {
             journal: self.journal,
             duplicates: self.duplicates,
             receipts: self.receipts,
+            alerts: self.alerts,
             lanes,
             redrive: self.redrive,
             chores,
@@ -328,6 +345,11 @@ impl Running {
     /// What it knows about the end of events.
     pub fn receipts(&self) -> &Receipts {
         &self.receipts
+    }
+
+    /// What tells people that something needs them.
+    pub fn alerts(&self) -> &Alerts {
+        &self.alerts
     }
 
     /// What puts its dead letters back.

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use arc_swap::ArcSwap;
 use serde::Serialize;
 
+use crate::alerts::Alerts;
 use crate::config::{self, Config, ConfigErrors, Layers, Secrets};
 use crate::ingest::Ingest;
 use crate::lanes::Lanes;
@@ -124,6 +125,7 @@ pub(super) struct InForce {
 pub(super) struct Rooms {
     pub(super) ingest: Ingest,
     pub(super) tokens: Tokens,
+    pub(super) alerts: Alerts,
     pub(super) log: Option<LogFilter>,
     pub(super) clock: Clock,
     pub(super) metrics: Metrics,
@@ -265,6 +267,8 @@ impl Reloader {
             &wiring::ingest(&config.ingest),
             &wiring::sources(config, secrets),
         );
+        let alerts = wiring::alerts(&config.alerts, &secrets.alerts);
+        rooms.alerts.apply(alerts);
         if let Some(log) = &rooms.log
             && config.telemetry.log_level != now.config.telemetry.log_level
         {

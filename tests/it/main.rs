@@ -10,6 +10,7 @@
 )]
 
 mod admin;
+mod alerts;
 mod commands;
 mod dead;
 mod delivery;
