@@ -47,7 +47,8 @@ pub struct Alerts {
     /// Where to POST each message: an https address without user and query, or, since to know the
     /// address is often enough to post there, the environment variable or file it is in. The JSON
     /// has key, severity, title, text, detail, next, pixels, token, at (milliseconds since 1970),
-    /// resolved and instance; Slack and Mattermost show `text`. Redirects are not followed.
+    /// resolved and instance; `text` holds all of it in words, as the incoming webhooks of Slack and
+    /// Mattermost want it. Redirects are not followed.
     ///
     /// Example: `{ env = "CAPIGATE_WEBHOOK_URL" }`
     #[serde(skip_serializing_if = "Option::is_none")]
