@@ -10,6 +10,7 @@
 )]
 
 mod admin;
+mod alerts;
 mod commands;
 mod custody;
 mod dead;
