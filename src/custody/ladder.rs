@@ -8,7 +8,8 @@ use sha2::{Digest, Sha256};
 use super::alarms::{NEEDED_SCOPE, extra_scopes, nearing};
 use super::inspect::{Seen, inspect};
 use crate::alerts::Severity;
-use crate::graph::oauth::{App, Context, Exit, OauthClient, OauthError, TestSent};
+use crate::graph::Text;
+use crate::graph::oauth::{App, Context, Exit, MetaError, OauthClient, OauthError, TestSent};
 use crate::pixel::PixelId;
 use crate::secret::Secret;
 use crate::time::UnixMs;
@@ -45,6 +46,10 @@ pub struct Finding {
     pub next: Option<String>,
     /// Meta's codes, such as `190/463`.
     pub code: Option<String>,
+    /// Meta's own words, where its codes do not tell all.
+    pub words: Option<String>,
+    /// The row of the catalogue, a stable word.
+    pub row: Option<&'static str>,
     /// Meta's trace id: what to give to its support.
     pub trace_id: Option<String>,
     /// What a command ends with for it.
@@ -61,6 +66,8 @@ impl Finding {
             says: says.into(),
             next: None,
             code: None,
+            words: None,
+            row: None,
             trace_id: None,
             exit: None,
         }
@@ -90,10 +97,24 @@ impl Finding {
             says: format!("{}: {}", row.title, row.says),
             next: Some(row.next.to_owned()),
             code: meta.map(ToString::to_string),
+            words: meta.and_then(words),
+            row: Some(row.slug),
             trace_id: meta.and_then(|meta| meta.trace_id.as_ref().map(ToString::to_string)),
             exit: Some(row.exit),
         }
     }
+}
+
+/// What Meta says for people, else its message.
+fn words(error: &MetaError) -> Option<String> {
+    let title = error.user_title.iter().map(Text::as_str);
+    let told: Vec<&str> = title
+        .chain(error.user_message.iter().map(Text::as_str))
+        .collect();
+    if told.is_empty() {
+        return error.message.as_ref().map(ToString::to_string);
+    }
+    Some(told.join(": "))
 }
 
 /// The gravest mark of all, and what a command ends with.
@@ -114,26 +135,41 @@ pub async fn verify(
     before: &Facts,
     now: UnixMs,
 ) -> (Vec<Finding>, Option<Seen>) {
-    let mut findings = Vec::new();
-    if let Some(pixel) = pixel {
-        findings.push(shape(pixel));
-    }
-    let seen = match inspect(client, token, app, before, now).await {
-        Ok(seen) => Some(seen),
-        Err(error) => {
-            findings.push(Finding::of("token", Mark::Fail, Context::Debug, &error));
-            None
+    match inspect(client, token, app, before, now).await {
+        Ok(seen) => {
+            let findings = rungs(client, token, app, pixel, &seen, now).await;
+            (findings, Some(seen))
         }
-    };
-    if let Some(seen) = &seen {
-        findings.extend(about(seen, pixel, now));
+        Err(error) => {
+            let mut findings: Vec<Finding> = pixel.map(shape).into_iter().collect();
+            findings.push(Finding::of("token", Mark::Fail, Context::Debug, &error));
+            if let Some(pixel) = pixel {
+                findings.extend(sees(client, token, app, pixel, now).await);
+            }
+            (findings, None)
+        }
     }
+}
+
+/// The same for a token that Meta has been asked about already.
+pub async fn rungs(
+    client: &OauthClient,
+    token: &Secret,
+    app: Option<&App>,
+    pixel: Option<PixelId>,
+    seen: &Seen,
+    now: UnixMs,
+) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = pixel.map(shape).into_iter().collect();
+    findings.extend(about(seen, pixel, now));
     if let Some(pixel) = pixel
-        && !seen.as_ref().is_some_and(|seen| seen.facts.state.is_dead())
+        && !seen.facts.state.is_dead()
     {
+        // the proof of another app's secret would be refused
+        let app = app.filter(|_| !seen.foreign);
         findings.extend(sees(client, token, app, pixel, now).await);
     }
-    (findings, seen)
+    findings
 }
 
 fn shape(pixel: PixelId) -> Finding {
@@ -155,6 +191,8 @@ pub fn about(seen: &Seen, pixel: Option<PixelId>, now: UnixMs) -> Vec<Finding> {
             .next(row.next)
             .exit(row.exit);
         bad.code.clone_from(&facts.cause);
+        bad.row = Some(row.slug);
+        bad.words = seen.error.as_ref().and_then(words);
         bad.trace_id = (seen.error.as_ref())
             .and_then(|error| error.trace_id.as_ref().map(ToString::to_string));
         findings.push(bad);
@@ -178,7 +216,7 @@ pub fn about(seen: &Seen, pixel: Option<PixelId>, now: UnixMs) -> Vec<Finding> {
             Finding::new(
                 "app",
                 Mark::Warn,
-                "the app in the vault is not the one this token belongs to",
+                "the app in the vault is not the one this token belongs to, or its secret is not right any more",
             )
             .next("add the secret of the right app: `capigate token app add`"),
         );

@@ -13,6 +13,7 @@ use crate::config::{Config, PixelSecrets, SecretRef};
 use crate::custody::Kept;
 use crate::graph::oauth::{App, OauthClient};
 use crate::pixel::PixelId;
+use crate::secret::Secret;
 use crate::time::Clock;
 use crate::tokens::{Contents, Facts, Name, Notes, Vault, VaultError};
 
@@ -98,6 +99,16 @@ impl Desk {
         self.vault()?.update(work).map_err(refused)
     }
 
+    /// Writes down what Meta says of a token in the vault.
+    pub(in crate::cli) fn note(&self, name: &Name, facts: &Facts) -> anyhow::Result<()> {
+        self.update(|contents| {
+            if let Some(record) = contents.tokens.get_mut(name) {
+                record.facts = facts.clone();
+            }
+            Ok(())
+        })
+    }
+
     /// Every token that can be read here.
     pub(in crate::cli) fn kept(&self, contents: &Contents) -> Vec<Kept> {
         roster::roster(&self.config, &self.secrets, contents)
@@ -151,8 +162,67 @@ impl Desk {
         facts: &Facts,
         pixel: Option<PixelId>,
     ) -> Option<App> {
+        let own = self.app_of(contents, facts, pixel);
+        // another app's secret would be of no use
+        let only = || only_app(contents).filter(|_| facts.app_id.is_none());
+        own.or_else(only)
+    }
+
+    /// The app of a token with these facts.
+    pub(in crate::cli) fn app_of(
+        &self,
+        contents: &Contents,
+        facts: &Facts,
+        pixel: Option<PixelId>,
+    ) -> Option<App> {
         roster::app_of(&self.config, &self.secrets, contents, facts, pixel)
-            .or_else(|| only_app(contents))
+    }
+
+    /// The app with this id, of the vault or of a pixel's configuration; or the one app in the vault.
+    pub(in crate::cli) fn named_app(
+        &self,
+        contents: &Contents,
+        id: Option<&str>,
+    ) -> anyhow::Result<App> {
+        let Some(id) = id else {
+            return only_app(contents).ok_or_else(|| {
+                let text = if contents.apps.is_empty() {
+                    "no app is in the vault: put its id and secret there with `capigate token app add`"
+                } else {
+                    "several apps are in the vault: say which with --app-id ID (`capigate token app list`)"
+                };
+                failure(USAGE, text)
+            });
+        };
+        let in_vault = contents.apps.get(id).map(|app| app.secret.clone());
+        let secret = in_vault.or_else(|| self.configured_app(id));
+        let secret = secret.ok_or_else(|| {
+            failure(
+                USAGE,
+                format!("the secret of app {id} is not in the vault: put it there with `capigate token app add --app-id {id}`"),
+            )
+        })?;
+        let id = id.to_owned();
+        Ok(App { id, secret })
+    }
+
+    /// The secret of an app that a pixel's configuration names.
+    fn configured_app(&self, id: &str) -> Option<Secret> {
+        let mut pixels = self.config.pixels.iter();
+        pixels.find_map(|(pixel, own)| {
+            let is_it = own.app_id?.get().to_string() == id;
+            let secret = self.secrets.get(pixel)?.app_secret.clone();
+            secret.filter(|_| is_it)
+        })
+    }
+
+    /// How a running gateway comes to know of a change of the vault.
+    pub(in crate::cli) fn takeover(&self) -> &'static str {
+        if self.config.reload.watch {
+            "A running gateway takes it over by itself."
+        } else {
+            "Run `capigate reload`, so that a running gateway takes it over."
+        }
     }
 
     /// What a gateway has noticed about its tokens; nothing where it has not run here.
@@ -173,6 +243,7 @@ fn only_app(contents: &Contents) -> Option<App> {
 
 /// A vault that cannot be used is a matter of the configuration; one that cannot be changed as
 /// asked is not.
+#[expect(clippy::needless_pass_by_value, reason = "what map_err gives")]
 pub(in crate::cli) fn refused(error: VaultError) -> anyhow::Error {
     let exit = match error {
         VaultError::Change(_) => WRONG,
