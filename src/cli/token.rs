@@ -7,6 +7,8 @@
 pub(super) mod ask;
 pub(super) mod desk;
 mod init;
+pub(super) mod look;
+pub(super) mod obtained;
 pub(super) mod say;
 
 use std::io::Write;

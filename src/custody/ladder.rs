@@ -114,26 +114,41 @@ pub async fn verify(
     before: &Facts,
     now: UnixMs,
 ) -> (Vec<Finding>, Option<Seen>) {
-    let mut findings = Vec::new();
-    if let Some(pixel) = pixel {
-        findings.push(shape(pixel));
-    }
-    let seen = match inspect(client, token, app, before, now).await {
-        Ok(seen) => Some(seen),
-        Err(error) => {
-            findings.push(Finding::of("token", Mark::Fail, Context::Debug, &error));
-            None
+    match inspect(client, token, app, before, now).await {
+        Ok(seen) => {
+            let findings = rungs(client, token, app, pixel, &seen, now).await;
+            (findings, Some(seen))
         }
-    };
-    if let Some(seen) = &seen {
-        findings.extend(about(seen, pixel, now));
+        Err(error) => {
+            let mut findings: Vec<Finding> = pixel.map(shape).into_iter().collect();
+            findings.push(Finding::of("token", Mark::Fail, Context::Debug, &error));
+            if let Some(pixel) = pixel {
+                findings.extend(sees(client, token, app, pixel, now).await);
+            }
+            (findings, None)
+        }
     }
+}
+
+/// The same for a token that Meta has been asked about already.
+pub async fn rungs(
+    client: &OauthClient,
+    token: &Secret,
+    app: Option<&App>,
+    pixel: Option<PixelId>,
+    seen: &Seen,
+    now: UnixMs,
+) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = pixel.map(shape).into_iter().collect();
+    findings.extend(about(seen, pixel, now));
     if let Some(pixel) = pixel
-        && !seen.as_ref().is_some_and(|seen| seen.facts.state.is_dead())
+        && !seen.facts.state.is_dead()
     {
+        // the proof of another app's secret would be refused
+        let app = app.filter(|_| !seen.foreign);
         findings.extend(sees(client, token, app, pixel, now).await);
     }
-    (findings, seen)
+    findings
 }
 
 fn shape(pixel: PixelId) -> Finding {
@@ -178,7 +193,7 @@ pub fn about(seen: &Seen, pixel: Option<PixelId>, now: UnixMs) -> Vec<Finding> {
             Finding::new(
                 "app",
                 Mark::Warn,
-                "the app in the vault is not the one this token belongs to",
+                "the app in the vault is not the one this token belongs to, or its secret is not right any more",
             )
             .next("add the secret of the right app: `capigate token app add`"),
         );

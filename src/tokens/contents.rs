@@ -138,6 +138,12 @@ pub enum ChangeError {
     /// No token was current before.
     #[error("pixel {0} has no retiring token to go back to")]
     NoRetiring(PixelId),
+    /// Another token is there.
+    #[error(
+        "pixel {0} has a {slot} token already, {2}: `capigate token rotate --pixel {0}` replaces one without a gap (with --from-next, by the next token); --force puts another in its place at once",
+        slot = .1.code()
+    )]
+    Occupied(PixelId, Slot, Name),
     /// It is in use.
     #[error("token {0} is what pixel {1} sends with: rotate that pixel first, or say --force")]
     InUse(Name, PixelId),
@@ -205,11 +211,15 @@ impl Contents {
     /// A name that is free, made from `wish`.
     pub fn free_name(&self, wish: &str) -> Name {
         let clean = |c: char| if is_name_char(c) { c } else { '-' };
-        let mut stem: String = wish.chars().map(clean).take(MAX_NAME - 4).collect();
-        if stem.is_empty() {
-            "token".clone_into(&mut stem);
-        }
-        let first = Name(stem.clone());
+        let cleaned: String = wish.chars().map(clean).take(MAX_NAME - 4).collect();
+        let trimmed = cleaned.trim_matches('-');
+        // what could not be read back is no name
+        let stem = if trimmed.parse::<Name>().is_ok() {
+            trimmed
+        } else {
+            "token"
+        };
+        let first = Name(stem.to_owned());
         let numbered = (2..).map(|number| Name(format!("{stem}-{number}")));
         let mut names = std::iter::once(first.clone()).chain(numbered);
         names
@@ -248,6 +258,21 @@ impl Contents {
             }
         }
         Ok(())
+    }
+
+    /// Whether a slot of a pixel is free, or has this token already.
+    pub fn check_free(
+        &self,
+        pixel: PixelId,
+        slot: Slot,
+        own: Option<&Name>,
+    ) -> Result<(), ChangeError> {
+        let slots = self.pixels.get(&pixel);
+        let mut there = slots.into_iter().flat_map(Slots::names);
+        let other = there.find(|(other, name)| *other == slot && Some(*name) != own);
+        other.map_or(Ok(()), |(_, name)| {
+            Err(ChangeError::Occupied(pixel, slot, name.clone()))
+        })
     }
 
     /// Next becomes current, and current retiring.
@@ -409,7 +434,10 @@ mod tests {
         }
         assert_eq!(contents().free_name("a").as_str(), "a-2");
         assert_eq!(contents().free_name("my shop").as_str(), "my-shop");
-        assert_eq!(contents().free_name("").as_str(), "token");
+        for wish in ["", "- -", "日本", "EAABwzLixnjYBAO1234567890"] {
+            assert_eq!(contents().free_name(wish).as_str(), "token", "{wish}");
+        }
+        assert_eq!(contents().free_name("-x, y!").as_str(), "x--y");
     }
 
     #[test]
@@ -449,6 +477,11 @@ mod tests {
             .bind(pixel(1), Slot::Current, &name("c"), now)
             .unwrap();
         assert_eq!(slots(&contents, 1), "current=c retiring=a");
+        let occupied = Err(ChangeError::Occupied(pixel(1), Slot::Current, name("c")));
+        assert_eq!(contents.check_free(pixel(1), Slot::Current, None), occupied);
+        for (slot, own) in [(Slot::Current, Some(&name("c"))), (Slot::Next, None)] {
+            assert_eq!(contents.check_free(pixel(1), slot, own), Ok(()));
+        }
         // the same again changes nothing
         contents
             .bind(pixel(1), Slot::Current, &name("c"), now)

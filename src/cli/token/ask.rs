@@ -52,6 +52,11 @@ pub(in crate::cli) fn secret(
     Ok(secret)
 }
 
+/// Whether the person at the terminal takes an offer; without a terminal nobody does.
+pub(in crate::cli) fn offered(question: &str) -> anyhow::Result<bool> {
+    Ok(std::io::stdin().is_terminal() && yes(question, false)?)
+}
+
 /// Whether the person says yes. Without a terminal nobody can, and `--yes` is asked for.
 pub(in crate::cli) fn yes(question: &str, given: bool) -> anyhow::Result<bool> {
     if given {

@@ -151,8 +151,56 @@ impl Desk {
         facts: &Facts,
         pixel: Option<PixelId>,
     ) -> Option<App> {
+        let own = self.app_of(contents, facts, pixel);
+        // another app's secret would be of no use
+        let only = || only_app(contents).filter(|_| facts.app_id.is_none());
+        own.or_else(only)
+    }
+
+    /// The app of a token with these facts.
+    pub(in crate::cli) fn app_of(
+        &self,
+        contents: &Contents,
+        facts: &Facts,
+        pixel: Option<PixelId>,
+    ) -> Option<App> {
         roster::app_of(&self.config, &self.secrets, contents, facts, pixel)
-            .or_else(|| only_app(contents))
+    }
+
+    /// The app with this id, or the one app in the vault.
+    pub(in crate::cli) fn named_app(
+        &self,
+        contents: &Contents,
+        id: Option<&str>,
+    ) -> anyhow::Result<App> {
+        let Some(id) = id else {
+            return only_app(contents).ok_or_else(|| {
+                let text = if contents.apps.is_empty() {
+                    "no app is in the vault: put its id and secret there with `capigate token app add`"
+                } else {
+                    "several apps are in the vault: say which with --app-id ID (`capigate token app list`)"
+                };
+                failure(USAGE, text)
+            });
+        };
+        let secret = contents.apps.get(id).map(|app| app.secret.clone());
+        let secret = secret.ok_or_else(|| {
+            failure(
+                USAGE,
+                format!("the secret of app {id} is not in the vault: put it there with `capigate token app add --app-id {id}`"),
+            )
+        })?;
+        let id = id.to_owned();
+        Ok(App { id, secret })
+    }
+
+    /// How a running gateway comes to know of a change of the vault.
+    pub(in crate::cli) fn takeover(&self) -> &'static str {
+        if self.config.reload.watch {
+            "A running gateway takes it over by itself."
+        } else {
+            "Run `capigate reload`, so that a running gateway takes it over."
+        }
     }
 
     /// What a gateway has noticed about its tokens; nothing where it has not run here.

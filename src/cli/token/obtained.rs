@@ -1,0 +1,296 @@
+//! A token was obtained, by whatever way: it is extended if it is short-lived, looked at, sealed
+//! into the vault, and given to a pixel.
+
+mod store;
+
+use std::time::Duration;
+
+use super::ask;
+use super::desk::{Desk, refused};
+use super::look::{Looked, ends, look};
+use super::say::Report;
+use crate::custody::ladder::{Finding, Mark, rungs};
+use crate::graph::oauth::{App, Context, Exit};
+use crate::pixel::PixelId;
+use crate::secret::Secret;
+use crate::tokens::{ChangeError, Expiry, Facts, Kind, Name, Obtained, Slot};
+
+/// A person's token with no more seconds left than this is a short-lived one, which no pixel gets.
+pub(in crate::cli) const SHORT_LIVED_SECS: u64 = 7_200;
+
+/// What is to become of a token.
+#[derive(Clone, Debug, Default)]
+pub(in crate::cli) struct Keep {
+    /// Its name in the vault; one is made up when none.
+    pub(in crate::cli) name: Option<Name>,
+    /// The pixel that is to have it, and in which slot.
+    pub(in crate::cli) bind: Option<(PixelId, Slot)>,
+    /// Scopes that it must have.
+    pub(in crate::cli) require: Vec<String>,
+    /// What it must be.
+    pub(in crate::cli) kind: Option<Kind>,
+    /// What is known of the token that it is to replace: it must do no less.
+    pub(in crate::cli) like: Option<Facts>,
+    /// The app it was made by, where that is known.
+    pub(in crate::cli) app: Option<App>,
+    /// For how many seconds it is good, if Meta has said so when it gave it.
+    pub(in crate::cli) expires_in: Option<u64>,
+    /// Whether a short-lived one is extended.
+    pub(in crate::cli) extend: Extend,
+    /// It is kept without asking Meta about it.
+    pub(in crate::cli) unseen: bool,
+    /// What speaks against it is told, and it is kept all the same.
+    pub(in crate::cli) force: bool,
+}
+
+/// Whether a short-lived token is extended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::cli) enum Extend {
+    /// At once.
+    #[default]
+    Always,
+    /// If the person at the terminal says yes.
+    Ask,
+    /// Not at all.
+    Never,
+}
+
+/// A token on its way into the vault.
+struct Fresh {
+    secret: Secret,
+    how: Obtained,
+    app: Option<App>,
+    facts: Facts,
+    findings: Vec<Finding>,
+    /// Too short-lived for a pixel.
+    is_short: bool,
+}
+
+impl Keep {
+    /// Whether it can be kept as wished, as far as that can be told before there is a token: worth
+    /// knowing before a person pastes one, or a code is spent.
+    ///
+    /// # Errors
+    ///
+    /// There is no vault, the name is taken, or the pixel has another token in that slot.
+    pub(in crate::cli) fn check(&self, desk: &Desk) -> anyhow::Result<()> {
+        desk.vault()?;
+        let contents = desk.contents()?;
+        let taken = self.name.as_ref();
+        if let Some(name) = taken.filter(|name| contents.tokens.contains_key(*name)) {
+            return Err(refused(ChangeError::NameTaken(name.clone()).into()));
+        }
+        match self.bind.filter(|_| !self.force) {
+            Some((pixel, slot)) => {
+                let free = contents.check_free(pixel, slot, None);
+                free.map_err(|error| refused(error.into()))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The pixel that is to have it.
+    fn pixel(&self) -> Option<PixelId> {
+        self.bind.map(|(pixel, _)| pixel)
+    }
+}
+
+/// Does everything that is to be done with a token that was just obtained, and tells it: extends
+/// one that is short-lived, asks Meta about it, refuses what is of no use, seals it into the vault,
+/// gives it to the pixel. Gives its name there; none when it was refused, which the report then has
+/// as a failure.
+///
+/// # Errors
+///
+/// The vault cannot be read, or not changed as asked.
+pub(in crate::cli) async fn keep(
+    desk: &Desk,
+    report: &mut Report<'_>,
+    obtained: Secret,
+    how: Obtained,
+    options: &Keep,
+) -> anyhow::Result<Option<Name>> {
+    let mut fresh = Fresh {
+        secret: obtained,
+        how,
+        app: options.app.clone(),
+        facts: Facts::default(),
+        findings: Vec::new(),
+        is_short: false,
+    };
+    if !options.unseen {
+        fresh.see(desk, report, options).await?;
+        fresh.demand(options);
+    }
+    let mut findings = std::mem::take(&mut fresh.findings);
+    let is_unfit = findings.iter().any(|one| one.mark == Mark::Fail);
+    if options.force {
+        for finding in &mut findings {
+            finding.mark = finding.mark.min(Mark::Warn);
+        }
+    }
+    report.tell_all(findings)?;
+    if is_unfit && !options.force {
+        report.say("The token was not kept; --force keeps it all the same.")?;
+        return Ok(None);
+    }
+    fresh.store(desk, report, options).map(Some)
+}
+
+impl Fresh {
+    /// Asks Meta about it; a short-lived one is extended before anything else is asked.
+    async fn see(
+        &mut self,
+        desk: &Desk,
+        report: &mut Report<'_>,
+        options: &Keep,
+    ) -> anyhow::Result<()> {
+        let Some(mut looked) = self.look(desk, options, options.expires_in).await? else {
+            return Ok(());
+        };
+        if self.is_short
+            && let Some(seconds) = self.extend(desk, report, options).await?
+        {
+            let Some(again) = self.look(desk, options, seconds).await? else {
+                return Ok(());
+            };
+            looked = again;
+        }
+        let (now, app) = (desk.clock.now(), self.app.as_ref());
+        let (client, seen) = (&desk.client, &looked.seen);
+        let found = rungs(client, &self.secret, app, options.pixel(), seen, now).await;
+        self.findings.extend(found);
+        Ok(())
+    }
+
+    /// Asks Meta what it is, and notes that; none when there is no answer.
+    async fn look(
+        &mut self,
+        desk: &Desk,
+        options: &Keep,
+        expires_in: Option<u64>,
+    ) -> anyhow::Result<Option<Looked>> {
+        let (app, pixel) = (self.app.clone(), options.pixel());
+        let (contents, before) = (desk.contents()?, Facts::default());
+        let looked = look(desk, &contents, &self.secret, app, pixel, &before).await;
+        let looked = match looked {
+            Ok(looked) => looked,
+            Err(error) => {
+                let finding = Finding::of("token", Mark::Fail, Context::Debug, &error);
+                self.findings.push(finding);
+                return Ok(None);
+            }
+        };
+        let now = desk.clock.now();
+        self.facts = looked.seen.facts.clone();
+        self.app.clone_from(&looked.app);
+        if let (Expiry::Unknown, Some(seconds)) = (self.facts.expires, expires_in) {
+            self.facts.expires = Expiry::At(now.plus(Duration::from_secs(seconds)));
+        }
+        let is_persons = !matches!(self.facts.kind, Kind::SystemUser | Kind::Page | Kind::App);
+        let left = self.facts.expires.at().map(|at| at.since(now).as_secs());
+        self.is_short = is_persons
+            && !self.facts.state.is_dead()
+            && left.is_some_and(|left| left <= SHORT_LIVED_SECS);
+        Ok(Some(looked))
+    }
+
+    /// Exchanges a short-lived token for one that is good for about 60 days, if that is wished and
+    /// can be done; then gives what Meta says of its seconds.
+    async fn extend(
+        &mut self,
+        desk: &Desk,
+        report: &mut Report<'_>,
+        options: &Keep,
+    ) -> anyhow::Result<Option<Option<u64>>> {
+        let Some(app) = &self.app else {
+            return Ok(None);
+        };
+        let ends = ends(self.facts.expires, desk.clock.now());
+        let question =
+            format!("This is a short-lived token, it expires {ends}. Extend it to about 60 days?");
+        let is_wished = match options.extend {
+            Extend::Always => true,
+            Extend::Ask => ask::offered(&question)?,
+            Extend::Never => false,
+        };
+        if !is_wished {
+            return Ok(None);
+        }
+        match desk.client.extend(app, &self.secret, false).await {
+            Ok(granted) => {
+                let says = format!("it was short-lived, expiring {ends}, and is extended");
+                report.done("extended", says)?;
+                self.secret = granted.token;
+                self.how = Obtained::Extended;
+                Ok(Some(granted.expires_in))
+            }
+            Err(error) => {
+                // the short-lived one is still there, and can be extended later
+                let finding = Finding::of("extended", Mark::Warn, Context::Extend, &error);
+                self.findings.push(finding);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Holds it to what was asked of it.
+    fn demand(&mut self, options: &Keep) {
+        let facts = &self.facts;
+        let mut unfit = Vec::new();
+        let is_known = facts.checked_at.is_some() && facts.kind != Kind::Unknown;
+        if let Some(kind) = &options.kind
+            && is_known
+            && *kind != facts.kind
+        {
+            let says = format!("it is of the kind {}, not {kind}", facts.kind);
+            unfit.push(Finding::new("wanted_kind", Mark::Fail, says).exit(Exit::Token));
+        }
+        let missing = |scopes: &[String]| {
+            let has = |scope: &&String| !facts.scopes.contains(scope);
+            let missing: Vec<&str> = scopes.iter().filter(has).map(String::as_str).collect();
+            (!missing.is_empty()).then(|| missing.join(", "))
+        };
+        if let Some(missing) = missing(&options.require) {
+            let says = format!("it lacks what was asked for: {missing}");
+            let next = "make it again with that permission: `capigate token guide` says how";
+            unfit.push(
+                Finding::new("wanted_scopes", Mark::Fail, says)
+                    .next(next)
+                    .exit(Exit::Permission),
+            );
+        }
+        if options.bind.is_some() && facts.kind == Kind::Page {
+            let says = "a page's token is not given to a pixel";
+            let next = "use a dataset token from the Events Manager or a system user's token; or keep it without --pixel";
+            unfit.push(
+                Finding::new("page_token", Mark::Fail, says)
+                    .next(next)
+                    .exit(Exit::Token),
+            );
+        }
+        if let Some(old) = &options.like {
+            if old.app_id.is_some() && facts.app_id.is_some() && old.app_id != facts.app_id {
+                let says = "it belongs to another app than the one it is to replace";
+                let next = "make it with the same app; if the change is meant, say --force";
+                unfit.push(
+                    Finding::new("same_app", Mark::Fail, says)
+                        .next(next)
+                        .exit(Exit::App),
+                );
+            }
+            // what Meta does not list is not missing
+            let is_listed = !facts.scopes.is_empty();
+            if let Some(missing) = missing(&old.scopes).filter(|_| is_listed) {
+                let says = format!("it may do less than the one it is to replace: {missing}");
+                let next = "make it with these permissions; if they are not needed, say --force";
+                unfit.push(
+                    Finding::new("same_scopes", Mark::Fail, says)
+                        .next(next)
+                        .exit(Exit::Permission),
+                );
+            }
+        }
+        self.findings.extend(unfit);
+    }
+}

@@ -1,0 +1,178 @@
+//! Puts a token into the vault and into a slot, and tells what that means.
+
+use std::collections::BTreeSet;
+
+use super::{Fresh, Keep};
+use crate::cli::token::desk::Desk;
+use crate::cli::token::look::{ends, shown};
+use crate::cli::token::say::Report;
+use crate::custody::ladder::{Finding, Mark};
+use crate::graph::oauth::Exit;
+use crate::pixel::PixelId;
+use crate::tokens::{Facts, Kind, Name, Slot, TokenKey, TokenRecord};
+
+impl Fresh {
+    /// Seals it into the vault, and gives it to the pixel unless it is too short-lived.
+    pub(super) fn store(
+        self,
+        desk: &Desk,
+        report: &mut Report<'_>,
+        options: &Keep,
+    ) -> anyhow::Result<Name> {
+        let now = desk.clock.now();
+        let bind = options.bind.filter(|_| !self.is_short || options.force);
+        let record = TokenRecord {
+            secret: self.secret.clone(),
+            obtained: self.how,
+            added_at: now,
+            facts: self.facts.clone(),
+        };
+        let (name, is_new) = desk.update(|contents| {
+            let key = TokenKey::of(&record.secret);
+            let twin = contents.find(key).map(|(name, _)| name.clone());
+            let is_new = twin.is_none();
+            let name = match (twin, &options.name) {
+                (Some(twin), _) => twin,
+                (None, Some(name)) => name.clone(),
+                (None, None) => contents.free_name(&wish(desk, options, &record.facts)),
+            };
+            if is_new {
+                contents.add(name.clone(), record)?;
+            } else if let Some(known) = contents.tokens.get_mut(&name)
+                && !options.unseen
+            {
+                known.facts = record.facts;
+            }
+            if let Some((pixel, slot)) = bind {
+                if !options.force {
+                    contents.check_free(pixel, slot, Some(&name))?;
+                }
+                contents.bind(pixel, slot, &name, now)?;
+            }
+            Ok((name, is_new))
+        })?;
+        report.set("name", &name)?;
+        report.set(
+            "token",
+            shown(name.as_str(), &self.secret, &self.facts, now),
+        )?;
+        let masked = self.secret.masked();
+        if is_new {
+            let says = format!("sealed into the vault as {name}: {masked}");
+            report.done("stored", says)?;
+        } else {
+            let says = format!("this very token is in the vault already, as {name}: {masked}");
+            report.tell(Finding::new("stored", Mark::Warn, says))?;
+        }
+        match bind {
+            Some((pixel, slot)) => bound(desk, report, pixel, slot)?,
+            None if self.is_short => report.tell(self.too_short(desk, options, &name))?,
+            None => {}
+        }
+        self.shared(desk, report)?;
+        if is_new {
+            report.say("It cannot be read again in full: where you copied it from, it may be gone as well. The vault and its key are the backup.")?;
+        }
+        report.say(desk.takeover())?;
+        Ok(name)
+    }
+
+    /// Why no pixel gets it: no failure unless one was to.
+    fn too_short(&self, desk: &Desk, options: &Keep, name: &Name) -> Finding {
+        let ends = ends(self.facts.expires, desk.clock.now());
+        let (mark, says) = match options.bind {
+            Some((pixel, _)) => (
+                Mark::Fail,
+                format!("it is short-lived, expiring {ends}, so pixel {pixel} did not get it"),
+            ),
+            None => (
+                Mark::Warn,
+                format!("it is short-lived, expiring {ends}; no pixel can have it"),
+            ),
+        };
+        let next = if self.app.is_some() {
+            format!("extend it: `capigate token extend {name}`")
+        } else {
+            format!(
+                "put the secret of its app into the vault, `capigate token app add`, then extend it: `capigate token extend {name}`"
+            )
+        };
+        Finding::new("short_lived", mark, says)
+            .next(next)
+            .exit(Exit::Token)
+    }
+
+    /// Warns when several pixels have it.
+    fn shared(&self, desk: &Desk, report: &mut Report<'_>) -> anyhow::Result<()> {
+        let key = TokenKey::of(&self.secret);
+        let kept = desk.kept(&desk.contents()?);
+        let own = kept.iter().filter(|kept| kept.key == key);
+        let pixels: BTreeSet<PixelId> = own
+            .flat_map(|kept| kept.pixels.iter().map(|(pixel, _)| *pixel))
+            .collect();
+        if pixels.len() < 2 || desk.config.tokens.allow_shared {
+            return Ok(());
+        }
+        let pixels: Vec<String> = pixels.iter().map(ToString::to_string).collect();
+        let says = format!(
+            "the pixels {} have this same token: when it dies, all of them wait",
+            pixels.join(", ")
+        );
+        report.tell(
+            Finding::new("shared", Mark::Warn, says)
+                .next("give each pixel a token of its own, or set tokens.allow_shared"),
+        )
+    }
+}
+
+/// Tells that a pixel has it now, and what keeps that from having an effect.
+fn bound(desk: &Desk, report: &mut Report<'_>, pixel: PixelId, slot: Slot) -> anyhow::Result<()> {
+    report.set("pixel", pixel)?;
+    report.set("slot", slot)?;
+    let says = match slot {
+        Slot::Current => format!("pixel {pixel} sends with it"),
+        Slot::Next => format!("pixel {pixel} falls back on it when its current token is refused"),
+        Slot::Retiring => format!("pixel {pixel} can go back to it"),
+    };
+    report.done("bound", says)?;
+    match desk.config.pixels.get(&pixel) {
+        None => report.tell(
+            Finding::new(
+                "configured",
+                Mark::Warn,
+                format!("pixel {pixel} is not in the configuration, so nothing is sent to it yet"),
+            )
+            .next(format!(
+                "add a section to the configuration: [pixels.{pixel}] with the lines name = \"Example Shop, web\" and site = \"https://shop.example\""
+            )),
+        ),
+        Some(known) if known.token.is_some() => report.tell(
+            Finding::new(
+                "configured",
+                Mark::Warn,
+                format!("pixels.{pixel}.token is set in the configuration and goes before the vault"),
+            )
+            .next(format!("take the line token = … out of [pixels.{pixel}]")),
+        ),
+        Some(_) => Ok(()),
+    }
+}
+
+/// What to call a token that nobody has named.
+fn wish(desk: &Desk, options: &Keep, facts: &Facts) -> String {
+    if let Some(pixel) = options.pixel() {
+        let known = desk.config.pixels.get(&pixel);
+        let name = known.and_then(|pixel| pixel.name.clone());
+        return name.unwrap_or_else(|| format!("pixel-{pixel}"));
+    }
+    let of = |what: &str, id: &Option<String>| match id {
+        Some(id) => format!("{what}-{id}"),
+        None => what.to_owned(),
+    };
+    match &facts.kind {
+        Kind::Page => of("page", &facts.page_id),
+        Kind::SystemUser => of("system-user", &facts.user_id),
+        Kind::User => of("user", &facts.user_id),
+        _ => "token".to_owned(),
+    }
+}
