@@ -70,6 +70,7 @@
 //! [`MAX_FAULTS`], [`MAX_CONNECTIONS`]. Sums are kept for ever; details beyond a limit are dropped,
 //! the oldest first, and [`Totals`] says how many.
 
+mod accounts;
 mod answer;
 mod control;
 mod core;
@@ -100,6 +101,13 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use accounts::{
+    ACCOUNT_REFUSALS, AccountCall, App, AppMode, Business, CallOutcome, CallParam, DATASET_APP,
+    DATASET_USER, DialogMood, DialogOutcome, Edge, LoginConfig, MAX_ACCOUNT_CALLS, MAX_CODES,
+    MAX_TOKENS, Needs, PROOF_LIFETIME_SECS, Page, PageRole, Person, Pixel, Place, Quirks, STATES,
+    StateRow, SystemUser, TokenChange, TokenInfo, TokenKind, TokenState, World, WorldError,
+    parse_span,
+};
 pub use answer::NOT_META;
 pub use edge::MAX_BODY;
 pub use faults::{Action, Fault, FaultError, Headers, MAX_FAULTS, Times};
@@ -111,7 +119,7 @@ pub use ledger::{
 pub use refusal::{Basis, REFUSALS, Refusal};
 pub use rules::{MAX_AGE_SECS, MAX_AHEAD_SECS, MAX_BATCH, MAX_STORE_AGE_SECS};
 pub use server::MAX_CONNECTIONS;
-pub use settings::{SandboxSettings, SandboxToken, TokenState, parse_duration};
+pub use settings::{SandboxSettings, SandboxToken, parse_duration};
 pub use violations::{MAX_VIOLATIONS, Violation};
 
 use crate::pixel::PixelId;
@@ -132,15 +140,17 @@ impl Sandbox {
     ///
     /// # Errors
     ///
-    /// The address cannot be bound, or a fault cannot be used (`InvalidInput`).
+    /// The address cannot be bound, or a fault or the world cannot be used (`InvalidInput`).
     pub async fn start(mut settings: SandboxSettings, clock: Clock) -> io::Result<Self> {
         let faults = std::mem::take(&mut settings.faults);
         let listener = TcpListener::bind(settings.listen).await?;
         let addr = listener.local_addr()?;
-        let core = Arc::new(core::Core::new(settings, clock));
+        let unusable = io::ErrorKind::InvalidInput;
+        let core = core::Core::new(settings, clock);
+        let core = Arc::new(core.map_err(|error| io::Error::new(unusable, error))?);
         core.script
             .add_checked(faults)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+            .map_err(|error| io::Error::new(unusable, error))?;
         let tasks = server::Tasks {
             tracker: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -236,6 +246,58 @@ impl Sandbox {
     /// Forgets events, batches and test events; violations and faults stay.
     pub fn clear_ledger(&self) {
         self.core.clear_ledger();
+    }
+
+    /// Makes a token, and gives its value; one is made up if the token has none.
+    ///
+    /// # Errors
+    ///
+    /// It names an app, holder or page the world has not, or has the value of another token.
+    pub fn mint_token(&self, token: SandboxToken) -> Result<String, WorldError> {
+        let now = self.core.accounts.now().secs();
+        self.core.accounts.lock().mint(token, now)
+    }
+
+    /// Changes a token, found by fingerprint, name or value. Says whether there is one.
+    pub fn change_token(&self, handle: &str, change: &TokenChange) -> bool {
+        self.core.accounts.lock().change(handle, change)
+    }
+
+    /// Puts a token, found by fingerprint, name or value, in a state. Says whether there is one.
+    pub fn set_token_state(&self, handle: &str, state: TokenState) -> bool {
+        self.change_token(handle, &state.into())
+    }
+
+    /// Every token, without its value.
+    pub fn tokens(&self) -> Vec<TokenInfo> {
+        let now = self.core.accounts.now().secs();
+        self.core.accounts.lock().infos(now)
+    }
+
+    /// Moves the clock of tokens, codes and proofs ahead. Ages of events are counted by the clock
+    /// the sandbox was started with.
+    pub fn advance_clock(&self, span: std::time::Duration) {
+        self.core.accounts.advance(span);
+    }
+
+    /// The calls to account edges, oldest first; the last [`MAX_ACCOUNT_CALLS`].
+    pub fn account_calls(&self) -> Vec<AccountCall> {
+        self.core.accounts.lock().calls()
+    }
+
+    /// Forgets the calls to account edges; their numbering goes on.
+    pub fn clear_account_calls(&self) {
+        self.core.accounts.lock().clear_calls();
+    }
+
+    /// How the dialog behaves from now on.
+    pub fn set_dialog(&self, mood: DialogMood) {
+        self.core.accounts.lock().set_mood(mood);
+    }
+
+    /// The switches from now on.
+    pub fn set_quirks(&self, quirks: Quirks) {
+        self.core.accounts.lock().set_quirks(quirks);
     }
 
     /// Stops at once, requests under way included, and waits for the last task.

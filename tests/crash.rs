@@ -265,6 +265,7 @@ async fn killed_after_an_ambiguous_answer() {
     for _ in 0..4 {
         rig.sandbox.add_fault(
             Fault {
+                edge: None,
                 pixel: None,
                 times: None,
                 action: Action::CutAfterAccept {},

@@ -5,17 +5,17 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
 
 use crate::pixel::PixelId;
-use crate::sandbox::{Fault, Sandbox, SandboxSettings, SandboxToken, parse_duration};
+use crate::sandbox::{Fault, Sandbox, SandboxSettings, SandboxToken, World, parse_duration};
 use crate::time::Clock;
 
 /// The token the sandbox knows when none is given.
 const DEFAULT_TOKEN: &str = "sandbox-token";
 
-/// Run a simulator of Meta's events edge. It is not Meta and forwards nothing.
+/// Run a simulator of Meta's events edge and account endpoints. It is not Meta and forwards nothing.
 #[derive(Debug, clap::Args)]
 pub struct SandboxArgs {
     /// Where to listen. There is no access control, so stay on loopback.
@@ -38,6 +38,11 @@ pub struct SandboxArgs {
     /// A script of faults: TOML with `[[faults]]`, or JSON if the name ends in .json.
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
+
+    /// Apps, people, pages, businesses, system users, pixels and tokens: TOML, or JSON if the name
+    /// ends in .json. With tokens in it, "sandbox-token" is not accepted.
+    #[arg(long, value_name = "FILE")]
+    world: Option<PathBuf>,
 
     /// Accept an external_id that is not hashed.
     #[arg(long)]
@@ -128,7 +133,11 @@ impl SandboxArgs {
         for (index, arg) in self.tokens.into_iter().enumerate() {
             tokens.push(arg.read(index + 1)?);
         }
-        if tokens.is_empty() {
+        let world = match &self.world {
+            Some(path) => read_world(path)?,
+            None => World::default(),
+        };
+        if tokens.is_empty() && world.tokens.is_empty() {
             tokens.push(SandboxToken::new("default", DEFAULT_TOKEN));
         }
         for token in &mut tokens {
@@ -145,6 +154,7 @@ impl SandboxArgs {
             faults,
             raw_external_id: self.raw_external_id,
             light: self.light,
+            world,
         })
     }
 }
@@ -159,13 +169,45 @@ fn read(path: &Path) -> anyhow::Result<String> {
 
 fn read_faults(path: &Path) -> anyhow::Result<Vec<Fault>> {
     let text = read(path)?;
-    let is_json = path.extension().is_some_and(|ending| ending == "json");
-    let file: FaultsFile = if is_json {
+    let file: FaultsFile = if is_json(path) {
         serde_json::from_str(&text).with_context(|| format!("in {}", path.display()))?
     } else {
         toml::from_str(&text).with_context(|| format!("in {}", path.display()))?
     };
     Ok(file.faults)
+}
+
+/// The world of a file. An error says where and what was expected, without the line it is in: that
+/// may hold a token.
+fn read_world(path: &Path) -> anyhow::Result<World> {
+    let text = read(path)?;
+    let world = if is_json(path) {
+        serde_json::from_str(&text).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            anyhow!("no world at line {line}, column {column}")
+        })
+    } else {
+        toml::from_str(&text).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start);
+            let line = text
+                .as_bytes()
+                .iter()
+                .take(at)
+                .filter(|&&b| b == b'\n')
+                .count()
+                + 1;
+            anyhow!("line {line}: {}", error.message())
+        })
+    };
+    let world: World = world.with_context(|| format!("in {}", path.display()))?;
+    world
+        .check()
+        .with_context(|| format!("in {}", path.display()))?;
+    Ok(world)
+}
+
+fn is_json(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "json")
 }
 
 /// Runs the sandbox until ctrl-c; the exit code is 0 then.
@@ -188,8 +230,11 @@ async fn run_until(
     out: &mut dyn Write,
     interrupted: impl Future<Output = ()>,
 ) -> anyhow::Result<u8> {
-    let is_default = args.tokens.is_empty();
     let settings = args.settings()?;
+    let is_default = settings
+        .tokens
+        .iter()
+        .any(|token| token.value == DEFAULT_TOKEN);
     let sandbox = Sandbox::start(settings, Clock::Real)
         .await
         .context("cannot start the sandbox")?;

@@ -9,6 +9,7 @@ use hyper::{Method, Request, Response};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
+use super::accounts::{self, ACCOUNT_REFUSALS, STATES};
 use super::answer;
 use super::core::Core;
 use super::edge;
@@ -22,8 +23,9 @@ const DEFAULT_ROWS: usize = 1_000;
 /// What a person who finds the sandbox is told.
 pub(super) const BANNER: &str = "capigate sandbox: this is not Meta\n\
 \n\
-It simulates POST /{version}/{pixel_id}/events of Meta's Graph API, keeps what it was sent in\n\
-memory, and forwards nothing. Send it made-up tokens and test data only.\n\
+It simulates POST /{version}/{pixel_id}/events of Meta's Graph API, the login dialog and the\n\
+endpoints for tokens, keeps what it was sent in memory, and forwards nothing. Send it made-up\n\
+tokens and test data only.\n\
 \n\
   GET    /sandbox/health       counts\n\
   GET    /sandbox/ledger       accepted events: ?pixel= ?event_name= ?event_id= ?offset= ?limit=\n\
@@ -34,8 +36,22 @@ memory, and forwards nothing. Send it made-up tokens and test data only.\n\
   GET    /sandbox/violations   what a correct sender never does\n\
   DELETE /sandbox/violations   forget them\n\
   GET    /sandbox/faults       the script, as far as it is not used up\n\
-  POST   /sandbox/faults       append one fault, or an array of them\n\
-  DELETE /sandbox/faults       clear the script\n";
+  POST   /sandbox/faults       append one fault, or an array of them; \"edge\" says where\n\
+  DELETE /sandbox/faults       clear the script\n\
+\n\
+  GET    /sandbox/accounts     apps, people, pages, businesses, system users, pixels, tokens\n\
+  GET    /sandbox/tokens       tokens by fingerprint and name, without their values\n\
+  POST   /sandbox/tokens       make one: {\"app\":…,\"holder\":…,\"scopes\":[…],\"expires_in\":\"60d\"}\n\
+  POST   /sandbox/tokens/{fingerprint or name}        {\"state\":\"revoked\"}, {\"subcode\":…}\n\
+  GET    /sandbox/tokens/{fingerprint or name}/value  its value\n\
+  GET    /sandbox/clock        the time of tokens, codes and proofs\n\
+  POST   /sandbox/clock        {\"advance\":\"61d\"}\n\
+  GET    /sandbox/calls        calls to the account endpoints, without any value\n\
+  DELETE /sandbox/calls        forget them\n\
+  GET    /sandbox/dialog       how the login dialog ends\n\
+  POST   /sandbox/dialog       {\"outcome\":\"deny\"}, {\"person\":…,\"decline\":[…]}\n\
+  GET    /sandbox/quirks       where answers differ from case to case, the one that is given\n\
+  POST   /sandbox/quirks       {\"omit_expires_in\":true}\n";
 
 /// Answers a request to `/`, `/sandbox` or below.
 pub(super) async fn answer(core: &Core, request: Request<Body>) -> Response<Full<Bytes>> {
@@ -49,9 +65,7 @@ pub(super) async fn answer(core: &Core, request: Request<Body>) -> Response<Full
         (&Method::GET, "/sandbox/test_events") => {
             answer::json(200, &json!({ "test_events": core.ledger().test_events() }))
         }
-        (&Method::GET, "/sandbox/refusals") => {
-            answer::json(200, &json!({ "refusals": &REFUSALS[..] }))
-        }
+        (&Method::GET, "/sandbox/refusals") => refusals(),
         (&Method::GET, "/sandbox/violations") => violations(core),
         (&Method::GET, "/sandbox/faults") => script(core),
         (&Method::POST, "/sandbox/faults") => add_faults(core, request).await,
@@ -67,11 +81,32 @@ pub(super) async fn answer(core: &Core, request: Request<Body>) -> Response<Full
             core.violations().clear();
             violations(core)
         }
-        _ => wrong(404, "no_such_route", "GET /sandbox lists what there is"),
+        _ => accounts(core, request, &path).await,
     }
 }
 
-fn wrong(status: u16, code: &str, message: &str) -> Response<Full<Bytes>> {
+/// What is about the accounts.
+async fn accounts(core: &Core, request: Request<Body>, path: &str) -> Response<Full<Bytes>> {
+    let method = request.method().clone();
+    let body = match edge::read_body(request.into_body()).await {
+        Ok(body) => body,
+        Err(refusal) => return edge::refuse(core, refusal),
+    };
+    let answer = accounts::control::answer(core, &method, path, &body);
+    answer.unwrap_or_else(|| wrong(404, "no_such_route", "GET /sandbox lists what there is"))
+}
+
+/// Every way to be refused, of all three tables.
+fn refusals() -> Response<Full<Bytes>> {
+    let body = json!({
+        "refusals": &REFUSALS[..],
+        "account_refusals": &ACCOUNT_REFUSALS[..],
+        "token_states": &STATES[..],
+    });
+    answer::json(200, &body)
+}
+
+pub(super) fn wrong(status: u16, code: &str, message: &str) -> Response<Full<Bytes>> {
     let error = json!({ "code": code, "message": message });
     answer::json(status, &json!({ "error": error }))
 }

@@ -4,14 +4,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use aws_lc_rs::hmac;
 use tokio::sync::watch;
 
-use super::ledger::{BatchRecord, Ledger};
-use super::refusal::{self as no, Refusal};
-use super::request::{Incoming, Token};
+use super::accounts::{Accounts, WorldError};
+use super::ledger::{BatchRecord, Ledger, Outcome};
 use super::script::Script;
-use super::settings::{SandboxSettings, SandboxToken, TokenState};
+use super::settings::SandboxSettings;
 use super::violations::{Log, Violation};
 use crate::pixel::PixelId;
 use crate::time::Clock;
@@ -23,7 +21,7 @@ pub(super) struct Core {
     pub raw_external_id: bool,
     pub light: bool,
     pub script: Script,
-    tokens: Vec<SandboxToken>,
+    pub accounts: Accounts,
     ledger: Mutex<Ledger>,
     violations: Mutex<Log>,
     accepted: watch::Sender<u64>,
@@ -32,16 +30,17 @@ pub(super) struct Core {
 }
 
 impl Core {
-    pub(super) fn new(settings: SandboxSettings, clock: Clock) -> Self {
+    pub(super) fn new(settings: SandboxSettings, clock: Clock) -> Result<Self, WorldError> {
         let mut run = uuid::Uuid::new_v4().simple().to_string();
         run.truncate(8);
+        let accounts = Accounts::new(settings.world, settings.tokens, clock.clone())?;
         let core = Self {
             clock,
+            accounts,
             latency: settings.latency,
             raw_external_id: settings.raw_external_id,
             light: settings.light,
             script: Script::default(),
-            tokens: settings.tokens,
             ledger: Mutex::default(),
             violations: Mutex::default(),
             accepted: watch::Sender::new(0),
@@ -51,7 +50,7 @@ impl Core {
         for fault in settings.faults {
             core.script.add(fault);
         }
-        core
+        Ok(core)
     }
 
     /// A trace id no other answer has.
@@ -92,6 +91,10 @@ impl Core {
         data: Vec<serde_json::Value>,
         clean: bool,
     ) -> u64 {
+        if matches!(batch.outcome, Outcome::Accepted { .. }) {
+            let now = self.clock.now().secs();
+            self.accounts.lock().fired(batch.pixel, now);
+        }
         let (number, total) = {
             let mut ledger = self.ledger();
             let number = ledger.record(batch, data, clean);
@@ -113,46 +116,6 @@ impl Core {
     pub(super) fn watch_accepted(&self) -> watch::Receiver<u64> {
         self.accepted.subscribe()
     }
-
-    /// The configured token of this value. They are made up, so how long comparing takes may show.
-    pub(super) fn token(&self, given: Option<&Token>) -> Option<&SandboxToken> {
-        let given = given?;
-        self.tokens.iter().find(|token| token.value == given.value)
-    }
-
-    /// Whether the request may post to the pixel.
-    pub(super) fn admit(
-        &self,
-        incoming: &Incoming,
-        pixel: PixelId,
-    ) -> Result<(), &'static Refusal> {
-        let Some(given) = &incoming.token else {
-            return Err(&no::TOKEN_MISSING);
-        };
-        let token = self.token(Some(given)).ok_or(&no::TOKEN_UNKNOWN)?;
-        match token.state {
-            TokenState::Valid => {}
-            TokenState::Expired => return Err(&no::TOKEN_EXPIRED),
-            TokenState::Revoked => return Err(&no::TOKEN_REVOKED),
-        }
-        if let Some(secret) = &token.app_secret {
-            let proof = incoming.proof.as_deref().ok_or(&no::PROOF_MISSING)?;
-            if proof != appsecret_proof(secret, &given.value) {
-                return Err(&no::PROOF_WRONG);
-            }
-        }
-        if token.pixels.is_empty() || token.pixels.contains(&pixel) {
-            Ok(())
-        } else {
-            Err(&no::PIXEL_UNREACHABLE)
-        }
-    }
-}
-
-/// Lower-case hex of HMAC-SHA256, keyed with the app secret, over the token.
-fn appsecret_proof(secret: &str, token: &str) -> String {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
-    hex::encode(hmac::sign(&key, token.as_bytes()))
 }
 
 #[cfg(test)]
@@ -160,17 +123,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_proof_is_the_known_one() {
-        assert_eq!(
-            appsecret_proof("app-secret-example", "access-token-example"),
-            "a07d8938fd56e73319dae7552f1e35da10c36d6d2f326529ab50393f6943e8c7"
-        );
-    }
-
-    #[test]
     fn no_two_answers_share_a_trace() {
-        let core = Core::new(SandboxSettings::default(), Clock::Real);
-        let other = Core::new(SandboxSettings::default(), Clock::Real);
+        let core = Core::new(SandboxSettings::default(), Clock::Real).unwrap();
+        let other = Core::new(SandboxSettings::default(), Clock::Real).unwrap();
         assert_ne!(core.trace(), core.trace());
         assert_ne!(core.trace(), other.trace());
     }

@@ -28,7 +28,7 @@ pub const MAX_BODY: usize = 16 << 20;
 const BODY_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Longest wait of a `slow` fault.
-const MAX_WAIT: Duration = Duration::from_mins(10);
+pub(super) const MAX_WAIT: Duration = Duration::from_mins(10);
 
 /// Marks an answer that tells of an accepted batch, with the number of the batch.
 #[derive(Clone, Copy)]
@@ -92,7 +92,7 @@ pub(super) fn refuse(
 }
 
 /// A page as proxies make them.
-fn sorry(status: u16) -> Reply {
+pub(super) fn sorry(status: u16) -> Reply {
     let page = "<!DOCTYPE html><html><body><h1>Sorry, something went wrong.</h1></body></html>";
     Reply::Answer(answer::raw(status, "text/html; charset=utf-8", page))
 }
@@ -113,8 +113,10 @@ impl<'a> Exchange<'a> {
         for finding in findings {
             core.violate(finding.kind, Some(pixel), finding.path);
         }
-        let token = core.token(incoming.token.as_ref());
-        if incoming.proof.is_some() && token.is_some_and(|token| token.app_secret.is_none()) {
+        let given = incoming.token.as_ref();
+        let token = given.and_then(|given| core.accounts.lock().known(&given.value));
+        let provable = token.as_ref().is_none_or(|token| token.has_secret);
+        if incoming.proof.is_some() && !provable {
             let path = "appsecret_proof".to_owned();
             core.violate("proof_without_secret", Some(pixel), path);
         }
@@ -126,7 +128,7 @@ impl<'a> Exchange<'a> {
             size: incoming.events.len(),
             bytes: body.len(),
             options: incoming.options(),
-            token: token.map(|token| token.name.clone()),
+            token: token.map(|token| token.name),
             token_place: incoming.token.as_ref().map(|token| token.place),
             http: if head.version == Version::HTTP_2 {
                 "2"
@@ -166,39 +168,11 @@ impl<'a> Exchange<'a> {
                     self.usual(&Headers::new())
                 }
             }
-            Some(Action::Throttle {
-                code,
-                subcode,
-                status,
-                retry_after,
-                mut headers,
-            }) => {
-                if let Some(seconds) = retry_after {
-                    headers.insert("retry-after".to_owned(), seconds.to_string());
-                }
-                let message = format!("(#{code}) Request limit reached");
-                self.scripted(status, code, subcode, None, message, &headers)
-            }
-            Some(Action::Status {
-                status,
-                code,
-                subcode,
-                is_transient,
-                message,
-                headers,
-            }) => {
-                let message = message.unwrap_or_else(|| "An error by script".to_owned());
-                self.scripted(status, code, subcode, is_transient, message, &headers)
-            }
             Some(Action::BadToken { subcode }) => {
-                let row = match subcode {
-                    None => &no::TOKEN_UNKNOWN,
-                    Some(467) => &no::TOKEN_REVOKED,
-                    Some(_) => &no::TOKEN_EXPIRED,
-                };
-                let mut error = GraphError::of(row, None);
-                error.subcode = subcode;
-                self.refused(error, &Headers::new())
+                let now = self.core.accounts.now().secs();
+                let token = self.incoming.token.as_ref().map(|token| &*token.value);
+                let error = self.core.accounts.lock().bad_token(token, subcode, now);
+                self.refused(*error, &Headers::new())
             }
             Some(Action::RefuseEvent {
                 event_id,
@@ -239,6 +213,14 @@ impl<'a> Exchange<'a> {
                 let torn = "{\"events_received\":";
                 Reply::Answer(answer::raw(200, "application/json; charset=UTF-8", torn))
             }
+            Some(other) => match other.graph_error() {
+                Some((mut error, headers)) => {
+                    let token = self.incoming.token.as_ref().map(|token| &*token.value);
+                    error.echo(token.unwrap_or_default());
+                    self.refused(error, &headers)
+                }
+                None => self.usual(&Headers::new()),
+            },
         }
     }
 
@@ -248,8 +230,8 @@ impl<'a> Exchange<'a> {
     }
 
     fn verdict(mut self, missing: usize, headers: &Headers) -> Reply {
-        if let Err((event_index, row)) = self.judge() {
-            return self.refused(GraphError::of(row, event_index), headers);
+        if let Err(error) = self.judge() {
+            return self.refused(*error, headers);
         }
         let events_received = self.record.size.saturating_sub(missing);
         let body = json!({
@@ -265,13 +247,15 @@ impl<'a> Exchange<'a> {
     }
 
     /// Who asks comes first, then the request, then its events: the index is that of an event.
-    fn judge(&self) -> Result<(), (Option<usize>, &'static Refusal)> {
-        let whole = |row| (None, row);
-        self.core
-            .admit(&self.incoming, self.record.pixel)
-            .map_err(whole)?;
+    fn judge(&self) -> Result<(), Box<GraphError>> {
+        let token = self.incoming.token.as_ref().map(|token| &*token.value);
+        let accounts = &self.core.accounts;
+        let now = accounts.now().secs();
+        let proof = self.incoming.proof();
+        let pixel = self.record.pixel;
+        accounts.lock().admit(token, proof, pixel, now)?;
         if let Some(fault) = self.incoming.fault {
-            return Err(whole(fault));
+            return Err(GraphError::boxed(fault));
         }
         if self.core.light {
             return Ok(());
@@ -279,7 +263,7 @@ impl<'a> Exchange<'a> {
         // ages are counted from the arrival of the request
         let arrival = UnixMs(self.record.at_ms);
         rules::judge(&self.incoming.events, arrival, self.core.raw_external_id)
-            .map_err(|(index, row)| (Some(index), row))
+            .map_err(|(index, row)| Box::new(GraphError::of(row, Some(index))))
     }
 
     fn refuse_event(
@@ -291,8 +275,8 @@ impl<'a> Exchange<'a> {
         blame: bool,
     ) -> Reply {
         // a bad token or a plain fault would have been named first
-        if let Err((event_index, row)) = self.judge() {
-            return self.refused(GraphError::of(row, event_index), &Headers::new());
+        if let Err(error) = self.judge() {
+            return self.refused(*error, &Headers::new());
         }
         let at = refused_index(event_id, index, &self.incoming.events);
         let error = GraphError {
@@ -306,6 +290,7 @@ impl<'a> Exchange<'a> {
             title: Some("Refused by script"),
             detail: None,
             event_index: at,
+            ..GraphError::default()
         };
         self.refused_saying(error, &Headers::new(), blame)
     }
@@ -321,28 +306,6 @@ impl<'a> Exchange<'a> {
         };
         self.close();
         sorry(status)
-    }
-
-    fn scripted(
-        self,
-        status: u16,
-        code: i64,
-        subcode: Option<i64>,
-        is_transient: Option<bool>,
-        message: String,
-        headers: &Headers,
-    ) -> Reply {
-        let error = GraphError {
-            status,
-            reason: self.record.fault.unwrap_or("fault"),
-            kind: "OAuthException",
-            message,
-            code,
-            subcode,
-            is_transient,
-            ..GraphError::default()
-        };
-        self.refused(error, headers)
     }
 
     fn refused(self, error: GraphError, headers: &Headers) -> Reply {

@@ -6,12 +6,16 @@
 //! ```json
 //! {"do": "throttle", "code": 4, "retry_after": 30, "pixel": "1234567890123456", "times": 3}
 //! ```
+//!
+//! A fault is about the events edge unless it names another: `"edge": "debug_token"`.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+use super::accounts::Edge;
+use super::graph_error::GraphError;
 use crate::pixel::PixelId;
 
 /// Most faults the control API takes into the script.
@@ -26,6 +30,9 @@ pub type Headers = BTreeMap<String, String>;
 /// One fault of the script.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fault {
+    /// The edge it is about; events when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edge: Option<Edge>,
     /// Only for this pixel; for every pixel when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pixel: Option<PixelId>,
@@ -81,7 +88,7 @@ pub enum Action {
         /// Graph's `is_transient`.
         #[serde(default)]
         is_transient: Option<bool>,
-        /// Graph's message; a plain one when absent.
+        /// Graph's message; a plain one when absent. `{token}` in it becomes the token.
         #[serde(default)]
         message: Option<String>,
         /// Further headers.
@@ -114,7 +121,7 @@ pub enum Action {
     },
     /// Refuse the token.
     BadToken {
-        /// 463 expired, 467 revoked; none for a token that cannot be parsed.
+        /// Graph's subcode; none for a token that cannot be parsed.
         #[serde(default)]
         subcode: Option<i64>,
     },
@@ -178,6 +185,9 @@ pub enum FaultError {
     /// It would wait too long.
     #[error("slow waits at most {MAX_SLOW_MS} ms")]
     TooSlow,
+    /// It is about events, and names another edge.
+    #[error("refuse_event, too_large and short are of the events edge")]
+    WrongEdge,
     /// The script is full.
     #[error("the script holds {MAX_FAULTS} faults already")]
     Full,
@@ -192,6 +202,7 @@ impl FaultError {
             Self::WhichEvent => "which_event",
             Self::Never => "never",
             Self::TooSlow => "too_slow",
+            Self::WrongEdge => "wrong_edge",
             Self::Full => "full",
         }
     }
@@ -220,6 +231,7 @@ fn one() -> usize {
 impl From<Action> for Fault {
     fn from(action: Action) -> Self {
         Self {
+            edge: None,
             pixel: None,
             times: None,
             action,
@@ -279,6 +291,13 @@ impl Fault {
         self
     }
 
+    /// The same fault, on another edge.
+    #[must_use]
+    pub fn at(mut self, edge: Edge) -> Self {
+        self.edge = Some(edge);
+        self
+    }
+
     /// The same fault, for this many requests.
     #[must_use]
     pub fn times(mut self, count: u64) -> Self {
@@ -297,6 +316,13 @@ impl Fault {
     pub fn check(&self) -> Result<(), FaultError> {
         if self.times == Some(Times::Count(0)) {
             return Err(FaultError::Never);
+        }
+        let of_events = matches!(
+            self.action,
+            Action::RefuseEvent { .. } | Action::TooLarge { .. } | Action::Short { .. }
+        );
+        if of_events && self.edge() != Edge::Events {
+            return Err(FaultError::WrongEdge);
         }
         let (status, headers) = match &self.action {
             Action::Throttle {
@@ -326,8 +352,17 @@ impl Fault {
         Ok(())
     }
 
+    fn edge(&self) -> Edge {
+        self.edge.unwrap_or_default()
+    }
+
+    /// Whether it strikes a call to an edge other than events, about this pixel if it is about one.
+    pub(super) fn fits_call(&self, edge: Edge, pixel: Option<PixelId>) -> bool {
+        self.edge() == edge && self.pixel.is_none_or(|only| pixel == Some(only))
+    }
+
     pub(super) fn fits(&self, pixel: PixelId, events: &[Value]) -> bool {
-        if self.pixel.is_some_and(|only| only != pixel) {
+        if !self.fits_call(Edge::Events, Some(pixel)) {
             return false;
         }
         match &self.action {
@@ -380,6 +415,48 @@ impl Action {
             Self::Short { .. } => "short",
             Self::WrongJson { .. } => "wrong_json",
             Self::Headers { .. } => "headers",
+        }
+    }
+
+    /// The Graph error of a fault that is one, and the headers that go with it.
+    pub(super) fn graph_error(self) -> Option<(GraphError, Headers)> {
+        let reason = self.name();
+        let error = |status, code, subcode, is_transient, message| GraphError {
+            status,
+            reason,
+            kind: "OAuthException",
+            message,
+            code,
+            subcode,
+            is_transient,
+            ..GraphError::default()
+        };
+        match self {
+            Self::Throttle {
+                code,
+                subcode,
+                status,
+                retry_after,
+                mut headers,
+            } => {
+                if let Some(seconds) = retry_after {
+                    headers.insert("retry-after".to_owned(), seconds.to_string());
+                }
+                let message = format!("(#{code}) Request limit reached");
+                Some((error(status, code, subcode, None, message), headers))
+            }
+            Self::Status {
+                status,
+                code,
+                subcode,
+                is_transient,
+                message,
+                headers,
+            } => {
+                let message = message.unwrap_or_else(|| "An error by script".to_owned());
+                Some((error(status, code, subcode, is_transient, message), headers))
+            }
+            _ => None,
         }
     }
 
@@ -462,6 +539,7 @@ mod tests {
             ),
             (json!({"do": "refuse_event"}), FaultError::WhichEvent),
             (json!({"do": "cut", "times": 0}), FaultError::Never),
+            (json!({"do": "short", "edge": "me"}), FaultError::WrongEdge),
         ];
         for (value, error) in cases {
             assert_eq!(check(value.clone()), Err(error), "{value}");

@@ -18,6 +18,8 @@ pub(super) struct GraphError {
     pub detail: Option<&'static str>,
     /// Which event of the batch is to blame; Meta does not document that it says so.
     pub event_index: Option<usize>,
+    /// Graph's `error_data`, where it is not about an event.
+    pub error_data: Option<Value>,
 }
 
 impl GraphError {
@@ -35,7 +37,18 @@ impl GraphError {
             title: row.title,
             detail: row.detail,
             event_index,
+            error_data: None,
         }
+    }
+
+    /// The row of the table, where it is about no event; boxed, since it is large and seldom.
+    pub(super) fn boxed(row: &'static Refusal) -> Box<Self> {
+        Box::new(Self::of(row, None))
+    }
+
+    /// A `{token}` in the message becomes the token, as in some of Graph's own.
+    pub(super) fn echo(&mut self, token: &str) {
+        self.message = self.message.replace("{token}", token);
     }
 
     /// The body `{"error":{…}}`.
@@ -52,7 +65,8 @@ impl GraphError {
             (
                 "error_data",
                 self.event_index
-                    .map(|index| json!({ "event_index": index })),
+                    .map(|index| json!({ "event_index": index }))
+                    .or_else(|| self.error_data.clone()),
             ),
         ];
         for (key, value) in optional {

@@ -8,6 +8,8 @@ use serde::Serialize;
 pub enum Basis {
     /// Recorded from a real answer: code and subcode can be relied upon.
     Recorded,
+    /// Published by Meta: code and subcode, if not the text.
+    Documented,
     /// One reporter, or code that handles it: likely, no recorded answer.
     Reported,
     /// The rule is documented (or plain), but nobody has published the answer. The sandbox says
@@ -75,7 +77,7 @@ const fn unconfirmed(reason: &'static str, detail: &'static str) -> Refusal {
 }
 
 /// A refusal that is not about an event.
-const fn plain(
+pub(super) const fn plain(
     reason: &'static str,
     status: u16,
     code: i64,
@@ -115,38 +117,39 @@ pub(super) static TOKEN_MISSING: Refusal = plain(
     "An access token is required to request this resource",
     Basis::Unconfirmed,
 );
-pub(super) static TOKEN_EXPIRED: Refusal = plain(
-    "token_expired",
-    400,
-    190,
-    Some(463),
-    "Error validating access token: the session has expired",
-    Basis::Reported,
-);
-pub(super) static TOKEN_REVOKED: Refusal = plain(
-    "token_revoked",
-    400,
-    190,
-    Some(467),
-    "Error validating access token: the token has been invalidated",
-    Basis::Reported,
-);
-pub(super) static PROOF_MISSING: Refusal = plain(
-    "proof_missing",
-    400,
-    100,
-    None,
-    "API calls from the server require an appsecret_proof argument",
-    Basis::Unconfirmed,
-);
-pub(super) static PROOF_WRONG: Refusal = plain(
-    "proof_wrong",
-    400,
-    100,
-    None,
-    "Invalid appsecret_proof provided in the API argument",
-    Basis::Unconfirmed,
-);
+pub(super) static PROOF_MISSING: Refusal = Refusal {
+    kind: "GraphMethodException",
+    ..plain(
+        "proof_missing",
+        400,
+        100,
+        None,
+        "API calls from the server require an appsecret_proof argument",
+        Basis::Recorded,
+    )
+};
+pub(super) static PROOF_WRONG: Refusal = Refusal {
+    kind: "GraphMethodException",
+    ..plain(
+        "proof_wrong",
+        400,
+        100,
+        None,
+        "Invalid appsecret_proof provided in the API argument",
+        Basis::Recorded,
+    )
+};
+pub(super) static PROOF_STALE: Refusal = Refusal {
+    kind: "GraphMethodException",
+    ..plain(
+        "proof_stale",
+        400,
+        100,
+        None,
+        "Invalid appsecret_proof provided in the API argument",
+        Basis::Unconfirmed,
+    )
+};
 pub(super) static PIXEL_UNREACHABLE: Refusal = Refusal {
     reason: "pixel_unreachable",
     status: 400,
@@ -318,13 +321,12 @@ pub(super) static MESSAGING_PERSON: Refusal = unconfirmed(
 );
 
 /// Every refusal of the sandbox, for the table in its control API.
-pub static REFUSALS: [&Refusal; 43] = [
+pub static REFUSALS: [&Refusal; 42] = [
     &TOKEN_UNKNOWN,
     &TOKEN_MISSING,
-    &TOKEN_EXPIRED,
-    &TOKEN_REVOKED,
     &PROOF_MISSING,
     &PROOF_WRONG,
+    &PROOF_STALE,
     &PIXEL_UNREACHABLE,
     &WRONG_METHOD,
     &UNKNOWN_PATH,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
+use super::accounts::proof::Proof;
 use super::refusal::{self as no, Refusal};
 use super::rules::MAX_BATCH;
 
@@ -40,6 +41,8 @@ pub(super) struct Incoming {
     pub members: Map<String, Value>,
     pub token: Option<Token>,
     pub proof: Option<String>,
+    /// `appsecret_time`, of a timed proof.
+    pub proof_time: Option<String>,
     /// A token stood in the URL, whether or not it was the one used.
     pub token_in_url: bool,
     pub fault: Option<&'static Refusal>,
@@ -58,6 +61,13 @@ impl std::fmt::Debug for Token {
 }
 
 impl Incoming {
+    pub(super) fn proof(&self) -> Proof<'_> {
+        Proof {
+            value: self.proof.as_deref(),
+            time: self.proof_time.as_deref(),
+        }
+    }
+
     /// Reads the head and the whole body. The token of the body counts before that of the header,
     /// and that before the one in the URL. With `light`, events have a name and an id only.
     pub(super) fn read(head: &Parts, body: &[u8], light: bool) -> Self {
@@ -78,7 +88,11 @@ impl Incoming {
             from_url.insert(key.into_owned(), value.into_owned().into());
         }
         let mut credential = |key: &str| {
-            let text = |value: Option<Value>| value.and_then(|v| v.as_str().map(str::to_owned));
+            let text = |value: Option<Value>| match value? {
+                Value::String(text) => Some(text),
+                Value::Number(number) => Some(number.to_string()),
+                _ => None,
+            };
             (
                 text(incoming.members.remove(key)),
                 text(from_url.remove(key)),
@@ -86,7 +100,9 @@ impl Incoming {
         };
         let (in_body, in_url) = credential("access_token");
         let (proof, proof_in_url) = credential("appsecret_proof");
+        let (time, time_in_url) = credential("appsecret_time");
         incoming.proof = proof.or(proof_in_url);
+        incoming.proof_time = time.or(time_in_url);
         incoming.token_in_url = in_url.is_some();
         incoming.token = [
             (in_body, place),
@@ -199,6 +215,8 @@ struct LightBody {
     access_token: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     appsecret_proof: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    appsecret_time: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     test_event_code: Option<String>,
 }

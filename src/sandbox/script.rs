@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
+use super::accounts::Edge;
 use super::faults::{Action, Fault, FaultError, MAX_FAULTS, Times};
 use crate::pixel::PixelId;
 
@@ -45,10 +46,19 @@ impl Script {
         self.lock().iter().cloned().collect()
     }
 
-    /// Takes the first fault that fits the request, and counts it.
+    /// Takes the first fault that fits a request to the events edge, and counts it.
     pub(super) fn take(&self, pixel: PixelId, events: &[Value]) -> Option<Action> {
+        self.take_first(|fault| fault.fits(pixel, events))
+    }
+
+    /// Takes the first fault that fits a call to another edge, and counts it.
+    pub(super) fn take_call(&self, edge: Edge, pixel: Option<PixelId>) -> Option<Action> {
+        self.take_first(|fault| fault.fits_call(edge, pixel))
+    }
+
+    fn take_first(&self, fits: impl Fn(&Fault) -> bool) -> Option<Action> {
         let mut script = self.lock();
-        let at = script.iter().position(|fault| fault.fits(pixel, events))?;
+        let at = script.iter().position(fits)?;
         let fault = script.get_mut(at)?;
         let action = fault.action.clone();
         match &mut fault.times {
@@ -95,6 +105,19 @@ mod tests {
         assert_eq!(names, expected);
         script.clear();
         assert_eq!(script.take(pixel(1), &[]), None);
+    }
+
+    #[test]
+    fn a_fault_strikes_its_edge_only() {
+        let script = Script::default();
+        script.add(Fault::status(503).at(Edge::DebugToken));
+        script.add(Fault::throttle(4).at(Edge::Pixel).on(pixel(7)));
+        assert_eq!(script.take(pixel(7), &[]), None);
+        assert_eq!(script.take_call(Edge::Me, None), None);
+        assert_eq!(script.take_call(Edge::Pixel, Some(pixel(8))), None);
+        assert!(script.take_call(Edge::Pixel, Some(pixel(7))).is_some());
+        assert!(script.take_call(Edge::DebugToken, None).is_some());
+        assert_eq!(script.list(), []);
     }
 
     #[test]

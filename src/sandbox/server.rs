@@ -19,7 +19,7 @@ use super::answer::Reply;
 use super::core::Core;
 use super::ledger::shown;
 use super::refusal::{self as no, Refusal};
-use super::{control, edge};
+use super::{accounts, control, edge};
 use crate::pixel::PixelId;
 
 /// Most connections at once; further ones wait to be taken.
@@ -135,7 +135,7 @@ async fn route(core: &Core, request: Request<Body>) -> Reply {
     }
     let segments: Vec<&str> = path.split('/').skip(1).collect();
     let [version, pixel, "events"] = segments[..] else {
-        return turn_away(core, &no::UNKNOWN_PATH, "unknown_route", None, &request);
+        return account(core, &segments, request).await;
     };
     if !is_version(version) {
         return turn_away(core, &no::UNKNOWN_PATH, "bad_version", None, &request);
@@ -153,6 +153,20 @@ async fn route(core: &Core, request: Request<Body>) -> Reply {
         );
     }
     edge::post(core, request, pixel, version).await
+}
+
+/// A call to another edge than events.
+async fn account(core: &Core, segments: &[&str], request: Request<Body>) -> Reply {
+    match accounts::route::of(segments, is_version) {
+        Err(kind) => turn_away(core, &no::UNKNOWN_PATH, kind, None, &request),
+        Ok(asked) if asked.edge.takes(request.method()) => {
+            accounts::exchange::serve(core, request, asked).await
+        }
+        Ok(asked) => {
+            let pixel = asked.subject.parse().ok();
+            turn_away(core, &no::WRONG_METHOD, "wrong_method", pixel, &request)
+        }
+    }
 }
 
 /// Refuses what no correct sender asks for, and notes it with the path (without its query).

@@ -1,11 +1,14 @@
 //! What a sandbox is started with.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
+use super::accounts::span::optional_span;
+use super::accounts::{TokenKind, TokenState, World};
 use super::faults::Fault;
 use crate::pixel::PixelId;
 
@@ -15,8 +18,10 @@ use crate::pixel::PixelId;
 pub struct SandboxSettings {
     /// Where it listens; port 0 takes any free port. `127.0.0.1:8089` when absent.
     pub listen: SocketAddr,
-    /// The tokens it knows. Without any, every request is refused.
+    /// The tokens it knows, besides those of the world. Without any, every request is refused.
     pub tokens: Vec<SandboxToken>,
+    /// The apps, people, pages, businesses and pixels there are.
+    pub world: World,
     /// How long every answer takes at least: text such as `"20ms"`, `"1.5s"` or `"1m"`.
     #[serde(deserialize_with = "duration")]
     pub latency: Duration,
@@ -34,6 +39,7 @@ impl Default for SandboxSettings {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8089)),
             tokens: Vec::new(),
+            world: World::default(),
             latency: Duration::ZERO,
             faults: Vec::new(),
             raw_external_id: false,
@@ -43,35 +49,40 @@ impl Default for SandboxSettings {
 }
 
 /// A made-up token the sandbox accepts. `Debug` shows its name only.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct SandboxToken {
-    /// What it is called in the ledger.
+    /// What it is called in the ledger; made from its kind when empty.
     pub name: String,
-    /// The token.
+    /// The token; made up when empty.
     pub value: String,
-    /// The pixels it may post to; all when empty.
-    #[serde(default)]
+    /// The pixels it may post to. When empty: those its holder can reach now, and all if it names
+    /// no holder.
     pub pixels: Vec<PixelId>,
-    /// When set, every request with this token must carry the matching `appsecret_proof`.
-    #[serde(default)]
+    /// When set, every request with this token must carry the matching `appsecret_proof`. It
+    /// comes before the secret of the app.
     pub app_secret: Option<String>,
     /// Whether it still works.
-    #[serde(default)]
     pub state: TokenState,
-}
-
-/// Whether a token still works.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TokenState {
-    /// It works.
-    #[default]
-    Valid,
-    /// Refused with 190/463.
-    Expired,
-    /// Refused with 190/467.
-    Revoked,
+    /// The kind; `system_user` when absent.
+    pub kind: TokenKind,
+    /// The app it was issued to. When absent, the one Meta makes by itself for a token of the
+    /// Events Manager, [`DATASET_APP`](super::DATASET_APP), whose secret nobody knows.
+    pub app: Option<String>,
+    /// The person or system user who holds it.
+    pub holder: Option<String>,
+    /// The page of a page token.
+    pub page: Option<String>,
+    /// What it may do.
+    pub scopes: Vec<String>,
+    /// The objects a scope is limited to (`granular_scopes`), by scope.
+    pub granular: BTreeMap<String, Vec<String>>,
+    /// How long it lives from now, such as `"60d"`; for ever when absent.
+    #[serde(deserialize_with = "optional_span")]
+    pub expires_in: Option<Duration>,
+    /// How long its access to data lasts from now, such as `"90d"`; for ever when absent.
+    #[serde(deserialize_with = "optional_span")]
+    pub data_access_expires_in: Option<Duration>,
 }
 
 impl SandboxToken {
@@ -80,9 +91,7 @@ impl SandboxToken {
         Self {
             name: name.into(),
             value: value.into(),
-            pixels: Vec::new(),
-            app_secret: None,
-            state: TokenState::Valid,
+            ..Self::default()
         }
     }
 }

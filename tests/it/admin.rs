@@ -86,6 +86,7 @@ async fn with_trouble(gateway: &Gateway) {
         gateway.sandbox.add_fault(fault);
     }
     let bad_token = Fault {
+        edge: None,
         pixel: Some(OTHER.parse().unwrap()),
         times: None,
         action: Action::BadToken { subcode: None },

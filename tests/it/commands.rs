@@ -208,6 +208,7 @@ async fn an_operator_finds_a_dead_letter_and_sends_it_again() {
 async fn an_operator_sees_what_is_held_and_takes_over_a_configuration() {
     let (sandbox, mut site) = site("").await;
     let bad_token = Fault {
+        edge: None,
         pixel: Some(OTHER.parse().unwrap()),
         times: None,
         action: Action::BadToken { subcode: None },

@@ -60,16 +60,19 @@ async fn an_outage_delays_and_loses_nothing() {
     for fault in [
         Fault::status(503).times(2),
         Fault {
+            edge: None,
             pixel: None,
             times: None,
             action: Action::Html { status: 502 },
         },
         Fault {
+            edge: None,
             pixel: None,
             times: None,
             action: Action::Cut {},
         },
         Fault {
+            edge: None,
             pixel: None,
             times: None,
             action: Action::WrongJson { accept: false },
@@ -92,6 +95,7 @@ async fn an_outage_delays_and_loses_nothing() {
 async fn an_answer_that_never_came_is_asked_for_again_under_the_same_ids() {
     let gateway = Gateway::start().await;
     gateway.sandbox.add_fault(Fault {
+        edge: None,
         pixel: None,
         times: None,
         action: Action::CutAfterAccept {},
@@ -127,6 +131,7 @@ async fn a_throttle_waits_as_long_as_it_says() {
 async fn a_held_lane_probes_with_one_event_and_resumes() {
     let gateway = Gateway::start().await;
     gateway.sandbox.add_fault(Fault {
+        edge: None,
         pixel: None,
         times: None,
         action: Action::BadToken { subcode: Some(463) },
@@ -155,6 +160,7 @@ async fn a_held_lane_probes_with_one_event_and_resumes() {
 async fn fewer_received_than_sent_is_counted_and_not_repeated() {
     let gateway = Gateway::start().await;
     gateway.sandbox.add_fault(Fault {
+        edge: None,
         pixel: None,
         times: None,
         action: Action::Short { missing: 2 },
@@ -259,6 +265,7 @@ async fn one_sick_pixel_does_not_slow_another() {
     };
     gateway.sandbox.add_fault(
         Fault {
+            edge: None,
             pixel: None,
             times: None,
             action: slow,

@@ -357,6 +357,7 @@ async fn a_stop_while_it_waits_for_the_journal_ends_it() {
 /// A gateway whose batch is under way, and stays so.
 async fn stuck(sandbox: &Sandbox, site: &Site, load: &Load) -> Process {
     sandbox.add_fault(Fault {
+        edge: None,
         pixel: None,
         times: None,
         action: Action::Slow {

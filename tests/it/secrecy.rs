@@ -80,17 +80,20 @@ async fn canaries_are_found_nowhere() {
     for fault in [
         Fault::status(503),
         Fault {
+            edge: None,
             pixel: None,
             times: None,
             action: Action::Html { status: 502 },
         },
         Fault {
+            edge: None,
             pixel: None,
             times: None,
             action: Action::Cut {},
         },
         Fault::throttle(4),
         Fault {
+            edge: None,
             pixel: None,
             times: None,
             action: Action::BadToken { subcode: None },
@@ -213,6 +216,7 @@ async fn canaries_are_found_nowhere() {
 /// Graph's texts may repeat what was sent, the token included.
 fn echoing_error() -> Fault {
     Fault {
+        edge: None,
         pixel: None,
         times: None,
         action: Action::Status {

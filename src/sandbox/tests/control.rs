@@ -49,12 +49,16 @@ async fn every_route_of_the_banner_is_there() {
         let (Some(method @ ("GET" | "DELETE")), Some(path)) = (words.next(), words.next()) else {
             continue;
         };
+        // that of a token needs one
+        if path.contains('{') {
+            continue;
+        }
         let url = format!("{}{path}", rig.sandbox.url());
         let request = rig.client.request(method.parse().unwrap(), url);
         assert_eq!(request.send().await.unwrap().status(), 200, "{line}");
         seen += 1;
     }
-    assert_eq!(seen, 10);
+    assert_eq!(seen, 17);
 }
 
 #[tokio::test]

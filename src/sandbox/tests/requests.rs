@@ -213,7 +213,9 @@ async fn other_routes_are_violations() {
         ("POST", "/v26/7/events", "bad_version", 2500),
         ("POST", "/v26.0/abc/events", "bad_pixel_id", 100),
         ("POST", "/v26.0/7/events/", "unknown_route", 2500),
-        ("GET", "/v26.0/debug_token", "unknown_route", 2500),
+        ("GET", "/v26.0/7/stats", "unknown_route", 2500),
+        ("POST", "/v26.0/debug_token", "wrong_method", 100),
+        ("GET", "/v26/debug_token", "bad_version", 2500),
     ];
     for (method, path, kind, code) in cases {
         let method = method.parse().unwrap();
