@@ -41,7 +41,10 @@ impl FromStr for Asked {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        let text = text.trim().trim_start_matches(['#', '(']).trim_end_matches(')');
+        let text = text
+            .trim()
+            .trim_start_matches(['#', '('])
+            .trim_end_matches(')');
         let (code, subcode) = match text.split_once('/') {
             Some((code, subcode)) => (code, Some(subcode)),
             None => (text, None),
@@ -272,11 +275,17 @@ mod tests {
     fn a_code_is_explained_with_what_to_do() {
         let (code, text) = explain(Some("190/463"), false);
         assert_eq!(code, 0);
-        assert!(text.contains("the token has expired (token-expired)"), "{text}");
+        assert!(
+            text.contains("the token has expired (token-expired)"),
+            "{text}"
+        );
         assert!(text.contains("capigate token login"), "{text}");
         let (code, text) = explain(Some("100/36008"), false);
         assert_eq!(code, 0);
-        assert!(text.starts_with("100/36008  the redirect URIs differ"), "{text}");
+        assert!(
+            text.starts_with("100/36008  the redirect URIs differ"),
+            "{text}"
+        );
         assert!(!text.contains("meanings"), "{text}");
     }
 
@@ -284,7 +293,10 @@ mod tests {
     fn a_code_with_several_meanings_shows_all_of_them() {
         let (code, text) = explain(Some("1"), false);
         assert_eq!(code, 0);
-        assert!(text.contains("app-secret-wrong") && text.contains("meta-trouble"), "{text}");
+        assert!(
+            text.contains("app-secret-wrong") && text.contains("meta-trouble"),
+            "{text}"
+        );
         assert!(text.contains("meanings"), "{text}");
     }
 

@@ -6,7 +6,9 @@
 
 pub(super) mod ask;
 pub(super) mod desk;
+mod guide;
 mod init;
+mod login;
 pub(super) mod look;
 pub(super) mod obtained;
 pub(super) mod say;
@@ -26,11 +28,17 @@ pub(super) struct TokenArgs {
 enum Verb {
     /// Make the key of the vault, once.
     Init(init::InitArgs),
+    /// Walk through Meta's pages, step by step.
+    Guide(guide::GuideArgs),
+    /// Log in through the browser and keep the token that comes of it.
+    Login(login::LoginArgs),
 }
 
 /// Runs `capigate token`; returns the exit code.
 pub(super) async fn run(args: TokenArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
     match args.verb {
         Verb::Init(args) => init::run(&args, out),
+        Verb::Guide(args) => guide::run(&args, out),
+        Verb::Login(args) => login::run(&args, out).await,
     }
 }

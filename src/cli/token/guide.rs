@@ -132,7 +132,10 @@ mod tests {
         for topic in &TOPICS {
             let whole = topic.text.lines().map(str::trim);
             let quoted = topic.text.split('`').skip(1).step_by(2);
-            for command in whole.chain(quoted).filter(|text| text.starts_with("capigate ")) {
+            for command in whole
+                .chain(quoted)
+                .filter(|text| text.starts_with("capigate "))
+            {
                 let words = command.split_whitespace().map(|word| match word {
                     "ID" => "1234567890123456",
                     "NAME" => "shop",
