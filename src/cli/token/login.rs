@@ -166,7 +166,9 @@ async fn log_in(
 
     tell(report, &words::before(redirect_uri, serving.is_some()))?;
     let url = attempt.url(&desk.client, args.ask(), rerequest);
-    if !args.no_browser {
+    if args.no_browser {
+        tell(report, words::OPEN_IT)?;
+    } else {
         let address = url.to_string();
         // a launcher may take a moment; whether a window opens nobody can tell
         let opened = tokio::task::spawn_blocking(move || open::that_detached(address)).await;

@@ -22,6 +22,9 @@ pub(super) fn before(redirect_uri: &str, is_local: bool) -> String {
     )
 }
 
+/// Where nothing is opened.
+pub(super) const OPEN_IT: &str = "Open this address in a browser, on any machine:";
+
 /// Whether the browser was opened.
 pub(super) fn browser(is_open: bool) -> &'static str {
     if is_open {
