@@ -4,6 +4,7 @@
 //! free port, so that tests can run many gateways in one process.
 
 pub mod admin;
+mod keeper;
 pub mod letters;
 pub mod logging;
 pub mod offline;
@@ -15,7 +16,7 @@ pub mod sockets;
 mod stores;
 mod vault;
 mod watch;
-mod wiring;
+pub(crate) mod wiring;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,9 +26,12 @@ use anyhow::Context;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use crate::alerts::Alerts;
 use crate::config::{self, Config, ConfigErrors, Layers, Secrets};
+use crate::custody::watch::Tools as Watching;
 use crate::duplicates::Duplicates;
 use crate::graph::GraphClient;
+use crate::graph::oauth::OauthClient;
 use crate::ingest::Ingest;
 use crate::ingest::listener::{Listener, Serving, Settings, Socket};
 use crate::journal::Journal;
@@ -38,7 +42,7 @@ use crate::receipts::Receipts;
 use crate::redrive::Redrive;
 use crate::telemetry::metrics::Metrics;
 use crate::time::Clock;
-use crate::tokens::Tokens;
+use crate::tokens::{Notes, Tokens};
 
 use admin::Admin;
 use logging::LogFilter;
@@ -79,6 +83,8 @@ pub struct App {
     receipts: Receipts,
     tools: Tools,
     redrive: Redrive,
+    alerts: Alerts,
+    oauth: OauthClient,
     admin: Admin,
     ingest_listener: Listener,
     admin_listener: Listener,
@@ -93,6 +99,7 @@ pub struct Running {
     receipts: Receipts,
     lanes: Lanes,
     redrive: Redrive,
+    alerts: Alerts,
     /// Ends with this value.
     chores: JoinSet<()>,
     admin: Admin,
@@ -166,6 +173,7 @@ impl App {
         };
         let credentials = wiring::credentials(&config, &secrets, &held.contents);
         let tokens = Tokens::new(credentials);
+        let oauth = OauthClient::new(wiring::oauth(&config)?, clock.clone())?;
         for warning in vault::warnings(&config, &held.contents) {
             tracing::warn!("{warning}");
         }
@@ -184,6 +192,13 @@ impl App {
             duplicates,
         } = stores;
 
+        let alerts = {
+            let settings = wiring::alerts(&config.alerts, &secrets.alerts);
+            let file = config.journal.dir.join("alerts.json");
+            let (clock, metrics) = (clock.clone(), metrics.clone());
+            let open = move || Alerts::new(settings, Some(file), clock, metrics);
+            tokio::task::spawn_blocking(open).await?
+        };
         let ingest = Ingest::new(
             wiring::ingest(&config.ingest),
             sources,
@@ -209,6 +224,7 @@ impl App {
             reload::Rooms {
                 ingest: ingest.clone(),
                 tokens: tokens.clone(),
+                alerts: alerts.clone(),
                 log,
                 clock: clock.clone(),
                 metrics: metrics.clone(),
@@ -266,6 +282,8 @@ impl App {
             receipts,
             tools,
             redrive,
+            alerts,
+            oauth,
             admin,
             ingest_listener,
             admin_listener,
@@ -278,7 +296,17 @@ impl App {
         let mut chores = JoinSet::new();
         chores.spawn(housekeep(dead));
         let now = self.reloader.now();
+        let watch = Watching {
+            client: self.oauth,
+            tokens: self.tools.tokens.clone(),
+            alerts: self.alerts.clone(),
+            clock: self.tools.clock.clone(),
+            metrics: self.metrics.clone(),
+            notes: Notes::path(&now.config.journal.dir),
+        };
         let lanes = Lanes::start(wiring::lanes(&now.config.lanes), self.tools);
+        self.alerts.start();
+        chores.spawn(keeper::run(watch, self.reloader.clone(), lanes.clone()));
         self.admin.show_lanes(lanes.clone());
         self.reloader.steer(lanes.clone());
         let admin_serving = self.admin_listener.serve()?;
@@ -303,6 +331,7 @@ impl App {
             receipts: self.receipts,
             lanes,
             redrive: self.redrive,
+            alerts: self.alerts,
             chores,
             admin: self.admin,
             ingest_serving,
@@ -345,6 +374,11 @@ impl Running {
     /// What puts its dead letters back.
     pub fn redrive(&self) -> &Redrive {
         &self.redrive
+    }
+
+    /// What tells people that something needs them.
+    pub fn alerts(&self) -> &Alerts {
+        &self.alerts
     }
 
     /// What its lanes do.

@@ -1,5 +1,6 @@
 //! The command tree, one verb a file.
 
+mod alert;
 mod client;
 pub mod config;
 mod dead;
@@ -61,6 +62,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Run a simulator of Graph's events endpoint. It is not Meta.
     Sandbox(sandbox::SandboxArgs),
+    /// Try out the channels that alerts are sent through.
+    Alert(alert::AlertArgs),
     /// Check, print or explain the configuration.
     Config(config::ConfigArgs),
     /// Look at events that were given up, send them again or delete them.
@@ -96,6 +99,13 @@ pub fn run(cli: Cli) -> u8 {
         }
         Command::Demo(args) => on_runtime(demo::run(args)),
         Command::Sandbox(args) => on_runtime(sandbox::run(args, &mut out)),
+        Command::Alert(args) => on_runtime(alert::run(
+            args,
+            environment(),
+            Clock::Real,
+            &mut out,
+            &mut std::io::stderr(),
+        )),
         Command::Config(args) => config::run(&args, environment(), &Clock::Real, &mut out),
         Command::Journal(args) => journal::run(&args, &mut out),
         Command::Dead(args) => on_runtime(dead::run(args, &mut out)),

@@ -8,6 +8,7 @@
 //! where to find them, so that a configuration may be printed, logged and committed.
 
 mod admin;
+pub mod alerts;
 mod changes;
 mod check;
 mod docs;
@@ -38,6 +39,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use admin::{Admin, AdminKey, Role};
+pub use alerts::{Alerts, EmailTls, MailAddress, WebhookUrl};
 pub use changes::{changed_keys, is_live};
 pub use check::{Loaded, Origins};
 pub use duplicates::Duplicates;
@@ -51,7 +53,7 @@ pub use pixels::{AppId, Pixel};
 pub use receipts::Receipts;
 pub use reference::{print, reference};
 pub use reload::Reload;
-pub use secrets::{KeyRef, PixelSecrets, SecretRef, SecretRefError, Secrets};
+pub use secrets::{AlertSecrets, KeyRef, PixelSecrets, SecretRef, SecretRefError, Secrets};
 pub use shutdown::Shutdown;
 pub use sources::Source;
 pub use telemetry::Telemetry;
@@ -82,6 +84,8 @@ pub struct Config {
     pub tokens: Tokens,
     /// What became of each event.
     pub receipts: Receipts,
+    /// Whom to tell that something needs a person, and how.
+    pub alerts: Alerts,
     /// What the gateway says about itself.
     pub telemetry: Telemetry,
     /// How a running gateway takes over a changed configuration.
@@ -168,7 +172,8 @@ impl Config {
     pub fn warnings(&self, now: UnixMs) -> Vec<String> {
         let pixels = self.pixels.iter();
         let pixels = pixels.flat_map(|(id, pixel)| pixel.warnings(*id));
-        self.graph.warnings(now).into_iter().chain(pixels).collect()
+        let graph = self.graph.warnings(now).into_iter();
+        graph.chain(self.alerts.warnings()).chain(pixels).collect()
     }
 
     /// The rules between keys, and the ranges that types do not hold.
@@ -183,6 +188,7 @@ impl Config {
         self.graph.validate(&mut faults);
         self.tokens.validate(&mut faults);
         self.receipts.validate(&mut faults);
+        self.alerts.validate(&mut faults);
         self.reload.validate(&mut faults);
         self.shutdown.validate(&mut faults);
         // a request that never fits would be told for ever to come back

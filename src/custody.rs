@@ -10,6 +10,7 @@ pub mod alarms;
 pub mod inspect;
 pub mod ladder;
 pub mod refresh;
+pub mod watch;
 
 use std::time::Duration;
 

@@ -23,6 +23,7 @@ mod problem;
 mod reply;
 mod routes;
 mod stream;
+mod tokens;
 mod work;
 
 use std::sync::atomic::{AtomicU8, Ordering};

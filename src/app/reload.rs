@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use arc_swap::ArcSwap;
 use serde::Serialize;
 
+use crate::alerts::Alerts;
 use crate::config::{self, Config, ConfigErrors, Layers, Secrets};
 use crate::ingest::Ingest;
 use crate::lanes::Lanes;
@@ -126,6 +127,7 @@ pub(super) struct InForce {
 pub(super) struct Rooms {
     pub(super) ingest: Ingest,
     pub(super) tokens: Tokens,
+    pub(super) alerts: Alerts,
     pub(super) log: Option<LogFilter>,
     pub(super) clock: Clock,
     pub(super) metrics: Metrics,
@@ -271,6 +273,9 @@ impl Reloader {
         {
             lanes.apply(wiring::lanes(&config.lanes));
         }
+        rooms
+            .alerts
+            .apply(wiring::alerts(&config.alerts, &secrets.alerts));
         let pixels = config.pixels.keys().map(ToString::to_string);
         rooms.metrics.expect_pixels(pixels);
         rooms.ingest.apply(

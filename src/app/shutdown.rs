@@ -15,7 +15,9 @@ use crate::redrive::Redrive;
 const RECEIPTS_BUDGET: Duration = Duration::from_secs(2);
 /// How long changes of the operator that are under way may take to end.
 const CHANGES_BUDGET: Duration = Duration::from_secs(5);
-/// The same for both at the second signal.
+/// How long the last alerts may take to be sent.
+const ALERTS_BUDGET: Duration = Duration::from_secs(2);
+/// How long changes and receipts have at the second signal.
 const HURRIED_BUDGET: Duration = Duration::from_millis(500);
 
 impl Running {
@@ -89,6 +91,9 @@ impl Running {
         }
         // 4. all that has files ends, the journal last
         self.chores.abort_all();
+        if !self.alerts.stop(ALERTS_BUDGET).await {
+            tracing::warn!("the last alerts were not sent in time");
+        }
         self.last().end(CHANGES_BUDGET, RECEIPTS_BUDGET).await;
         let left = self.journal.depth().records;
         // 5. the admin listener goes last, so that the end can be watched

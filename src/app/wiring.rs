@@ -13,7 +13,7 @@ use crate::event::{EventIdPolicy, Rules};
 use crate::pixel::PixelId;
 use crate::secret::Secret;
 use crate::tokens::{Candidates, Contents, Credential};
-use crate::{duplicates, graph, ingest, journal, lanes, receipts};
+use crate::{alerts, duplicates, graph, ingest, journal, lanes, receipts};
 
 pub(super) fn graph(config: &Config) -> anyhow::Result<graph::Settings> {
     let graph = &config.graph;
@@ -83,6 +83,55 @@ pub(super) fn duplicates(config: &Config) -> duplicates::Settings {
         },
         max_entries: duplicates.max_entries as usize,
     }
+}
+
+/// How alerts are sent.
+pub(crate) fn alerts(config: &config::Alerts, secrets: &config::AlertSecrets) -> alerts::Settings {
+    let host = host_name();
+    let url = secrets.webhook_url.clone();
+    let webhook = url.map(|url| alerts::webhook::Settings {
+        url,
+        secret: secrets.webhook_secret.clone(),
+    });
+    let login = config.email_username.clone();
+    let login = login.zip(secrets.email_password.clone());
+    let email = || {
+        Some(alerts::email::Settings {
+            host: config.email_host.clone()?,
+            port: config.port(),
+            tls: match config.email_tls {
+                config::EmailTls::StartTls => alerts::email::Tls::StartTls,
+                config::EmailTls::Tls => alerts::email::Tls::Wrapped,
+                config::EmailTls::None => alerts::email::Tls::None,
+            },
+            login,
+            from: config.email_from.as_ref()?.mailbox().clone(),
+            to: (config.email_to.iter())
+                .map(|to| to.mailbox().clone())
+                .collect(),
+            hello: host.clone(),
+        })
+    };
+    alerts::Settings {
+        repeat: config.repeat.get(),
+        max_per_hour: config.max_per_hour as usize,
+        give_up: config.give_up.get(),
+        timeout: config.timeout.get(),
+        roots: secrets.roots.clone(),
+        webhook,
+        email: (!config.email_to.is_empty()).then(email).flatten(),
+        instance: (config.instance.clone())
+            .or(host)
+            .unwrap_or_else(|| "capigate".to_owned()),
+    }
+}
+
+/// The name of this machine, if it is one that the DNS could know.
+fn host_name() -> Option<String> {
+    let name = rustix::system::uname().nodename().to_str().ok()?.to_owned();
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'.' || b == b'-';
+    let is_name = (1..=253).contains(&name.len()) && name.bytes().all(plain);
+    is_name.then_some(name)
 }
 
 pub(super) fn dead(journal: &config::Journal) -> journal::dead::Settings {

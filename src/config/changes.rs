@@ -15,6 +15,7 @@ use crate::secret::Secret;
 const LIVE: &[&str] = &[
     "admin.keys",
     "admin.view_keys",
+    "alerts.",
     "ingest.body_timeout",
     "ingest.max_body",
     "ingest.max_event_bytes",
@@ -101,6 +102,7 @@ fn compare(changed: &mut BTreeSet<String>, path: &str, before: &Table, after: &T
 
 /// Of pixels and sources that are there before and after.
 fn secrets(changed: &mut BTreeSet<String>, old: &Secrets, new: &Secrets) {
+    let digest = |secret: &Option<Secret>| secret.as_ref().map(Secret::digest);
     for (id, after) in &new.pixels {
         let Some(before) = old.pixels.get(id) else {
             continue;
@@ -117,6 +119,27 @@ fn secrets(changed: &mut BTreeSet<String>, old: &Secrets, new: &Secrets) {
         if admin_keys(old, role) != admin_keys(new, role) {
             changed.insert(name.to_owned());
         }
+    }
+    let (before, after) = (&old.alerts, &new.alerts);
+    for (name, before, after) in [
+        ("webhook_url", &before.webhook_url, &after.webhook_url),
+        (
+            "webhook_secret",
+            &before.webhook_secret,
+            &after.webhook_secret,
+        ),
+        (
+            "email_password",
+            &before.email_password,
+            &after.email_password,
+        ),
+    ] {
+        if digest(before) != digest(after) {
+            changed.insert(format!("alerts.{name}"));
+        }
+    }
+    if before.roots != after.roots {
+        changed.insert("alerts.ca".to_owned());
     }
     let (before, after) = (keys(old), keys(new));
     for (name, digests) in &after {
@@ -153,7 +176,7 @@ pub(super) fn needs_restart(topic: &docs::Topic, key: &docs::Key) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{AdminKey, PixelSecrets};
+    use crate::config::{AdminKey, AlertSecrets, PixelSecrets};
 
     fn parse(text: &str) -> Config {
         toml::from_str(text).unwrap()
@@ -212,6 +235,10 @@ mod tests {
                     role: Role::View,
                     digest: [key; 32],
                 }],
+                alerts: AlertSecrets {
+                    email_password: app.map(secret),
+                    ..AlertSecrets::default()
+                },
             }
         };
         let config = parse(ONE);
@@ -227,6 +254,7 @@ mod tests {
             changed(secrets("t", Some("b"), 2)),
             [
                 "admin.view_keys",
+                "alerts.email_password",
                 "pixels.1.app_secret",
                 "sources.shop.keys"
             ]

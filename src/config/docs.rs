@@ -50,7 +50,7 @@ pub(super) static TOPICS: LazyLock<Vec<Topic>> = LazyLock::new(|| {
         .collect()
 });
 
-const SOURCES: [(&str, &str, &str); 14] = [
+const SOURCES: [(&str, &str, &str); 15] = [
     ("listen", "Listen", include_str!("listen.rs")),
     ("admin", "Admin", include_str!("admin.rs")),
     ("ingest", "Ingest", include_str!("ingest.rs")),
@@ -60,6 +60,7 @@ const SOURCES: [(&str, &str, &str); 14] = [
     ("graph", "Graph", include_str!("graph.rs")),
     ("tokens", "Tokens", include_str!("tokens.rs")),
     ("receipts", "Receipts", include_str!("receipts.rs")),
+    ("alerts", "Alerts", include_str!("alerts.rs")),
     ("telemetry", "Telemetry", include_str!("telemetry.rs")),
     ("reload", "Reload", include_str!("reload.rs")),
     ("shutdown", "Shutdown", include_str!("shutdown.rs")),
@@ -68,7 +69,7 @@ const SOURCES: [(&str, &str, &str); 14] = [
 ];
 
 /// What a good value of each type is, in words; the types' own errors say the same.
-const WANTED: [(&str, &str, bool); 22] = [
+const WANTED: [(&str, &str, bool); 25] = [
     (
         "AppId",
         "the id of an app: 1 to 20 decimal digits, the first of them not 0, in quotes",
@@ -86,6 +87,7 @@ const WANTED: [(&str, &str, bool); 22] = [
     ),
     ("Country", "a country code of two letters", true),
     ("Covers", "\"messaging\" or \"all\"", true),
+    ("EmailTls", "\"starttls\", \"tls\" or \"none\"", true),
     ("EventIdRule", "\"derive\", \"random\" or \"leave\"", true),
     (
         "GraphVersion",
@@ -98,6 +100,11 @@ const WANTED: [(&str, &str, bool); 22] = [
         "LogLevel",
         "error, warn, info, debug or trace, or such a level for each part",
         true,
+    ),
+    (
+        "MailAddress",
+        "an e-mail address, as in \"ops@example.com\" or \"Name <ops@example.com>\"",
+        false,
     ),
     ("Messaging", "\"at_least_once\" or \"at_most_once\"", true),
     ("PathBuf", "a path", false),
@@ -121,6 +128,11 @@ const WANTED: [(&str, &str, bool); 22] = [
     ("String", "a text", false),
     ("Tls", "a table with the two files cert and key", false),
     ("TokenIn", "\"header\" or \"body\"", true),
+    (
+        "WebhookUrl",
+        "an https address without user, query or fragment, or a table that says where one is",
+        false,
+    ),
     (
         "Weights",
         "a table of event names, each with a weight from 1 to 1000",
@@ -162,6 +174,10 @@ impl Key {
         let words = one.map_or("a whole number", |(_, words, _)| *words);
         match (self.list, self.kind) {
             (true, "String") => "a list of texts".to_owned(),
+            (true, "MailAddress") => {
+                "a list of e-mail addresses: each as \"ops@example.com\" or \"Name <ops@example.com>\""
+                    .to_owned()
+            }
             (true, "PixelId") => "a list of pixel ids: each 1 to 20 digits, in quotes".to_owned(),
             _ => words.to_owned(),
         }
@@ -236,6 +252,7 @@ fn key(field: &'static str, mut doc: Vec<&'static str>) -> Option<Key> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::alerts::MailAddressError;
     use crate::config::graph::{BaseUrlError, GraphVersionError};
     use crate::config::pixels::AppIdError;
     use crate::config::sources::CountryError;
@@ -285,6 +302,7 @@ mod tests {
         assert_eq!(says("LogLevel"), LogLevelError.to_string());
         assert_eq!(says("Country"), CountryError.to_string());
         assert_eq!(says("AppId"), AppIdError.to_string());
+        assert_eq!(says("MailAddress"), MailAddressError.to_string());
         assert_eq!(defaults.len(), TOPICS.len());
         assert!(defaults.keys().all(|name| topic(name).is_some()));
     }

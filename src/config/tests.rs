@@ -216,6 +216,11 @@ fn a_bad_value_of_every_key_is_refused_with_an_example_that_works() {
                     "sources.shop",
                     "keys = [{ env = \"K\" }]\npixels = [\"1\"]\n",
                 ),
+                // these go together
+                "alerts" => (
+                    "alerts",
+                    "email_to = [\"a@b.example\"]\nemail_from = \"a@b.example\"\nemail_host = \"b.example\"\nemail_username = \"a\"\nemail_password = { env = \"P\" }\n",
+                ),
                 name => (name, ""),
             };
             let rest: String = rest

@@ -18,6 +18,9 @@ pub enum RefreshError {
         "only a 60-day token of a system user in the vault can be refreshed, with its app's secret in the vault (`capigate token app add`)"
     )]
     NotRefreshable,
+    /// Another process is at it, or was.
+    #[error("another process refreshes it, or has just done so: look at `capigate token list`")]
+    Elsewhere,
     /// Meta refused, or could not be reached.
     #[error(transparent)]
     Oauth(#[from] OauthError),
@@ -62,6 +65,12 @@ pub async fn refresh(
     let (Source::Vault(old), Some(app)) = (&kept.source, &kept.app) else {
         return Err(RefreshError::NotRefreshable);
     };
+    let Some(_turn) = vault.refresh_turn()? else {
+        return Err(RefreshError::Elsewhere);
+    };
+    if !is_served(vault, old).await? {
+        return Err(RefreshError::Elsewhere);
+    }
     let granted = client.extend(app, &kept.secret, true).await?;
     let seen = inspect(client, &granted.token, Some(app), &Facts::default(), now).await?;
     let fresh = &seen.facts;
@@ -98,6 +107,22 @@ pub async fn refresh(
     let written = tokio::task::spawn_blocking(write).await;
     let name = written.map_err(|_| RefreshError::Unfit("could not be written down"))??;
     Ok((name, seen))
+}
+
+/// Whether a pixel has the token as current or next, or nobody has it at all: what only retires has
+/// its successor already.
+async fn is_served(vault: &Vault, name: &Name) -> Result<bool, RefreshError> {
+    let (vault, name) = (vault.clone(), name.clone());
+    let read = tokio::task::spawn_blocking(move || -> Result<bool, VaultError> {
+        let contents = vault.read()?;
+        let mut users = contents.users(&name).peekable();
+        let is_alone = users.peek().is_none();
+        Ok(is_alone || users.any(|(_, slot)| slot != Slot::Retiring))
+    });
+    let read = read
+        .await
+        .map_err(|_| RefreshError::Unfit("could not be looked for"))?;
+    Ok(read?)
 }
 
 /// Puts a token into the vault, and into every current or next slot that an older one has; where

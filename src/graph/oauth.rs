@@ -5,7 +5,7 @@
 //! only: `debug_token` (the token asked about), `oauth/revoke` (all of it), and the proof on reads;
 //! their addresses are made in one place, and no error, log line or `Debug` has an address in it.
 //! What Meta says leaves as [`Text`](super::Text), without a part of any secret of its request.
-//! Nothing is sent twice. An answer over [`client::MAX_ANSWER`](super::client::MAX_ANSWER) is not
+//! Nothing is sent twice. An answer over [`client::MAX_ANSWER`] is not
 //! read, nor more than [`MAX_LIST_ANSWERS`] of them for a list, and redirects are refused.
 //! [`catalogue`] says what each of Meta's errors means here and what to do next.
 

@@ -127,4 +127,19 @@ mod tests {
             "a07d8938fd56e73319dae7552f1e35da10c36d6d2f326529ab50393f6943e8c7"
         );
     }
+    #[test]
+    fn a_timed_proof_is_one_of_the_token_and_the_seconds() {
+        let proof = |message: &str| {
+            let secret = Secret::new("0123456789abcdef0123456789abcdef".to_owned());
+            proof(&secret, &Secret::new(message.to_owned()))
+        };
+        assert_eq!(
+            proof("EAAtestTokenForVectorsOnly"),
+            "410b7eca1761a5849d491b633f8f9ebca1f12d5cbf69d61ee4971d2fb1069b3b"
+        );
+        assert_eq!(
+            proof("EAAtestTokenForVectorsOnly|1767225600"),
+            "e20b1069d8af5f08a7c69f25c3d599c51324b1ca652f2105cb13ef7113b50c30"
+        );
+    }
 }

@@ -97,7 +97,8 @@ impl Seen {
         })
     }
 
-    pub(super) fn codes(&self) -> String {
+    /// Code and subcode as people write them, such as `190/463`.
+    pub fn codes(&self) -> String {
         match (self.code, self.subcode) {
             (Some(code), Some(subcode)) => format!("{code}/{subcode}"),
             (Some(code), None) => code.to_string(),

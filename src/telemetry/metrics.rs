@@ -9,6 +9,8 @@
 //! where *recovered* is what the journal held when the process started. Duplicates are outside
 //! these books: they are answered as received, and never accepted.
 
+mod rows;
+
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,6 +19,8 @@ use prometheus::{
     Encoder, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
+
+pub use rows::{Labels, Rows};
 
 /// A code of Graph and its subcode.
 type CodePair = (i64, Option<i64>);
@@ -100,6 +104,28 @@ pub struct Metrics {
     pub bisection_requests: IntCounterVec,
     /// The share of its configured pace that a `pixel` goes at, up to 1.
     pub pace_factor: GaugeVec,
+
+    /// Alerts, by `channel` (`log`, `webhook`, `email`) and `outcome` (`sent`, `failed`: given up,
+    /// `held_back`: over `alerts.max_per_hour`). In the log are all of them.
+    pub alerts: IntCounterVec,
+    /// Alerts that are raised now.
+    pub alerts_raised: IntGauge,
+
+    /// Seconds until a token expires, by `pixel`, `token` (its fingerprint) and `slot` (`current`,
+    /// `next`, `retiring`); negative when it has. No row for one that never does, or of which that
+    /// is not known.
+    pub token_expires: Rows,
+    /// The same until Meta's access to a person's data ends.
+    pub token_data_access_expires: Rows,
+    /// 1 for a token that Meta calls valid, 0 for one that it does not; no row while it is not
+    /// known. Labels as before.
+    pub token_valid: Rows,
+    /// Unix seconds at which Graph last took events with a token. Labels as before.
+    pub token_last_used: Rows,
+    /// Refreshes of 60-day tokens, by `outcome` (`done`, `failed`).
+    pub token_refreshes: IntCounterVec,
+    /// 1 while the vault cannot be read.
+    pub vault_unreadable: IntGauge,
 
     /// Events a receipt is kept of.
     pub receipts: IntGauge,
@@ -299,6 +325,36 @@ impl Metrics {
                 );
                 keep(r, GaugeVec::new(opts, &["pixel"])?)?
             },
+            alerts: counters(
+                r,
+                "alerts_total",
+                "alerts by channel, and whether they were sent, given up or held back",
+                &["channel", "outcome"],
+            )?,
+            alerts_raised: gauge(r, "alerts_raised", "alerts that are raised now")?,
+            token_expires: Rows::new(
+                r,
+                "token_expires_seconds",
+                "seconds until a token expires, negative when it has",
+            )?,
+            token_data_access_expires: Rows::new(
+                r,
+                "token_data_access_expires_seconds",
+                "seconds until the access to a person's data ends",
+            )?,
+            token_valid: Rows::new(r, "token_valid", "1 when Meta calls the token valid")?,
+            token_last_used: Rows::new(
+                r,
+                "token_last_used_timestamp_seconds",
+                "when Graph last took events with the token",
+            )?,
+            token_refreshes: counters(
+                r,
+                "token_refreshes_total",
+                "refreshes of 60-day tokens, by outcome",
+                &["outcome"],
+            )?,
+            vault_unreadable: gauge(r, "vault_unreadable", "1 while the vault cannot be read")?,
             receipts: gauge(r, "receipts", "events a receipt is kept of")?,
             receipts_bytes: gauge(r, "receipts_bytes", "bytes of the receipts' files")?,
             receipts_lost: counter(
@@ -384,6 +440,9 @@ impl Metrics {
             if factor.get() <= 0.0 {
                 factor.set(1.0);
             }
+        }
+        for outcome in ["done", "failed"] {
+            self.token_refreshes.with_label_values(&[outcome]).inc_by(0);
         }
         for state in LANE_STATES {
             self.lanes.with_label_values(&[*state]).add(0);

@@ -159,6 +159,15 @@ impl Expiry {
         }
     }
 
+    /// The stable word for it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Never => "never",
+            Self::At(_) => "at",
+        }
+    }
+
     /// Whether it has ended.
     pub fn is_over(self, now: UnixMs) -> bool {
         self.at().is_some_and(|at| at <= now)

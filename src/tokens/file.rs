@@ -91,9 +91,36 @@ pub(super) fn create(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 /// Keeps other processes, and other callers in this one, from changing `path` until the result is
 /// dropped. Blocks for up to ten seconds.
 pub(super) fn lock(path: &Path) -> Result<File, FileError> {
+    let file = beside(path, ".lock")?;
+    for _ in 0..LOCK_WAIT.as_millis() / LOCK_LOOK.as_millis() {
+        if is_locked(&file)? {
+            return Ok(file);
+        }
+        std::thread::sleep(LOCK_LOOK);
+    }
+    Err(FileError::Busy)
+}
+
+/// The turn to do what is named so with `path`, until the result is dropped; none while another
+/// process, or another caller in this one, has it.
+pub(super) fn turn(path: &Path, ending: &str) -> Result<Option<File>, FileError> {
+    let file = beside(path, ending)?;
+    Ok(is_locked(&file)?.then_some(file))
+}
+
+fn is_locked(file: &File) -> Result<bool, FileError> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(std::fs::TryLockError::WouldBlock) => Ok(false),
+        Err(std::fs::TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+/// An empty file that only its lock matters of.
+fn beside(path: &Path, ending: &str) -> Result<File, FileError> {
     directory(path)?;
     let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
+    name.push(ending);
     #[expect(clippy::disallowed_methods, reason = "this is no file of the journal")]
     let file = OpenOptions::new()
         .write(true)
@@ -101,14 +128,7 @@ pub(super) fn lock(path: &Path) -> Result<File, FileError> {
         .truncate(false)
         .mode(0o600)
         .open(PathBuf::from(name))?;
-    for _ in 0..LOCK_WAIT.as_millis() / LOCK_LOOK.as_millis() {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(std::fs::TryLockError::WouldBlock) => std::thread::sleep(LOCK_LOOK),
-            Err(std::fs::TryLockError::Error(error)) => return Err(error.into()),
-        }
-    }
-    Err(FileError::Busy)
+    Ok(file)
 }
 
 /// The directory of a file, made if it is not there.

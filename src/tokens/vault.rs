@@ -135,6 +135,12 @@ impl Vault {
         Ok(result)
     }
 
+    /// The turn to refresh a token, until the result is dropped, so that of several processes with
+    /// this vault only one does; none while another has it.
+    pub fn refresh_turn(&self) -> Result<Option<impl Sized + use<>>, VaultError> {
+        file::turn(&self.0.path, ".refresh").map_err(|error| self.failed(error))
+    }
+
     fn failed(&self, error: FileError) -> VaultError {
         VaultError::File {
             path: self.0.path.clone(),
@@ -244,6 +250,20 @@ mod tests {
         });
         let read = vault.read().unwrap();
         assert_eq!((read.generation, read.apps.len()), (20, 20));
+    }
+
+    #[test]
+    fn one_at_a_time_refreshes() {
+        let dir = tempfile::tempdir().unwrap();
+        let vault = vault(&dir);
+        let turn = vault.refresh_turn().unwrap();
+        assert!(turn.is_some());
+        assert!(vault.refresh_turn().unwrap().is_none());
+        drop(turn);
+        assert!(vault.refresh_turn().unwrap().is_some());
+        // and others may change the vault meanwhile
+        let _turn = vault.refresh_turn().unwrap();
+        add_app(&vault, "1").unwrap();
     }
 
     #[test]

@@ -351,6 +351,7 @@ async fn every_answer_has_the_members_its_schema_names() {
         ("GET", "/lanes", "/lanes", json!({}), 200),
         ("GET", "/lanes", "/lanes?limit=0", json!({}), 400),
         ("GET", "/holds", "/holds", json!({}), 200),
+        ("GET", "/tokens", "/tokens", json!({}), 200),
         (
             "POST",
             "/holds/{id}/release",

@@ -11,6 +11,7 @@
 
 mod admin;
 mod commands;
+mod custody;
 mod dead;
 mod delivery;
 mod desk;

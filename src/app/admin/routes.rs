@@ -16,7 +16,7 @@ use super::auth::Caller;
 use super::call::{Call, Members};
 use super::problem::Problem;
 use super::reply::Reply;
-use super::{Admin, config, dead, events, holds, lanes, limits, openapi};
+use super::{Admin, config, dead, events, holds, lanes, limits, openapi, tokens};
 use crate::config::Role;
 use crate::ingest::listener::Peer;
 
@@ -52,6 +52,7 @@ const ROUTES: &[Route] = &[
     get("/config", config::show),
     post("/config/reload", config::reload),
     get("/limits", limits::show),
+    get("/tokens", tokens::list),
 ];
 
 const fn get(path: &'static str, run: fn(Call) -> Done) -> Route {

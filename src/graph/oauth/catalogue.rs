@@ -2,8 +2,9 @@
 //! the top.
 //!
 //! The same code means different things on different edges, so a row holds for requests of certain
-//! kinds; and where Meta sends no subcode, or one code for many cases, the beginning or a part of
-//! the message decides. A row that needs neither comes after those that do.
+//! kinds; and where Meta sends no subcode, or one code for many cases, the message decides. A row
+//! that holds for more comes after those that hold for less. Sources: Meta's pages on error handling
+//! and on each edge, and recorded answers; what neither confirms says so.
 
 mod access;
 mod login;
@@ -88,7 +89,7 @@ pub struct Row {
     pub codes: &'static [(i64, i64)],
     /// Its subcode.
     pub subcode: Subcode,
-    /// What the message says.
+    /// What the message says; with [`Subcode::Is`], where Meta leaves the subcode out.
     pub message: Message,
     /// What becomes of the token.
     pub state: State,
@@ -118,9 +119,9 @@ pub enum Subcode {
 pub enum Message {
     /// Any, and none.
     Any,
-    /// One that begins so; of several texts in it, one of them.
+    /// One that begins with one of these.
     Starts(&'static [&'static str]),
-    /// One with this in it; of several texts, one of them.
+    /// One with one of these in it.
     Has(&'static [&'static str]),
 }
 
@@ -177,12 +178,13 @@ impl Row {
 
     fn fits(&self, context: Context, code: i64, subcode: Option<i64>, message: &str) -> bool {
         let here = self.contexts.is_empty() || self.contexts.contains(&context);
-        let subcode = match (self.subcode, subcode) {
-            (Subcode::Any, _) | (Subcode::Absent, None) => true,
+        let which = match (self.subcode, subcode) {
             (Subcode::Is(one), Some(other)) => one == other,
-            _ => false,
+            (Subcode::Is(_), None) => self.message != Message::Any && self.message.fits(message),
+            (Subcode::Absent, Some(_)) => false,
+            (Subcode::Absent, None) | (Subcode::Any, _) => self.message.fits(message),
         };
-        here && subcode && self.has_code(code) && self.message.fits(message)
+        here && which && self.has_code(code)
     }
 
     /// A row for one case; the methods below narrow or widen it.
@@ -214,18 +216,13 @@ impl Row {
         Self { subcode, ..self }
     }
 
-    /// Without a subcode only, and with such a message.
-    const fn bare(self, message: Message) -> Self {
+    /// Without a subcode only.
+    const fn bare(self) -> Self {
         let subcode = Subcode::Absent;
-        Self {
-            subcode,
-            message,
-            ..self
-        }
+        Self { subcode, ..self }
     }
 
-    /// With such a message, whatever the subcode.
-    const fn saying(self, message: Message) -> Self {
+    const fn message(self, message: Message) -> Self {
         Self { message, ..self }
     }
 

@@ -147,3 +147,85 @@ impl OauthClient {
         url
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::client;
+    use super::*;
+
+    #[test]
+    fn the_dialog_is_asked_for_exactly_so() {
+        let client = client("https://graph.facebook.com");
+        let state = Secret::new("s+1/=&x".to_owned());
+        let scopes = [
+            "ads_management".to_owned(),
+            "business_management".to_owned(),
+        ];
+        let dialog = Dialog {
+            client_id: "1234567890123456",
+            redirect_uri: "http://localhost:8080/",
+            state: &state,
+            ask: Ask::Scopes(&scopes),
+            rerequest: false,
+        };
+        assert_eq!(
+            client.dialog_url(&dialog).as_str(),
+            "https://www.facebook.com/v26.0/dialog/oauth?client_id=1234567890123456\
+             &redirect_uri=http%3A%2F%2Flocalhost%3A8080%2F&state=s%2B1%2F%3D%26x\
+             &response_type=code&scope=ads_management%2Cbusiness_management"
+        );
+        let dialog = Dialog {
+            redirect_uri: "https://example.com/a%20b?x=1",
+            ask: Ask::Config("77"),
+            rerequest: true,
+            ..dialog
+        };
+        assert_eq!(
+            client.dialog_url(&dialog).as_str(),
+            "https://www.facebook.com/v26.0/dialog/oauth?client_id=1234567890123456\
+             &redirect_uri=https%3A%2F%2Fexample.com%2Fa%2520b%3Fx%3D1&state=s%2B1%2F%3D%26x\
+             &response_type=code&config_id=77&auth_type=rerequest"
+        );
+        assert!(!format!("{dialog:?}").contains("s+1"));
+    }
+
+    #[test]
+    fn a_redirect_uri_is_checked_before_meta_sees_it() {
+        use RedirectUriError::{Blank, Empty, Encoded, Fragment, Host, Relative, Scheme};
+        for good in [
+            "http://localhost:8080/",
+            "http://localhost:8080",
+            "https://example.com/callback?x=1&y=a%20b",
+            "https://www.facebook.com/connect/login_success.html",
+            "https://example.com/100%25",
+        ] {
+            assert_eq!(check_redirect_uri(good), Ok(()), "{good}");
+        }
+        for (bad, want) in [
+            ("", Empty),
+            ("null", Empty),
+            ("undefined", Empty),
+            ("/callback", Relative),
+            ("localhost:8080/", Relative),
+            ("example.com/callback", Relative),
+            ("//example.com/", Relative),
+            ("ftp://example.com/", Scheme),
+            ("fb123://authorize", Scheme),
+            ("http://", Host),
+            ("http:/localhost/", Host),
+            ("https://user@example.com/", Host),
+            ("https://user:word@example.com/", Host),
+            ("https://example.com/#top", Fragment),
+            ("https%3A%2F%2Fexample.com%2F", Encoded),
+            ("https%253A%252F%252Fexample.com", Encoded),
+            ("HTTP%3a%2f%2flocalhost", Encoded),
+            ("https://example.com/?to=a%252Fb", Encoded),
+            ("http://localhost:8080/ ", Blank),
+            ("http://localhost:8080/\n", Blank),
+        ] {
+            let error = check_redirect_uri(bad);
+            assert_eq!(error, Err(want), "{bad:?}");
+            assert!(want.code().starts_with("redirect_uri_"));
+        }
+    }
+}

@@ -106,8 +106,11 @@ impl Redirect {
             Self::Denied { .. } => Some(catalogue::known("dialog-denied")),
             Self::Failed { code, message } => {
                 let words = message.as_ref().map_or("", Text::as_str);
-                let row =
-                    code.and_then(|code| catalogue::first(Context::Dialog, code, None, words));
+                let row = code.and_then(|code| {
+                    // what the codes of the API mean is not promised here
+                    catalogue::first(Context::Dialog, code, None, words)
+                        .filter(|row| row.contexts.contains(&Context::Dialog))
+                });
                 Some(row.unwrap_or_else(|| catalogue::known("dialog-failed")))
             }
         }
@@ -230,3 +233,6 @@ impl Found {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

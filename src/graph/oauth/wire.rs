@@ -16,7 +16,7 @@ use crate::graph::client::MAX_ANSWER;
 use crate::graph::payload;
 use crate::secret::Secret;
 
-/// Answers that one list is read from, with [`LIST_ENTRIES`] entries each if Meta keeps to that.
+/// Answers that one list is read from, with 100 entries each if Meta keeps to what it is asked for.
 pub const MAX_LIST_ANSWERS: usize = 50;
 
 /// Entries of a list that one answer is asked for.

@@ -1,30 +1,28 @@
 //! Errors about who asks, and about what is asked for: inspections, Pages, system users, proofs,
 //! pixels, permissions.
 
-use super::Context::{self, Debug, Extend, Page, Pixel, Revoke, Send, SystemUser};
+use super::Context::{Debug, Extend, Page, Pixel, Revoke, Send, SystemUser};
 use super::{Exit, Message, Row, State};
 
 const INVALID: &[(i64, i64)] = &[(100, 100)];
 const PERMISSION: &[(i64, i64)] = &[(10, 10), (200, 299)];
 
-const READS: &[Context] = &[Pixel];
-
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row] = &[
-    Row::new("proof-missing", State::Config, Exit::App).codes(INVALID).bare(Message::Has(&["require an appsecret_proof"])).text(
+    Row::new("proof-missing", State::Config, Exit::App).codes(INVALID).bare().message(Message::Has(&["require an appsecret_proof"])).text(
         "the proof of the app secret is missing",
         "The app demands a proof that the sender knows its secret (Require App Secret in its advanced settings), and no secret is set beside this token.",
         "Set the secret of the app that issued the token beside it: capigate token add. Or turn Require App Secret off."),
-    Row::new("proof-wrong", State::Config, Exit::App).codes(INVALID).bare(Message::Has(&["appsecret_proof"])).text(
+    Row::new("proof-wrong", State::Config, Exit::App).codes(INVALID).bare().message(Message::Has(&["appsecret_proof"])).text(
         "the proof of the app secret is wrong",
         "The app secret beside this token is not that of the app that issued the token, or was reset.",
         "Set the right secret beside the token: capigate token add. For a token from Events Manager leave it out."),
 
-    Row::new("inspector-not-allowed", State::Unchanged, Exit::App).on(&[Debug]).codes(INVALID).saying(Message::Has(&["must provide an app access token"])).text(
+    Row::new("inspector-not-allowed", State::Unchanged, Exit::App).on(&[Debug]).codes(INVALID).message(Message::Has(&["must provide an app access token"])).text(
         "this token may not inspect others",
         "Only the app itself or a token of one of its developers may inspect the app's tokens. It says nothing about the inspected token.",
         "Give the app's id and secret, and inspect again: capigate token inspect"),
-    Row::new("inspected-foreign", State::Unchanged, Exit::App).on(&[Debug]).codes(INVALID).saying(Message::Has(&["did not match the Viewing App"])).text(
+    Row::new("inspected-foreign", State::Unchanged, Exit::App).on(&[Debug]).codes(INVALID).message(Message::Has(&["did not match the Viewing App"])).text(
         "the token is of another app",
         "The inspected token was issued by another app than the one that asks. It may well be good.",
         "Give the id and secret of the app that issued it, or none, so that the token inspects itself: capigate token inspect"),
@@ -42,7 +40,7 @@ pub(super) const ROWS: &[Row] = &[
         "The id is wrong, or the person behind the token has no role on the Page; Meta does not say which.",
         "Take the Page's id from its About page, under Page transparency, or from the list of Pages: capigate token page"),
 
-    Row::new("pixel-unreadable", State::NoAccess, Exit::Permission).on(READS).codes(INVALID).sub(33).text(
+    Row::new("pixel-unreadable", State::NoAccess, Exit::Permission).on(&[Pixel]).codes(INVALID).sub(33).text(
         "no such pixel for this token",
         "The id is wrong, or the pixel (dataset) is not assigned to the token's system user or person, or the token may not read it; Meta does not say which. A token from Events Manager may still be able to send.",
         "Check the id in Events Manager, assign the dataset under Business settings, Data sources, and make a new token, since a token keeps the assets of the day it was made: capigate token verify"),
@@ -54,16 +52,16 @@ pub(super) const ROWS: &[Row] = &[
         "no such object for this token",
         "The id is wrong, or the token may not see the object, or the object cannot do that; Meta does not say which.",
         "Check the id, and that the object is assigned to the token's system user or person: capigate token verify"),
-    Row::new("pixel-read-denied", State::Unchanged, Exit::Permission).on(READS).codes(PERMISSION).text(
+    Row::new("pixel-read-denied", State::Unchanged, Exit::Permission).on(&[Pixel]).codes(PERMISSION).text(
         "the token may not read the pixel",
         "It lacks the permission to read. That says nothing about sending: tokens from Events Manager can often send and not read.",
         "Nothing needs to be done if sending works: capigate token verify"),
-    Row::new("field-unknown", State::Unchanged, Exit::App).on(READS).codes(INVALID).bare(Message::Has(&["nonexisting field"])).text(
+    Row::new("field-unknown", State::Unchanged, Exit::App).on(&[Pixel]).codes(INVALID).bare().message(Message::Has(&["nonexisting field"])).text(
         "Meta does not know a field of the pixel",
         "The version of the Graph API does not have a field that was asked for.",
         "Check graph.version: capigate config check"),
 
-    Row::new("permission-missing", State::NoPermission, Exit::Permission).codes(INVALID).bare(Message::Starts(&["(#100) Missing Permission"])).text(
+    Row::new("permission-missing-100", State::NoPermission, Exit::Permission).codes(INVALID).bare().message(Message::Starts(&["(#100) Missing Permission"])).text(
         "a permission is missing",
         "The token lacks a permission that this needs.",
         "Allow it in a new login, capigate token login, or make a new system user token with it, capigate token system-user."),

@@ -27,45 +27,35 @@ pub(super) const ROWS: &[Row] = &[
         "What was pasted is neither the address of the page that the browser ended on nor a code.",
         "Copy the whole address from the browser, from http to the end, and paste it again; or start again: capigate token login"),
 
-    Row::new("code-used", State::Unchanged, Exit::Token).on(&[Code]).codes(&[(100, 100)]).sub(36_009).text(
+    Row::new("code-used", State::Unchanged, Exit::Token).on(&[Code]).codes(&[(100, 100)]).sub(36_009).message(Message::Starts(&["This authorization code has been used"])).text(
         "this code has been used",
         "Each code can be exchanged once. It was exchanged before: by an earlier attempt whose answer may have been lost, or by another program.", AGAIN),
-    Row::new("code-used", State::Unchanged, Exit::Token).on(&[Code]).codes(&[(100, 100)]).bare(Message::Starts(&["This authorization code has been used"])).text(
-        "this code has been used",
-        "Each code can be exchanged once. It was exchanged before: by an earlier attempt whose answer may have been lost, or by another program.", AGAIN),
-    Row::new("code-expired", State::Unchanged, Exit::Token).on(&[Code]).codes(&[(100, 100)]).sub(36_007).text(
+    Row::new("code-expired", State::Unchanged, Exit::Token).on(&[Code]).codes(&[(100, 100)]).sub(36_007).message(Message::Starts(&["This authorization code has expired"])).text(
         "this code has expired",
         "Too much time went by between the login and the exchange.", AGAIN),
-    Row::new("code-expired", State::Unchanged, Exit::Token).on(&[Code]).codes(&[(100, 100)]).bare(Message::Starts(&["This authorization code has expired"])).text(
-        "this code has expired",
-        "Too much time went by between the login and the exchange.", AGAIN),
-    Row::new("redirect-mismatch", State::Config, Exit::App).on(&[Code]).codes(&[(100, 100)]).sub(36_008).text(
+    Row::new("redirect-mismatch", State::Config, Exit::App).on(&[Code]).codes(&[(100, 100)]).sub(36_008).message(Message::Starts(&["Error validating verification code"])).text(
         "the redirect URIs differ",
         "The redirect URI of the exchange is not byte for byte the one of the dialog: a slash at the end, the port, http or https, or percent-encoding.",
         "Use the same text for both, such as http://localhost:8080/ with its slash, and log in again: capigate token login"),
-    Row::new("redirect-mismatch", State::Config, Exit::App).on(&[Code]).codes(&[(100, 100)]).bare(Message::Starts(&["Error validating verification code"])).text(
-        "the redirect URIs differ",
-        "The redirect URI of the exchange is not byte for byte the one of the dialog: a slash at the end, the port, http or https, or percent-encoding.",
-        "Use the same text for both, such as http://localhost:8080/ with its slash, and log in again: capigate token login"),
-    Row::new("code-malformed", State::Unchanged, Exit::Token).on(&[Code]).codes(&[(100, 100)]).bare(Message::Starts(&["Invalid verification code format"])).text(
+    Row::new("code-malformed", State::Unchanged, Exit::Token).on(&[Code]).codes(&[(100, 100)]).bare().message(Message::Starts(&["Invalid verification code format"])).text(
         "this is not a whole code",
         "The code was cut off when it was copied, or #_=_ or another parameter was copied with it.",
         "Paste the whole address of the page that the browser ended on: capigate token login, or capigate token exchange"),
-    Row::new("code-invalid", State::Unchanged, Exit::Token).on(&[Code]).codes(&[(100, 100)]).bare(Message::Starts(&["Code was invalid or expired"])).text(
+    Row::new("code-invalid", State::Unchanged, Exit::Token).on(&[Code]).codes(&[(100, 100)]).bare().message(Message::Starts(&["Code was invalid or expired"])).text(
         "this code is not good any more",
         "It has expired, or the person took the app's permissions back in between.", AGAIN),
-    Row::new("code-missing", State::Unchanged, Exit::Token).on(&[Code]).codes(&[(1, 1)]).bare(Message::Starts(&["Missing authorization code"])).text(
+    Row::new("code-missing", State::Unchanged, Exit::Token).on(&[Code]).codes(&[(1, 1)]).bare().message(Message::Starts(&["Missing authorization code"])).text(
         "the code is missing",
         "The exchange was asked for without a code.", AGAIN),
     Row::new("code-refused", State::Unchanged, Exit::Token).on(&[Code]).codes(&[(100, 100)]).text(
         "the exchange of the code was refused",
         "Meta refused the code or something beside it, and its words tell more than its code.", AGAIN),
 
-    Row::new("redirect-not-absolute", State::Config, Exit::App).on(&[Code, Dialog]).codes(&[(191, 191)]).saying(Message::Has(&["isn't an absolute URI", "is not an absolute URI"])).text(
+    Row::new("redirect-not-absolute", State::Config, Exit::App).on(&[Code, Dialog]).codes(&[(191, 191)]).message(Message::Has(&["isn't an absolute URI", "is not an absolute URI"])).text(
         "the redirect URI is not absolute",
         "Scheme or host is missing, or it was percent-encoded twice (https%253A...), or it is the word null.",
         "Write it plainly and whole, such as http://localhost:8080/, and log in again: capigate token login"),
-    Row::new("redirect-missing", State::Config, Exit::App).on(&[Code, Dialog]).codes(&[(191, 191)]).saying(Message::Starts(&["Missing redirect_uri"])).text(
+    Row::new("redirect-missing", State::Config, Exit::App).on(&[Code, Dialog]).codes(&[(191, 191)]).message(Message::Starts(&["Missing redirect_uri"])).text(
         "the redirect URI is missing",
         "The exchange of a code needs the redirect URI of its dialog.",
         "Name it, such as http://localhost:8080/: capigate token exchange"),
@@ -78,7 +68,7 @@ pub(super) const ROWS: &[Row] = &[
         "the app secret is wrong",
         "App id and app secret do not belong together. Meta gives its code for unknown errors, but trying again does not help.",
         "Copy the secret again from the app's dashboard, App settings, Basic, and check the app id; a secret that was reset is gone."),
-    Row::new("app-id-missing", State::Config, Exit::App).on(OAUTH).codes(&[(101, 101)]).bare(Message::Starts(&["Missing client_id"])).text(
+    Row::new("app-id-missing", State::Config, Exit::App).on(OAUTH).codes(&[(101, 101)]).bare().message(Message::Starts(&["Missing client_id"])).text(
         "the app id is missing",
         "The request had no app id.",
         "Name the app; its id stands in the dashboard under App settings, Basic."),

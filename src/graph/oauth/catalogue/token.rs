@@ -17,12 +17,12 @@ pub(super) const UNEXPLAINED: Row = Row::new("unexplained", State::Unchanged, Ex
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row] = &[
-    Row::new("extend-too-late", State::Expired, Exit::Token).on(&[Extend]).codes(SESSION).sub(463).text(
+    Row::new("extend-too-late", State::Expired, Exit::Token).on(&[Extend]).codes(SESSION).sub(463).message(Message::Has(&["session has expired"])).text(
         "the token has expired and cannot be extended",
         "Only a token that is still good can be exchanged for one that lives longer. A system user's token of 60 days is lost when it is not renewed in time.",
         "Get a new token: capigate token login for a person's, capigate token system-user for a system user's."),
 
-    Row::new("app-removed", State::Revoked, Exit::Token).codes(SESSION).sub(458).text(
+    Row::new("app-removed", State::Revoked, Exit::Token).codes(SESSION).sub(458).message(Message::Has(&["has not authorized application"])).text(
         "the app was removed",
         "The person has removed the app from their account, or never allowed it.",
         "Let the person allow the app again: capigate token login"),
@@ -30,7 +30,7 @@ pub(super) const ROWS: &[Row] = &[
         "the person's account is held up",
         "Facebook wants the person to log in at facebook.com and pass a check. Until then a new login through the app does not help.",
         "Let the person log in at www.facebook.com and follow the steps there; then: capigate token verify"),
-    Row::new("password-changed", State::Revoked, Exit::Token).codes(SESSION).sub(460).text(
+    Row::new("password-changed", State::Revoked, Exit::Token).codes(SESSION).sub(460).message(Message::Has(&["does not match current stored session"])).text(
         "the password was changed",
         "The person has changed the password, or Facebook has ended all sessions for safety.",
         "Let the person log in again: capigate token login"),
@@ -42,7 +42,7 @@ pub(super) const ROWS: &[Row] = &[
         "the session is stale",
         "The session behind the token has been replaced. Unconfirmed: the number comes from an unofficial list.",
         "Log in again: capigate token login"),
-    Row::new("token-expired", State::Expired, Exit::Token).codes(SESSION).sub(463).text(
+    Row::new("token-expired", State::Expired, Exit::Token).codes(SESSION).sub(463).message(Message::Has(&["session has expired"])).text(
         "the token has expired",
         "Its time is over. It cannot be extended any more.", RENEW),
     Row::new("account-unconfirmed", State::Blocked, Exit::Token).codes(SESSION).sub(464).text(
@@ -61,7 +61,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::new("token-revoked-by-call", State::Revoked, Exit::Token).codes(SESSION).sub(466).text(
         "the token was taken back through the API",
         "A call has ended it; expected after capigate token revoke. Unconfirmed: the number comes from an unofficial list.", RENEW),
-    Row::new("token-revoked", State::Revoked, Exit::Token).codes(SESSION).sub(467).text(
+    Row::new("token-revoked", State::Revoked, Exit::Token).codes(SESSION).sub(467).message(Message::Has(&["has been invalidated"])).text(
         "the token is not valid any more",
         "The person logged out, or the token was taken back.", RENEW),
     Row::new("token-unused", State::Expired, Exit::Token).codes(SESSION).sub(468).text(
@@ -76,21 +76,7 @@ pub(super) const ROWS: &[Row] = &[
         "The app was switched off by its owner or by Meta.",
         "Let the app's owner look at its dashboard and bring it back; then: capigate token verify"),
 
-    Row::new("token-expired", State::Expired, Exit::Token).codes(SESSION).bare(Message::Has(&["session has expired"])).text(
-        "the token has expired",
-        "Its time is over. It cannot be extended any more.", RENEW),
-    Row::new("token-revoked", State::Revoked, Exit::Token).codes(SESSION).bare(Message::Has(&["has been invalidated"])).text(
-        "the token is not valid any more",
-        "The person logged out, changed the password, or the token was taken back.", RENEW),
-    Row::new("password-changed", State::Revoked, Exit::Token).codes(SESSION).bare(Message::Has(&["does not match current stored session"])).text(
-        "the password was changed",
-        "The person has changed the password, or Facebook has ended all sessions for safety.",
-        "Let the person log in again: capigate token login"),
-    Row::new("app-removed", State::Revoked, Exit::Token).codes(SESSION).bare(Message::Has(&["has not authorized application"])).text(
-        "the app was removed",
-        "The person has removed the app from their account, or never allowed it.",
-        "Let the person allow the app again: capigate token login"),
-    Row::new("token-malformed", State::Invalid, Exit::Token).codes(SESSION).bare(Message::Has(&["malformed access token", "cannot parse access token", "could not be decrypted", "session key", "invalid oauth access token"])).text(
+    Row::new("token-malformed", State::Invalid, Exit::Token).codes(SESSION).bare().message(Message::Has(&["malformed access token", "cannot parse access token", "could not be decrypted", "session key", "invalid oauth access token"])).text(
         "this is not a token",
         "Meta cannot read it: cut off or doubled when it was copied, with quotes around it, or of another kind.",
         "Copy the token again, whole and alone: capigate token add"),

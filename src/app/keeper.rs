@@ -1,0 +1,77 @@
+//! Ties the watch over tokens to the rest of the gateway.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::reload::{Reloader, Trigger};
+use super::roster;
+use crate::config::Config;
+use crate::custody::Policy;
+use crate::custody::watch::{Hooks, Roster, Tools, Waiting, Watch};
+use crate::lanes::Lanes;
+use crate::lanes::snapshot::HoldSnapshot;
+
+/// Watches for as long as the gateway runs.
+pub(super) async fn run(tools: Tools, reloader: Reloader, lanes: Lanes) {
+    let hooks = hooks(reloader, lanes);
+    let open = tokio::task::spawn_blocking(move || Watch::new(tools, hooks));
+    match open.await {
+        Ok(watch) => watch.run().await,
+        Err(_) => tracing::error!("tokens are not watched, since their notes could not be read"),
+    }
+}
+
+fn hooks(reloader: Reloader, lanes: Lanes) -> Hooks {
+    let now = reloader.clone();
+    Hooks {
+        roster: Box::new(move || {
+            let now = now.now();
+            Roster {
+                kept: roster::of(&now.config, &now.secrets, &now.held.contents),
+                pixels: now.config.pixels.keys().copied().collect(),
+                vault: now.held.vault.clone(),
+                policy: policy(&now.config),
+            }
+        }),
+        reload: Box::new(move || {
+            let reloader = reloader.clone();
+            Box::pin(async move {
+                // whether it was refused is logged and noted there
+                let _ = reloader.reload(Trigger::Watch).await;
+            })
+        }),
+        waiting: Arc::new(move || {
+            let holds = lanes.holds().into_iter();
+            holds
+                .filter(|hold| hold.state == "held")
+                .map(waiting)
+                .collect()
+        }),
+    }
+}
+
+fn waiting(hold: HoldSnapshot) -> Waiting {
+    Waiting {
+        id: hold.id,
+        cause: hold.cause,
+        advice: hold.advice,
+        graph: hold.graph.as_ref().map(|seen| seen.codes()),
+        pixels: hold.pixels,
+        events: hold.waiting,
+        lasts: Duration::from_secs(hold.seconds),
+        first_expiry: hold.first_expiry.map(Duration::from_secs),
+    }
+}
+
+fn policy(config: &Config) -> Policy {
+    let tokens = &config.tokens;
+    Policy {
+        check_interval: tokens.check_interval.get(),
+        refresh_before: tokens.refresh_before.get(),
+        refresh_after: tokens.refresh_after.get(),
+        rotate_after: tokens.rotate_after.get(),
+        rotate_by: tokens.rotate_by.get(),
+        overlap: tokens.overlap.get(),
+        allow_shared: tokens.allow_shared,
+    }
+}

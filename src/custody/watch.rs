@@ -1,0 +1,398 @@
+//! Watches over every token while a gateway runs: asks Meta at the start, each day, and when Graph
+//! refuses one; refreshes what can be refreshed; moves slots after a fall-back; and tells people.
+//!
+//! **Promises.** Nothing here is on the path of an event: what hangs or fails leaves sending as it
+//! is. Without an answer of Meta's nothing is said about a token. What changes in the vault is one
+//! change, that a crash leaves undone or done.
+//! **Limits.** [`AT_ONCE`] questions at a time; a token is asked about again after
+//! [`ASK_AGAIN`] at the earliest, and refreshed again after [`REFRESH_AGAIN`].
+
+mod show;
+mod slots;
+mod told;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::inspect::{Seen, inspect_kept};
+use super::refresh::{self, RefreshError, refresh};
+use super::{Kept, Policy, Source};
+use crate::alerts::Alerts;
+use crate::graph::oauth::{OauthClient, OauthError};
+use crate::pixel::PixelId;
+use crate::telemetry::metrics::Metrics;
+use crate::time::{Clock, UnixMs};
+use crate::tokens::{Facts, Notes, TokenKey, Tokens, Usage, Vault, VaultError};
+
+/// Questions to Meta at a time.
+pub const AT_ONCE: usize = 4;
+/// The shortest time between two questions about one token.
+pub const ASK_AGAIN: Duration = Duration::from_mins(1);
+/// The longest time after which a token is asked about again when Meta gave no answer.
+const NO_ANSWER: Duration = Duration::from_hours(1);
+/// The time between two tries to refresh a token.
+pub const REFRESH_AGAIN: Duration = Duration::from_hours(1);
+/// How often everything is looked at that needs no question.
+const TICK: Duration = Duration::from_mins(1);
+/// What comes together, such as the refusals of several lanes, is looked at together.
+const GATHER: Duration = Duration::from_millis(200);
+
+/// Every token there is at this moment, and the rules for them.
+#[derive(Clone, Debug)]
+pub struct Roster {
+    /// The tokens.
+    pub kept: Vec<Kept>,
+    /// Every configured pixel.
+    pub pixels: Vec<PixelId>,
+    /// The vault, if there is one.
+    pub vault: Option<Vault>,
+    /// When something is due.
+    pub policy: Policy,
+}
+
+/// Something that keeps events waiting, as lanes tell it.
+#[derive(Clone, Debug)]
+pub struct Waiting {
+    /// Its id, such as `pixel:123`.
+    pub id: String,
+    /// Why: the stable word.
+    pub cause: &'static str,
+    /// What to do about it.
+    pub advice: &'static str,
+    /// Graph's codes, if it has said something.
+    pub graph: Option<String>,
+    /// Whose events wait.
+    pub pixels: Vec<PixelId>,
+    /// How many.
+    pub events: u64,
+    /// For how long it has been so.
+    pub lasts: Duration,
+    /// Until the first of them is too old to be sent.
+    pub first_expiry: Option<Duration>,
+}
+
+/// A future without a result.
+pub type Done = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What the watch asks of the rest of the gateway.
+pub struct Hooks {
+    /// Every token at this moment.
+    pub roster: Box<dyn Fn() -> Roster + Send + Sync>,
+    /// Takes the vault over after a change.
+    pub reload: Box<dyn Fn() -> Done + Send + Sync>,
+    /// What is held now. Blocks.
+    pub waiting: std::sync::Arc<dyn Fn() -> Vec<Waiting> + Send + Sync>,
+}
+
+/// The rooms and tools of a watch.
+pub struct Tools {
+    /// The way to Meta.
+    pub client: OauthClient,
+    /// What pixels go with.
+    pub tokens: Tokens,
+    /// The way to people.
+    pub alerts: Alerts,
+    /// What time it is.
+    pub clock: Clock,
+    /// What to show.
+    pub metrics: Metrics,
+    /// Where what is noticed is written down.
+    pub notes: PathBuf,
+}
+
+/// The watch over all tokens.
+pub struct Watch {
+    tools: Tools,
+    hooks: Hooks,
+    notes: Notes,
+    /// What earlier processes have counted.
+    before: BTreeMap<String, Usage>,
+    /// When each token is to be asked about next; what is not here is asked about at once.
+    due: HashMap<TokenKey, UnixMs>,
+    /// When each was asked about last.
+    asked: HashMap<TokenKey, UnixMs>,
+    /// When a refresh was tried last, and why it failed.
+    refreshed: HashMap<TokenKey, (UnixMs, Option<String>)>,
+    /// What is wrong with the vault.
+    vault_trouble: Option<String>,
+    written: Notes,
+}
+
+impl Watch {
+    /// Reads what was noted before. Blocks.
+    pub fn new(tools: Tools, hooks: Hooks) -> Self {
+        let notes = Notes::read(&tools.notes).unwrap_or_else(|error| {
+            tracing::warn!(file = %tools.notes.display(), %error, "what was noted about tokens cannot be read, it begins anew");
+            Notes::default()
+        });
+        let usage =
+            |(print, note): (&String, &crate::tokens::Note)| (print.clone(), note.usage.clone());
+        Self {
+            before: notes.tokens.iter().map(usage).collect(),
+            written: notes.clone(),
+            notes,
+            tools,
+            hooks,
+            due: HashMap::new(),
+            asked: HashMap::new(),
+            refreshed: HashMap::new(),
+            vault_trouble: None,
+        }
+    }
+
+    /// Watches for ever.
+    pub async fn run(mut self) {
+        let mut changed = self.tools.tokens.changed();
+        let mut refusals = self.tools.tokens.refusals();
+        loop {
+            changed.mark_unchanged();
+            refusals.mark_unchanged();
+            self.round().await;
+            let woken = tokio::select! {
+                () = tokio::time::sleep(TICK) => false,
+                ended = changed.changed() => ended.is_ok(),
+                ended = refusals.changed() => ended.is_ok(),
+            };
+            if woken {
+                tokio::time::sleep(GATHER).await;
+            }
+        }
+    }
+
+    /// Does everything that is due.
+    pub async fn round(&mut self) {
+        let mut roster = (self.hooks.roster)();
+        let now = self.tools.clock.now();
+        for kept in &roster.kept {
+            let note = self.notes.tokens.entry(kept.key.to_string()).or_default();
+            note.first_seen.get_or_insert(now);
+            if note.facts.checked_at < kept.noted.checked_at {
+                note.facts = kept.noted.clone();
+            }
+        }
+        if !roster.policy.check_interval.is_zero() {
+            self.ask(&roster, now).await;
+            if self.refresh(&roster, now).await {
+                roster = (self.hooks.roster)();
+            }
+        }
+        self.count(&roster);
+        if self.move_slots(&roster, now).await {
+            (self.hooks.reload)().await;
+            roster = (self.hooks.roster)();
+        }
+        self.show(&roster, now);
+        self.tell(&roster, now).await;
+        self.write().await;
+    }
+
+    /// What is known about a token, with what came of using it.
+    fn note(&self, kept: &Kept) -> crate::tokens::Note {
+        let print = kept.key.to_string();
+        self.notes.tokens.get(&print).cloned().unwrap_or_default()
+    }
+
+    /// Asks Meta about each token that is due, some at a time.
+    async fn ask(&mut self, roster: &Roster, now: UnixMs) {
+        let refused: BTreeSet<TokenKey> = (self.tools.tokens.refused().iter())
+            .map(|refused| refused.token)
+            .collect();
+        let is_due = |kept: &&Kept| {
+            let doubted = refused.contains(&kept.key) && self.is_settled(kept.key, now);
+            doubted || self.due.get(&kept.key).is_none_or(|due| *due <= now)
+        };
+        let due: Vec<Kept> = roster.kept.iter().filter(is_due).cloned().collect();
+        let mut left = due.into_iter();
+        let mut asking = JoinSet::new();
+        let mut learned = Vec::new();
+        loop {
+            while asking.len() < AT_ONCE
+                && let Some(kept) = left.next()
+            {
+                let (client, before) = (self.tools.client.clone(), self.note(&kept).facts);
+                asking.spawn(async move {
+                    let seen = inspect_kept(&client, &kept, &before, now).await;
+                    (kept, seen)
+                });
+            }
+            match asking.join_next().await {
+                None => break,
+                // it panicked: the token is asked about again with the next round
+                Some(Err(_)) => {}
+                Some(Ok((kept, seen))) => {
+                    learned.extend(self.learn(&kept, seen, &roster.policy, now));
+                }
+            }
+        }
+        self.note_down(roster, learned).await;
+    }
+
+    /// Whether it was asked about long enough ago to do so again.
+    fn is_settled(&self, token: TokenKey, now: UnixMs) -> bool {
+        let asked = self.asked.get(&token);
+        asked.is_none_or(|at| now.since(*at) >= ASK_AGAIN)
+    }
+
+    /// Takes an answer in; what the vault should know is given back.
+    fn learn(
+        &mut self,
+        kept: &Kept,
+        seen: Result<Seen, OauthError>,
+        policy: &Policy,
+        now: UnixMs,
+    ) -> Option<(Kept, Facts)> {
+        self.asked.insert(kept.key, now);
+        let (label, print) = (&kept.label, kept.key.to_string());
+        let wait = match &seen {
+            Ok(_) => policy.check_interval.mul_f64(0.9 + 0.2 * fastrand::f64()),
+            Err(_) => policy.check_interval.min(NO_ANSWER),
+        };
+        self.due.insert(kept.key, now.plus(wait));
+        let seen = match seen {
+            Ok(seen) => seen,
+            Err(error) => {
+                let code = error.code();
+                tracing::warn!(token.name = %label, token.id = %print, code, %error, "meta gave no answer about a token, it is asked again later");
+                return None;
+            }
+        };
+        let facts = seen.facts;
+        let note = self.notes.tokens.entry(print.clone()).or_default();
+        let (was, is) = (note.facts.state, facts.state);
+        let cause = facts.cause.as_deref();
+        if was != is {
+            tracing::info!(token.name = %label, token.id = %print, token.was = was.code(), token.state = is.code(), cause, "a token is in another state");
+        } else {
+            tracing::debug!(token.name = %label, token.id = %print, token.state = is.code(), verdict = seen.verdict, "a token was looked at");
+        }
+        note.facts.clone_from(&facts);
+        let news = Facts {
+            checked_at: kept.noted.checked_at,
+            ..facts.clone()
+        };
+        (seen.verdict && news != kept.noted).then(|| (kept.clone(), facts))
+    }
+
+    /// Writes what was learned into the vault, where the other commands look for it.
+    async fn note_down(&mut self, roster: &Roster, learned: Vec<(Kept, Facts)>) {
+        let Some(vault) = roster.vault.clone() else {
+            return;
+        };
+        let learned: Vec<_> = (learned.into_iter())
+            .filter_map(|(kept, facts)| match kept.source {
+                Source::Vault(name) => Some((name, kept.key, facts)),
+                Source::Config => None,
+            })
+            .collect();
+        if learned.is_empty() {
+            return;
+        }
+        let write = move || {
+            vault.update(|contents| -> Result<(), VaultError> {
+                for (name, key, facts) in learned {
+                    let record = contents.tokens.get_mut(&name);
+                    // it may have been replaced meanwhile
+                    let record = record.filter(|record| TokenKey::of(&record.secret) == key);
+                    if let Some(record) = record {
+                        record.facts = facts;
+                    }
+                }
+                Ok(())
+            })
+        };
+        match tokio::task::spawn_blocking(write).await {
+            Ok(Ok(())) => (self.hooks.reload)().await,
+            Ok(Err(error)) => {
+                tracing::warn!(code = error.code(), %error, "what was learned about tokens cannot be written into the vault");
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// Refreshes what is due; true when the vault has changed.
+    async fn refresh(&mut self, roster: &Roster, now: UnixMs) -> bool {
+        let Some(vault) = &roster.vault else {
+            return false;
+        };
+        let mut any = false;
+        for kept in &roster.kept {
+            let facts = self.note(kept).facts;
+            let tried = self.refreshed.get(&kept.key);
+            let rests = tried.is_some_and(|(at, _)| now.since(*at) < REFRESH_AGAIN);
+            let serves = kept
+                .pixels
+                .iter()
+                .any(|(_, slot)| *slot != crate::tokens::Slot::Retiring);
+            if rests || !serves || !refresh::is_due(kept, &facts, &roster.policy, now) {
+                continue;
+            }
+            let (label, print) = (&kept.label, kept.key.to_string());
+            let outcome = refresh(&self.tools.client, vault, kept, &facts, now).await;
+            let counted = match &outcome {
+                Ok(_) => Some("done"),
+                Err(RefreshError::Elsewhere) => None,
+                Err(_) => Some("failed"),
+            };
+            let refreshes = &self.tools.metrics.token_refreshes;
+            if let Some(outcome) = counted {
+                refreshes.with_label_values(&[outcome]).inc();
+            }
+            match outcome {
+                Ok((name, seen)) => {
+                    any = true;
+                    self.refreshed.remove(&kept.key);
+                    tracing::info!(token.name = %label, token.id = %print, token.new = %name, "a token was refreshed, the new one is current");
+                    drop(seen);
+                }
+                // the roster is about to change
+                Err(RefreshError::Elsewhere) => {}
+                Err(error) => {
+                    tracing::warn!(token.name = %label, token.id = %print, %error, "a token could not be refreshed, the old one stays");
+                    self.refreshed
+                        .insert(kept.key, (now, Some(error.to_string())));
+                }
+            }
+        }
+        if any {
+            (self.hooks.reload)().await;
+        }
+        any
+    }
+
+    /// Adds what this process has counted to what earlier ones have.
+    fn count(&mut self, roster: &Roster) {
+        let usage = self.tools.tokens.usage();
+        for kept in &roster.kept {
+            let print = kept.key.to_string();
+            let before = self.before.get(&print).cloned().unwrap_or_default();
+            let own = usage.get(&kept.key).cloned().unwrap_or_default();
+            let note = self.notes.tokens.entry(print).or_default();
+            note.usage = own.and(&before);
+        }
+        let keys: BTreeSet<String> = (roster.kept.iter())
+            .map(|kept| kept.key.to_string())
+            .collect();
+        self.notes.tokens.retain(|print, _| keys.contains(print));
+    }
+
+    /// Writes down what was noticed, if anything has changed.
+    async fn write(&mut self) {
+        if self.notes == self.written {
+            return;
+        }
+        let (notes, path) = (self.notes.clone(), self.tools.notes.clone());
+        let file = path.clone();
+        let write = tokio::task::spawn_blocking(move || notes.write(&path));
+        match write.await {
+            Ok(Ok(())) => self.written.clone_from(&self.notes),
+            Ok(Err(error)) => {
+                tracing::warn!(file = %file.display(), %error, "what was noticed about tokens cannot be written down");
+            }
+            Err(_) => {}
+        }
+    }
+}
