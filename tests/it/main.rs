@@ -25,6 +25,7 @@ mod login;
 mod process;
 mod reload;
 mod restart;
+mod rotation;
 mod secrecy;
 #[expect(dead_code, reason = "shared with the other test binaries")]
 #[path = "../support/mod.rs"]
