@@ -5,6 +5,7 @@ mod client;
 pub mod config;
 mod dead;
 mod demo;
+mod explain;
 mod holds;
 pub mod journal;
 mod lanes;
@@ -70,6 +71,8 @@ enum Command {
     Config(config::ConfigArgs),
     /// Look at events that were given up, send them again or delete them.
     Dead(dead::DeadArgs),
+    /// Say what an error of Meta's means and what to do next.
+    Explain(explain::ExplainArgs),
     /// Show what is held or throttled, and release it.
     Holds(holds::HoldsArgs),
     /// Look into the journal's files.
@@ -109,6 +112,7 @@ pub fn run(cli: Cli) -> u8 {
         Command::Config(args) => config::run(&args, environment(), &Clock::Real, &mut out),
         Command::Journal(args) => journal::run(&args, &mut out),
         Command::Dead(args) => on_runtime(dead::run(args, &mut out)),
+        Command::Explain(args) => explain::run(&args, &mut out),
         Command::Holds(args) => on_runtime(holds::run(args, &mut out)),
         Command::Lanes(args) => on_runtime(lanes::run(args, &mut out)),
         Command::Receipt(args) => on_runtime(receipt::run(args, &mut out)),

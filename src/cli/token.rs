@@ -11,9 +11,11 @@ pub(super) mod desk;
 pub(super) mod exchange;
 mod export;
 mod extend;
+mod guide;
 mod init;
 mod inspect;
 mod list;
+mod login;
 pub(super) mod look;
 pub(super) mod obtained;
 mod page;
@@ -73,6 +75,10 @@ enum Verb {
     Remove(remove::RemoveArgs),
     /// Write a token in clear for a program that takes it from its environment.
     ExportEnv(export::ExportArgs),
+    /// Walk through Meta's pages, step by step.
+    Guide(guide::GuideArgs),
+    /// Log in through the browser and keep the token that comes of it.
+    Login(login::LoginArgs),
 }
 
 /// Runs `capigate token`; returns the exit code.
@@ -93,5 +99,7 @@ pub(super) async fn run(args: TokenArgs, out: &mut dyn Write) -> anyhow::Result<
         Verb::Revoke(args) => revoke::run(args, out).await,
         Verb::Remove(args) => remove::run(&args, out),
         Verb::ExportEnv(args) => export::run(&args, out),
+        Verb::Guide(args) => guide::run(&args, out),
+        Verb::Login(args) => login::run(&args, out).await,
     }
 }

@@ -10,18 +10,22 @@
 )]
 
 mod admin;
+mod alerts;
 mod commands;
 mod custody;
 mod dead;
 mod delivery;
+mod desk;
 mod duplicates;
 mod durability;
 mod faults;
 mod harness;
 mod ingest;
+mod login;
 mod process;
 mod reload;
 mod restart;
+mod rotation;
 mod secrecy;
 #[expect(dead_code, reason = "shared with the other test binaries")]
 #[path = "../support/mod.rs"]

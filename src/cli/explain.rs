@@ -1,0 +1,345 @@
+//! `capigate explain`: what an error of Meta's means, and what to do next.
+
+use std::fmt;
+use std::io::Write;
+use std::str::FromStr;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::client::failure;
+use super::table;
+use super::{OK, USAGE, WRONG, print_json};
+use crate::graph::oauth::catalogue::{Message, Row, Subcode, rows};
+use crate::graph::oauth::{Context, State, by_code};
+
+/// Say what an error of Meta's means and what to do next.
+#[derive(Debug, Args)]
+pub(super) struct ExplainArgs {
+    /// Meta's code, such as 190; with its subcode, such as 190/463; or a word of --list, such as
+    /// dialog-no-answer
+    #[arg(value_name = "CODE[/SUBCODE]", required_unless_present = "list")]
+    what: Option<String>,
+    /// List every case
+    #[arg(long, conflicts_with = "what")]
+    list: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is asked about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Asked {
+    /// Meta's code and, if given, subcode.
+    Code(i64, Option<i64>),
+    /// The word of a case.
+    Word(String),
+}
+
+impl FromStr for Asked {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let text = text
+            .trim()
+            .trim_start_matches(['#', '('])
+            .trim_end_matches(')');
+        let (code, subcode) = match text.split_once('/') {
+            Some((code, subcode)) => (code, Some(subcode)),
+            None => (text, None),
+        };
+        if let Ok(code) = code.trim().parse() {
+            let subcode = subcode.map(|subcode| subcode.trim().parse());
+            return match subcode.transpose() {
+                // Meta's 0 is no subcode
+                Ok(subcode) => Ok(Self::Code(code, subcode.filter(|subcode| *subcode != 0))),
+                Err(_) => Err(()),
+            };
+        }
+        let is_word = (1..=64).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+        is_word.then(|| Self::Word(text.to_owned())).ok_or(())
+    }
+}
+
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code, Some(subcode)) => write!(f, "{code}/{subcode}"),
+            Self::Code(code, None) => code.fmt(f),
+            Self::Word(word) => f.write_str(word),
+        }
+    }
+}
+
+impl Asked {
+    fn rows(&self) -> Vec<&'static Row> {
+        match self {
+            Self::Code(code, subcode) => by_code(*code, *subcode),
+            Self::Word(word) => rows().filter(|row| row.slug == word).collect(),
+        }
+    }
+}
+
+pub(super) fn run(args: &ExplainArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
+    let Some(what) = args.what.as_deref().filter(|_| !args.list) else {
+        return list(args.json, out);
+    };
+    let asked: Asked = what.parse().map_err(|()| {
+        failure(
+            USAGE,
+            "expected a code, such as 190, a code and a subcode, such as 190/463, or a word that `capigate explain --list` shows",
+        )
+    })?;
+    let found = asked.rows();
+    if args.json {
+        let cases: Vec<Value> = found.iter().map(|row| case(row)).collect();
+        print_json(out, &json!({ "asked": asked.to_string(), "cases": cases }))?;
+    } else if found.is_empty() {
+        writeln!(
+            out,
+            "{asked} is not in this program's catalogue. Meta's own words beside the code are all there is to go\nby; Meta's page on error handling and, with the trace id (fbtrace_id), its support may know more.\n`capigate explain --list` shows what is known."
+        )?;
+    } else {
+        if let [_, _, ..] = found.as_slice() {
+            writeln!(
+                out,
+                "{asked} has {} meanings; what was asked of Meta and its words decide:\n",
+                found.len()
+            )?;
+        }
+        for (at, row) in found.iter().enumerate() {
+            if at > 0 {
+                writeln!(out)?;
+            }
+            print(row, out)?;
+        }
+    }
+    Ok(if found.is_empty() { WRONG } else { OK })
+}
+
+fn list(json: bool, out: &mut dyn Write) -> anyhow::Result<u8> {
+    if json {
+        let cases: Vec<Value> = rows().map(case).collect();
+        return print_json(out, &json!({ "cases": cases }));
+    }
+    let lines: Vec<Vec<String>> = rows()
+        .map(|row| {
+            vec![
+                codes(row).unwrap_or_else(|| "-".to_owned()),
+                row.slug.to_owned(),
+                contexts(row).unwrap_or_else(|| "anything".to_owned()),
+                row.title.to_owned(),
+            ]
+        })
+        .collect();
+    table::print(out, &["code", "word", "when", "meaning"], &lines)?;
+    Ok(OK)
+}
+
+/// One case for people.
+fn print(row: &Row, out: &mut dyn Write) -> anyhow::Result<()> {
+    let codes = codes(row).map_or_else(String::new, |codes| format!("{codes}  "));
+    writeln!(out, "{codes}{} ({})", row.title, row.slug)?;
+    if let Some(contexts) = contexts(row) {
+        writeln!(out, "  when:   {contexts}")?;
+    }
+    if let Some(words) = words(row.message) {
+        writeln!(out, "  words:  {words}")?;
+    }
+    writeln!(out, "  means:  {}", row.says)?;
+    if row.state != State::Unchanged {
+        writeln!(out, "  token:  {}", row.state.as_str())?;
+    }
+    writeln!(out, "  → {}", row.next)?;
+    Ok(())
+}
+
+/// One case for other programs. `about` tells them apart from cases about other things than
+/// tokens and logins.
+fn case(row: &Row) -> Value {
+    let (match_kind, texts) = match row.message {
+        Message::Any => ("any", &[][..]),
+        Message::Starts(texts) => ("starts", texts),
+        Message::Has(texts) => ("has", texts),
+    };
+    let codes: Vec<Value> = row
+        .codes
+        .iter()
+        .map(|(first, last)| json!({ "first": first, "last": last }))
+        .collect();
+    let subcode = match row.subcode {
+        Subcode::Any => json!("any"),
+        Subcode::Absent => json!("absent"),
+        Subcode::Is(subcode) => json!(subcode),
+    };
+    let contexts: Vec<&str> = row.contexts.iter().map(|one| context(*one).0).collect();
+    json!({
+        "about": "token",
+        "word": row.slug,
+        "codes": codes,
+        "subcode": subcode,
+        "message": { "match": match_kind, "texts": texts },
+        "when": contexts,
+        "state": row.state.as_str(),
+        "exit": row.exit.code(),
+        "title": row.title,
+        "says": row.says,
+        "next": row.next,
+    })
+}
+
+/// `190/463`, `200-299`; none where Meta gives no code.
+fn codes(row: &Row) -> Option<String> {
+    let subcode = match row.subcode {
+        Subcode::Is(subcode) => format!("/{subcode}"),
+        Subcode::Any | Subcode::Absent => String::new(),
+    };
+    let ranges = row.codes.iter().map(|(first, last)| {
+        if first == last {
+            format!("{first}{subcode}")
+        } else {
+            format!("{first}-{last}{subcode}")
+        }
+    });
+    let all: Vec<String> = ranges.collect();
+    (!all.is_empty()).then(|| all.join(", "))
+}
+
+fn contexts(row: &Row) -> Option<String> {
+    let words: Vec<&str> = row.contexts.iter().map(|one| context(*one).1).collect();
+    (!words.is_empty()).then(|| words.join(", "))
+}
+
+fn words(message: Message) -> Option<String> {
+    let (how, texts) = match message {
+        Message::Any => return None,
+        Message::Starts(texts) => ("begin with", texts),
+        Message::Has(texts) => ("have", texts),
+    };
+    let quoted: Vec<String> = texts.iter().map(|text| format!("\"{text}\"")).collect();
+    Some(format!("Meta's words {how} {}", quoted.join(" or ")))
+}
+
+/// The stable word for a kind of request, and what a person calls it.
+fn context(context: Context) -> (&'static str, &'static str) {
+    match context {
+        Context::Dialog => ("dialog", "the login dialog"),
+        Context::Code => ("code", "exchanging a code"),
+        Context::Extend => ("extend", "extending a token"),
+        Context::App => ("app", "checking app id and secret"),
+        Context::SystemUser => ("system_user", "system users"),
+        Context::Revoke => ("revoke", "revoking a token"),
+        Context::Debug => ("debug", "inspecting a token"),
+        Context::Page => ("page", "a Page's token"),
+        Context::Pixel => ("pixel", "reading a pixel"),
+        Context::Send => ("send", "sending events"),
+        Context::Any => ("any", "anything"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn explain(what: Option<&str>, json: bool) -> (u8, String) {
+        let args = ExplainArgs {
+            what: what.map(str::to_owned),
+            list: what.is_none(),
+            json,
+        };
+        let mut out = Vec::new();
+        let code = run(&args, &mut out).unwrap();
+        (code, String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn what_is_asked_about_is_a_code_or_a_word() {
+        for (text, asked) in [
+            ("190", Asked::Code(190, None)),
+            ("190/463", Asked::Code(190, Some(463))),
+            ("190/0", Asked::Code(190, None)),
+            ("(#100)", Asked::Code(100, None)),
+            (" 100 / 36009 ", Asked::Code(100, Some(36_009))),
+            ("code-used", Asked::Word("code-used".to_owned())),
+        ] {
+            assert_eq!(text.parse(), Ok(asked), "{text}");
+        }
+        for bad in ["", "190/", "190/x", "EAABsomething", "a b", "190/463/1"] {
+            assert_eq!(bad.parse::<Asked>(), Err(()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_code_is_explained_with_what_to_do() {
+        let (code, text) = explain(Some("190/463"), false);
+        assert_eq!(code, 0);
+        assert!(
+            text.contains("the token has expired (token-expired)"),
+            "{text}"
+        );
+        assert!(text.contains("capigate token login"), "{text}");
+        let (code, text) = explain(Some("100/36008"), false);
+        assert_eq!(code, 0);
+        assert!(
+            text.starts_with("100/36008  the redirect URIs differ"),
+            "{text}"
+        );
+        assert!(!text.contains("meanings"), "{text}");
+    }
+
+    #[test]
+    fn a_code_with_several_meanings_shows_all_of_them() {
+        let (code, text) = explain(Some("1"), false);
+        assert_eq!(code, 0);
+        assert!(
+            text.contains("app-secret-wrong") && text.contains("meta-trouble"),
+            "{text}"
+        );
+        assert!(text.contains("meanings"), "{text}");
+    }
+
+    #[test]
+    fn an_unknown_code_is_said_to_be_one() {
+        for what in ["987654", "190/987654321/", "no-such-word"] {
+            let args = ExplainArgs {
+                what: Some(what.to_owned()),
+                list: false,
+                json: false,
+            };
+            let mut out = Vec::new();
+            match run(&args, &mut out) {
+                Ok(code) => {
+                    assert_eq!(code, WRONG, "{what}");
+                    let text = String::from_utf8(out).unwrap();
+                    assert!(text.contains("not in this program's catalogue"), "{text}");
+                }
+                Err(error) => assert!(error.to_string().contains("190/463"), "{error}"),
+            }
+        }
+        let (code, json) = explain(Some("987654"), true);
+        let json: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!((code, &json["cases"]), (WRONG, &json!([])));
+    }
+
+    #[test]
+    fn the_list_has_every_case_and_each_can_be_asked_for() {
+        let (code, text) = explain(None, false);
+        assert_eq!((code, text.lines().count()), (0, rows().count() + 1));
+        let (_, json) = explain(None, true);
+        let json: Value = serde_json::from_str(&json).unwrap();
+        let cases = json["cases"].as_array().unwrap();
+        assert_eq!(cases.len(), rows().count());
+        for case in cases {
+            let word = case["word"].as_str().unwrap();
+            let (code, text) = explain(Some(word), false);
+            assert_eq!(code, 0, "{word}");
+            assert!(text.contains("means:") && text.contains("→ "), "{text}");
+            if let Some(first) = case["codes"][0]["first"].as_i64() {
+                let shown = explain(Some(&first.to_string()), true).1;
+                assert!(shown.contains(&format!("\"{word}\"")), "{first} {word}");
+            }
+        }
+    }
+}

@@ -1,0 +1,401 @@
+//! `capigate token login`: a token through the browser. Checks what can be checked before, opens
+//! Facebook's dialog, takes its answer on this machine or from the terminal, exchanges the code at
+//! once, and keeps the token.
+
+mod attempt;
+mod finish;
+mod listener;
+mod typed;
+mod words;
+
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use tokio::sync::oneshot;
+
+use super::ask;
+use super::desk::{Common, Desk};
+use super::obtained::Keep;
+use super::say::Report;
+use crate::cli::USAGE;
+use crate::cli::client::failure;
+use crate::config::units::Span;
+use crate::custody::alarms::NEEDED_SCOPE;
+use crate::custody::ladder::{Finding, Mark};
+use crate::graph::oauth::{
+    App, Ask, Caught, Dialog, Exit, Redirect, Row, by_slug, check_redirect_uri,
+};
+use crate::pixel::PixelId;
+use crate::tokens::{Contents, Facts, Name, Slot};
+use attempt::{Answer, Attempt, LIFETIME, Offer, Outcome};
+use finish::Finished;
+use listener::{Listener, Local, Serving};
+use typed::Typed;
+
+/// Most characters of a permission's name.
+const MAX_SCOPE: usize = 100;
+
+/// Log in through the browser and keep the token that comes of it.
+///
+/// The app's secret has to be in the vault: `capigate token app add`. The redirect URI has to be
+/// one that the app takes: http://localhost with any port while the app is in Development mode,
+/// else an https address that is listed under Facebook Login, Settings, Valid OAuth redirect URIs.
+#[derive(Args, Debug)]
+pub(super) struct LoginArgs {
+    #[command(flatten)]
+    common: Common,
+    /// The app; needed when the vault has several
+    #[arg(long, value_name = "ID", value_parser = digits)]
+    app_id: Option<String>,
+    /// The port on this machine that the browser is led back to
+    #[arg(long, value_name = "PORT", default_value_t = 8080, value_parser = clap::value_parser!(u16).range(1..), conflicts_with = "redirect_uri")]
+    port: u16,
+    /// Where the browser is led instead of http://localhost:PORT/; what it ends on is pasted here
+    /// unless that is a plain localhost address
+    #[arg(long, value_name = "URI")]
+    redirect_uri: Option<String>,
+    /// A permission to ask for; may be repeated
+    #[arg(long = "scope", value_name = "SCOPE", value_delimiter = ',', value_parser = scope, default_value = NEEDED_SCOPE, conflicts_with = "config_id")]
+    scopes: Vec<String>,
+    /// The configuration of Facebook Login for Business that says what to ask for
+    #[arg(long, value_name = "ID", value_parser = digits)]
+    config_id: Option<String>,
+    /// Ask again for permissions that were refused before
+    #[arg(long)]
+    rerequest: bool,
+    /// Open no browser: print the address, and take what it ends on from standard input as well
+    #[arg(long)]
+    no_browser: bool,
+    /// How long to wait for the login, up to 10m
+    #[arg(long, value_name = "SPAN", default_value = "5m", value_parser = timeout)]
+    timeout: Duration,
+    /// What to call the token in the vault
+    #[arg(long, value_name = "NAME")]
+    name: Option<Name>,
+    /// The pixel that is to send with it. What it sends with now becomes its retiring token
+    #[arg(long, value_name = "ID")]
+    pixel: Option<PixelId>,
+    /// Only print the address of the dialog. Its code can be exchanged with `capigate token
+    /// exchange`; nobody checks its state then
+    #[arg(long, conflicts_with_all = ["no_browser", "name", "pixel"])]
+    url_only: bool,
+}
+
+/// What a login came to.
+enum End {
+    /// It is all told.
+    Done,
+    /// These permissions were refused.
+    Declined(Vec<String>),
+}
+
+pub(super) async fn run(args: &LoginArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
+    let desk = Desk::open(&args.common)?;
+    let mut report = Report::new(out, args.common.json);
+    let redirect_uri = args.redirect_uri()?;
+    let contents = desk.contents()?;
+    if args.url_only {
+        let url = args.address(&desk, &contents, &redirect_uri)?;
+        report.set("url", url.as_str())?;
+        report.set("redirect_uri", &redirect_uri)?;
+        report.say(url.as_str())?;
+        return report.end();
+    }
+    let app = args.app(&desk, &contents)?;
+    let keep = args.keep(&contents, &app);
+    keep.check(&desk)?;
+    report.set("app_id", &app.id)?;
+    report.set("redirect_uri", &redirect_uri)?;
+    let mut rerequest = args.rerequest;
+    loop {
+        let end = log_in(
+            args,
+            &desk,
+            &mut report,
+            &app,
+            &redirect_uri,
+            rerequest,
+            &keep,
+        );
+        match end.await? {
+            End::Done => return report.end(),
+            End::Declined(scopes) => {
+                let says = format!("these permissions were refused: {}", scopes.join(", "));
+                if !rerequest && ask::offered(&format!("{says}. Log in again and ask for them?"))? {
+                    rerequest = true;
+                    continue;
+                }
+                let refused = Finding::new("permissions", Mark::Fail, says)
+                    .next("log in again and allow them: `capigate token login --rerequest`")
+                    .exit(Exit::Permission);
+                report.tell(refused)?;
+                return report.end();
+            }
+        }
+    }
+}
+
+/// One visit to the dialog, to its end.
+async fn log_in(
+    args: &LoginArgs,
+    desk: &Desk,
+    report: &mut Report<'_>,
+    app: &App,
+    redirect_uri: &str,
+    rerequest: bool,
+    keep: &Keep,
+) -> anyhow::Result<End> {
+    let local = Local::of(redirect_uri);
+    let listener = match &local {
+        Some(local) => {
+            let bound = Listener::bind(local.port).await;
+            Some(bound.map_err(|error| failure(USAGE, format!("{error} ({})", error.code())))?)
+        }
+        None => None,
+    };
+    let (attempt, answered) =
+        Attempt::start(app.clone(), redirect_uri.to_owned(), desk.clock.clone())?;
+    let attempt = Arc::new(attempt);
+    let serving = listener
+        .zip(local)
+        .map(|(listener, local)| listener.serve(local, Arc::clone(&attempt)));
+    let reads = std::io::stdin().is_terminal() || args.no_browser || serving.is_none();
+    let typed = reads.then(Typed::start).transpose()?;
+
+    tell(report, &words::before(redirect_uri, serving.is_some()))?;
+    let url = attempt.url(&desk.client, args.ask(), rerequest);
+    if args.no_browser {
+        tell(report, words::OPEN_IT)?;
+    } else {
+        let address = url.to_string();
+        // a launcher may take a moment; whether a window opens nobody can tell
+        let opened = tokio::task::spawn_blocking(move || open::that_detached(address)).await;
+        let is_open = opened.is_ok_and(|opened| opened.is_ok());
+        tell(report, words::browser(is_open))?;
+    }
+    tell(report, &words::address(&url))?;
+    tell(report, &words::waiting(args.timeout, typed.is_some()))?;
+    let answer = wait(
+        args.timeout,
+        &attempt,
+        answered,
+        typed,
+        serving.as_ref(),
+        report,
+    )
+    .await?;
+    let end = match answer {
+        None => {
+            fail(report, by_slug("dialog-no-answer"), None)?;
+            End::Done
+        }
+        Some(answer) => conclude(args, desk, report, &attempt, answer, keep).await?,
+    };
+    if let Some(serving) = serving {
+        serving.stop().await;
+    }
+    Ok(end)
+}
+
+/// Waits for the one answer, from the browser or from the person; none when it does not come.
+async fn wait(
+    timeout: Duration,
+    attempt: &Attempt,
+    mut answered: oneshot::Receiver<Answer>,
+    mut typed: Option<Typed>,
+    serving: Option<&Serving>,
+    report: &mut Report<'_>,
+) -> anyhow::Result<Option<Answer>> {
+    let mut over = std::pin::pin!(tokio::time::sleep(timeout));
+    let answer = loop {
+        let line = async {
+            match &mut typed {
+                Some(typed) => typed.next().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            answer = &mut answered => break answer.ok(),
+            () = &mut over => break None,
+            line = line => match line {
+                Some(line) if line.trim().is_empty() => {}
+                Some(line) => if let Offer::NoAnswer(error) = attempt.offer(&line, Caught::Paste) {
+                    tell(report, &words::not_it(error))?;
+                },
+                None => {
+                    // the browser may still come
+                    if serving.is_none() {
+                        break None;
+                    }
+                    typed.take().map(Typed::stop).unwrap_or_default();
+                }
+            },
+        }
+    };
+    if let Some(typed) = typed {
+        typed.stop();
+    }
+    Ok(answer)
+}
+
+/// Goes on from the answer.
+async fn conclude(
+    args: &LoginArgs,
+    desk: &Desk,
+    report: &mut Report<'_>,
+    attempt: &Attempt,
+    answer: Answer,
+    keep: &Keep,
+) -> anyhow::Result<End> {
+    let (row, message) = match answer.outcome {
+        Outcome::Came(Redirect::Code(code)) => {
+            let asked = match args.ask() {
+                Ask::Scopes(scopes) => scopes,
+                Ask::Config(_) => &[],
+            };
+            let finished = Finished {
+                desk,
+                attempt,
+                came_at: answer.at,
+                asked,
+                keep,
+            };
+            return finished.finish(report, &code).await;
+        }
+        Outcome::Came(other) => {
+            let row = other.explain();
+            let (Redirect::Denied { message } | Redirect::Failed { message, .. }) = other else {
+                return Ok(End::Done);
+            };
+            (row, message.map(|message| message.to_string()))
+        }
+        Outcome::Refused(error) => (Some(error.explain()), Some(error.to_string())),
+        Outcome::TooLate => {
+            let minutes = LIFETIME.as_secs() / 60;
+            let says = format!("the answer came more than {minutes} minutes after the start");
+            (by_slug("dialog-state"), Some(says))
+        }
+    };
+    fail(report, row, message.as_deref())?;
+    Ok(End::Done)
+}
+
+/// Tells that no login came of it, in the catalogue's words and in those that came along.
+fn fail(report: &mut Report<'_>, row: Option<&Row>, message: Option<&str>) -> anyhow::Result<()> {
+    let said = message.map(|message| format!(" ({message})"));
+    let said = said.unwrap_or_default();
+    report.tell(match row {
+        Some(row) => Finding::new(
+            "login",
+            Mark::Fail,
+            format!("{}: {}{said}", row.title, row.says),
+        )
+        .next(row.next)
+        .exit(row.exit),
+        None => Finding::new("login", Mark::Fail, format!("no login came of it{said}"))
+            .exit(Exit::Cancelled),
+    })
+}
+
+/// Words for the person at the terminal, who is there also when another program reads the output.
+fn tell(report: &mut Report<'_>, text: &str) -> anyhow::Result<()> {
+    if report.is_json() {
+        writeln!(std::io::stderr(), "{text}")?;
+        return Ok(());
+    }
+    report.say(text)
+}
+
+impl LoginArgs {
+    fn redirect_uri(&self) -> anyhow::Result<String> {
+        let uri = match &self.redirect_uri {
+            Some(uri) => uri.clone(),
+            None => format!("http://localhost:{}/", self.port),
+        };
+        let checked = check_redirect_uri(&uri);
+        checked.map_err(|error| {
+            failure(USAGE, format!("--redirect-uri: {error} ({})", error.code()))
+        })?;
+        Ok(uri)
+    }
+
+    fn ask(&self) -> Ask<'_> {
+        match &self.config_id {
+            Some(id) => Ask::Config(id),
+            None => Ask::Scopes(&self.scopes),
+        }
+    }
+
+    /// The app that is named, else that of the pixel, else the only one there is.
+    fn app(&self, desk: &Desk, contents: &Contents) -> anyhow::Result<App> {
+        let own = || desk.app_of(contents, &Facts::default(), self.pixel);
+        match (&self.app_id, own()) {
+            (None, Some(own)) => Ok(own),
+            (id, _) => desk.named_app(contents, id.as_deref()),
+        }
+    }
+
+    /// The address of a dialog that nobody waits for.
+    fn address(
+        &self,
+        desk: &Desk,
+        contents: &Contents,
+        redirect_uri: &str,
+    ) -> anyhow::Result<url::Url> {
+        let client_id = match &self.app_id {
+            Some(id) => id.clone(),
+            None => self.app(desk, contents)?.id,
+        };
+        Ok(desk.client.dialog_url(&Dialog {
+            client_id: &client_id,
+            redirect_uri,
+            state: &attempt::state()?,
+            ask: self.ask(),
+            rerequest: self.rerequest,
+        }))
+    }
+
+    fn keep(&self, contents: &Contents, app: &App) -> Keep {
+        let slot = |pixel: PixelId| match contents.check_free(pixel, Slot::Current, None) {
+            Ok(()) => Slot::Current,
+            // it is to prove itself before it takes the place of what is there
+            Err(_) => Slot::Next,
+        };
+        Keep {
+            name: self.name.clone(),
+            bind: self.pixel.map(|pixel| (pixel, slot(pixel))),
+            app: Some(app.clone()),
+            ..Keep::default()
+        }
+    }
+}
+
+fn digits(text: &str) -> Result<String, &'static str> {
+    let is_id = (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    is_id
+        .then(|| text.to_owned())
+        .ok_or("an id has 1 to 32 digits, such as 1234567890123456")
+}
+
+fn scope(text: &str) -> Result<String, &'static str> {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'.';
+    let is_scope = (1..=MAX_SCOPE).contains(&text.len()) && text.bytes().all(plain);
+    is_scope
+        .then(|| text.to_owned())
+        .ok_or("a permission is written in small letters, digits and _, such as ads_management")
+}
+
+fn timeout(text: &str) -> Result<Duration, String> {
+    let span: Span = text
+        .parse()
+        .map_err(|_| "expected a time such as 5m".to_owned())?;
+    let span = span.get();
+    if (Duration::from_secs(1)..=LIFETIME).contains(&span) {
+        Ok(span)
+    } else {
+        Err("expected a time from 1s to 10m, such as 5m".to_owned())
+    }
+}
