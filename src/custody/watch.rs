@@ -17,6 +17,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::inspect::{Seen, inspect_kept};
 use super::refresh::{self, RefreshError, refresh};
@@ -144,8 +145,15 @@ impl Watch {
         }
     }
 
-    /// Watches for ever.
-    pub async fn run(mut self) {
+    /// Watches until `ended`, and writes down at the end what was counted.
+    pub async fn run(mut self, ended: CancellationToken) {
+        if ended.run_until_cancelled(self.watch()).await.is_none() {
+            self.count(&(self.hooks.roster)());
+            self.write().await;
+        }
+    }
+
+    async fn watch(&mut self) {
         let mut changed = self.tools.tokens.changed();
         let mut refusals = self.tools.tokens.refusals();
         loop {

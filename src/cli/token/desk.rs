@@ -48,8 +48,12 @@ impl Desk {
             None => None,
             Some(place) => {
                 let key = place.read_private(&env);
-                let key =
-                    key.map_err(|error| failure(USAGE, format!("tokens.vault_key: {error}")))?;
+                let key = key.map_err(|error| {
+                    failure(
+                        USAGE,
+                        format!("tokens.vault_key: {error}; `capigate token init` makes a key"),
+                    )
+                })?;
                 Some(Vault::new(config.tokens.vault.clone(), &key).map_err(refused)?)
             }
         };
