@@ -48,8 +48,9 @@
 //! # The rooms
 //!
 //! One way only: `ingest → event → journal → lanes → graph`; beside them [`duplicates`],
-//! [`receipts`], [`redrive`], which takes dead letters back to the journal, [`tokens`], [`alerts`],
-//! [`sandbox`], [`config`], [`telemetry`] and [`cli`]; [`app`] puts them together.
+//! [`receipts`], [`redrive`], which takes dead letters back to the journal, [`tokens`], [`custody`],
+//! which looks after them, [`alerts`], [`sandbox`], [`config`], [`telemetry`] and [`cli`]; [`app`]
+//! puts them together.
 //! `tests/layers.rs` holds every `use` to that.
 
 pub mod alerts;
