@@ -15,6 +15,9 @@ pub mod sandbox;
 mod serve;
 mod table;
 mod token;
+mod usage;
+
+pub use usage::complain;
 
 use std::io::Write;
 use std::time::Duration;

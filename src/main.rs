@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use capigate::cli::{Cli, OK, USAGE, run};
+use capigate::cli::{Cli, complain, run};
 use clap::Parser;
 
 fn main() -> ExitCode {
@@ -11,10 +11,9 @@ fn main() -> ExitCode {
     let _points = fail::FailScenario::setup();
     ExitCode::from(match Cli::try_parse() {
         Ok(cli) => run(cli),
-        Err(message) => {
-            // nothing is left to tell when the terminal is gone
-            let _ = message.print();
-            if message.use_stderr() { USAGE } else { OK }
-        }
+        Err(error) => complain(
+            &error,
+            std::env::args_os().filter_map(|arg| arg.into_string().ok()),
+        ),
     })
 }

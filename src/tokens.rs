@@ -24,7 +24,7 @@ pub use contents::{
 };
 pub use credential::{AppKey, Credential, TokenKey};
 pub use facts::{Expiry, Facts, Kind, State, Target};
-pub use file::FileError;
+pub use file::{FileError, create as create_private};
 pub use live::{Candidates, Refused, Tokens};
 pub use notes::{Note, Notes};
 pub use seal::{SealError, UnsealError};

@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use super::reload::{Reloader, Trigger};
 use super::roster;
-use crate::config::Config;
-use crate::custody::Policy;
 use crate::custody::watch::{Hooks, Roster, Tools, Waiting, Watch};
 use crate::lanes::Lanes;
 use crate::lanes::snapshot::HoldSnapshot;
@@ -30,7 +28,7 @@ fn hooks(reloader: Reloader, lanes: Lanes) -> Hooks {
                 kept: roster::of(&now.config, &now.secrets, &now.held.contents),
                 pixels: now.config.pixels.keys().copied().collect(),
                 vault: now.held.vault.clone(),
-                policy: policy(&now.config),
+                policy: roster::policy(&now.config),
             }
         }),
         reload: Box::new(move || {
@@ -60,18 +58,5 @@ fn waiting(hold: HoldSnapshot) -> Waiting {
         events: hold.waiting,
         lasts: Duration::from_secs(hold.seconds),
         first_expiry: hold.first_expiry.map(Duration::from_secs),
-    }
-}
-
-fn policy(config: &Config) -> Policy {
-    let tokens = &config.tokens;
-    Policy {
-        check_interval: tokens.check_interval.get(),
-        refresh_before: tokens.refresh_before.get(),
-        refresh_after: tokens.refresh_after.get(),
-        rotate_after: tokens.rotate_after.get(),
-        rotate_by: tokens.rotate_by.get(),
-        overlap: tokens.overlap.get(),
-        allow_shared: tokens.allow_shared,
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::wiring;
 use crate::config::{self, Config, PixelSecrets, Secrets};
-use crate::custody::{Kept, Source};
+use crate::custody::{Kept, Policy, Source};
 use crate::graph::oauth::{App, OauthSettings};
 use crate::pixel::PixelId;
 use crate::tokens::{Contents, Facts, Name, Slot, TokenKey};
@@ -86,6 +86,20 @@ pub fn app_of(
 /// How to reach Meta's login and token endpoints with this configuration.
 pub fn oauth(config: &Config) -> anyhow::Result<OauthSettings> {
     wiring::oauth(config)
+}
+
+/// When something is due with this configuration.
+pub fn policy(config: &Config) -> Policy {
+    let tokens = &config.tokens;
+    Policy {
+        check_interval: tokens.check_interval.get(),
+        refresh_before: tokens.refresh_before.get(),
+        refresh_after: tokens.refresh_after.get(),
+        rotate_after: tokens.rotate_after.get(),
+        rotate_by: tokens.rotate_by.get(),
+        overlap: tokens.overlap.get(),
+        allow_shared: tokens.allow_shared,
+    }
 }
 
 /// The same for a gateway that has read all its secrets.

@@ -8,7 +8,8 @@ use sha2::{Digest, Sha256};
 use super::alarms::{NEEDED_SCOPE, extra_scopes, nearing};
 use super::inspect::{Seen, inspect};
 use crate::alerts::Severity;
-use crate::graph::oauth::{App, Context, Exit, OauthClient, OauthError, TestSent};
+use crate::graph::Text;
+use crate::graph::oauth::{App, Context, Exit, MetaError, OauthClient, OauthError, TestSent};
 use crate::pixel::PixelId;
 use crate::secret::Secret;
 use crate::time::UnixMs;
@@ -45,6 +46,10 @@ pub struct Finding {
     pub next: Option<String>,
     /// Meta's codes, such as `190/463`.
     pub code: Option<String>,
+    /// Meta's own words, where its codes do not tell all.
+    pub words: Option<String>,
+    /// The row of the catalogue, a stable word.
+    pub row: Option<&'static str>,
     /// Meta's trace id: what to give to its support.
     pub trace_id: Option<String>,
     /// What a command ends with for it.
@@ -61,6 +66,8 @@ impl Finding {
             says: says.into(),
             next: None,
             code: None,
+            words: None,
+            row: None,
             trace_id: None,
             exit: None,
         }
@@ -90,10 +97,24 @@ impl Finding {
             says: format!("{}: {}", row.title, row.says),
             next: Some(row.next.to_owned()),
             code: meta.map(ToString::to_string),
+            words: meta.and_then(words),
+            row: Some(row.slug),
             trace_id: meta.and_then(|meta| meta.trace_id.as_ref().map(ToString::to_string)),
             exit: Some(row.exit),
         }
     }
+}
+
+/// What Meta says for people, else its message.
+fn words(error: &MetaError) -> Option<String> {
+    let title = error.user_title.iter().map(Text::as_str);
+    let told: Vec<&str> = title
+        .chain(error.user_message.iter().map(Text::as_str))
+        .collect();
+    if told.is_empty() {
+        return error.message.as_ref().map(ToString::to_string);
+    }
+    Some(told.join(": "))
 }
 
 /// The gravest mark of all, and what a command ends with.
@@ -170,6 +191,8 @@ pub fn about(seen: &Seen, pixel: Option<PixelId>, now: UnixMs) -> Vec<Finding> {
             .next(row.next)
             .exit(row.exit);
         bad.code.clone_from(&facts.cause);
+        bad.row = Some(row.slug);
+        bad.words = seen.error.as_ref().and_then(words);
         bad.trace_id = (seen.error.as_ref())
             .and_then(|error| error.trace_id.as_ref().map(ToString::to_string));
         findings.push(bad);

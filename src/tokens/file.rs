@@ -74,8 +74,8 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     Ok(())
 }
 
-/// Makes a file of mode 0600; an error when there is one.
-pub(super) fn create(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+/// Makes a file of mode 0600; an error when there is one. Blocks.
+pub fn create(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     directory(path)?;
     #[expect(clippy::disallowed_methods, reason = "this is no file of the journal")]
     let mut file = OpenOptions::new()

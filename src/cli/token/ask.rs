@@ -11,6 +11,9 @@ use crate::custody::ladder::{Finding, Mark};
 use crate::secret::Secret;
 use crate::tokens::paste::{self, Kind, MAX_PASTE};
 
+/// Bytes of an answer that is no secret.
+const MAX_LINE: u64 = 1024;
+
 /// Reads a secret: unseen from the terminal, or all of standard input when that is none. Never
 /// from an argument, where `ps` and the shell's history would show it. What was mended in it is
 /// told.
@@ -52,6 +55,20 @@ pub(in crate::cli) fn secret(
     Ok(secret)
 }
 
+/// Reads a line that is no secret; none without a terminal.
+pub(in crate::cli) fn line(question: &str) -> anyhow::Result<Option<String>> {
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        return Ok(None);
+    }
+    let mut err = std::io::stderr();
+    write!(err, "{question}")?;
+    err.flush()?;
+    let mut answer = String::new();
+    stdin.lock().take(MAX_LINE).read_line(&mut answer)?;
+    Ok(Some(answer.trim().to_owned()))
+}
+
 /// Whether the person at the terminal takes an offer; without a terminal nobody does.
 pub(in crate::cli) fn offered(question: &str) -> anyhow::Result<bool> {
     Ok(std::io::stdin().is_terminal() && yes(question, false)?)
@@ -62,17 +79,11 @@ pub(in crate::cli) fn yes(question: &str, given: bool) -> anyhow::Result<bool> {
     if given {
         return Ok(true);
     }
-    let stdin = std::io::stdin();
-    if !stdin.is_terminal() {
-        return Err(failure(
+    let answer = line(&format!("{question} [y/N] "))?.ok_or_else(|| {
+        failure(
             USAGE,
             format!("{question} Nobody is there to say yes: add --yes"),
-        ));
-    }
-    let mut err = std::io::stderr();
-    write!(err, "{question} [y/N] ")?;
-    err.flush()?;
-    let mut answer = String::new();
-    stdin.lock().take(16).read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes" | "Yes"))
+        )
+    })?;
+    Ok(matches!(answer.as_str(), "y" | "Y" | "yes" | "Yes"))
 }

@@ -13,6 +13,7 @@ use crate::config::{Config, PixelSecrets, SecretRef};
 use crate::custody::Kept;
 use crate::graph::oauth::{App, OauthClient};
 use crate::pixel::PixelId;
+use crate::secret::Secret;
 use crate::time::Clock;
 use crate::tokens::{Contents, Facts, Name, Notes, Vault, VaultError};
 
@@ -98,6 +99,16 @@ impl Desk {
         self.vault()?.update(work).map_err(refused)
     }
 
+    /// Writes down what Meta says of a token in the vault.
+    pub(in crate::cli) fn note(&self, name: &Name, facts: &Facts) -> anyhow::Result<()> {
+        self.update(|contents| {
+            if let Some(record) = contents.tokens.get_mut(name) {
+                record.facts = facts.clone();
+            }
+            Ok(())
+        })
+    }
+
     /// Every token that can be read here.
     pub(in crate::cli) fn kept(&self, contents: &Contents) -> Vec<Kept> {
         roster::roster(&self.config, &self.secrets, contents)
@@ -167,7 +178,7 @@ impl Desk {
         roster::app_of(&self.config, &self.secrets, contents, facts, pixel)
     }
 
-    /// The app with this id, or the one app in the vault.
+    /// The app with this id, of the vault or of a pixel's configuration; or the one app in the vault.
     pub(in crate::cli) fn named_app(
         &self,
         contents: &Contents,
@@ -183,7 +194,8 @@ impl Desk {
                 failure(USAGE, text)
             });
         };
-        let secret = contents.apps.get(id).map(|app| app.secret.clone());
+        let in_vault = contents.apps.get(id).map(|app| app.secret.clone());
+        let secret = in_vault.or_else(|| self.configured_app(id));
         let secret = secret.ok_or_else(|| {
             failure(
                 USAGE,
@@ -192,6 +204,16 @@ impl Desk {
         })?;
         let id = id.to_owned();
         Ok(App { id, secret })
+    }
+
+    /// The secret of an app that a pixel's configuration names.
+    fn configured_app(&self, id: &str) -> Option<Secret> {
+        let mut pixels = self.config.pixels.iter();
+        pixels.find_map(|(pixel, own)| {
+            let is_it = own.app_id?.get().to_string() == id;
+            let secret = self.secrets.get(pixel)?.app_secret.clone();
+            secret.filter(|_| is_it)
+        })
     }
 
     /// How a running gateway comes to know of a change of the vault.
@@ -221,6 +243,7 @@ fn only_app(contents: &Contents) -> Option<App> {
 
 /// A vault that cannot be used is a matter of the configuration; one that cannot be changed as
 /// asked is not.
+#[expect(clippy::needless_pass_by_value, reason = "what map_err gives")]
 pub(in crate::cli) fn refused(error: VaultError) -> anyhow::Error {
     let exit = match error {
         VaultError::Change(_) => WRONG,

@@ -22,6 +22,11 @@ pub(super) struct InitArgs {
 
 pub(super) fn run(args: &InitArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
     let mut report = Report::new(out, args.json);
+    let done = init(args, &mut report);
+    report.close(done)
+}
+
+fn init(args: &InitArgs, report: &mut Report<'_>) -> anyhow::Result<()> {
     Vault::make_key(&args.key_file).map_err(refused)?;
     let path = std::path::absolute(&args.key_file).unwrap_or_else(|_| args.key_file.clone());
     report.set("key_file", &path)?;
@@ -29,8 +34,7 @@ pub(super) fn run(args: &InitArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
         "key",
         format!("made a key in {}, readable by you alone", path.display()),
     )?;
-    report.say(&lines(&path))?;
-    report.end()
+    report.say(&lines(&path))
 }
 
 /// What to put into the configuration.

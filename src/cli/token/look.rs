@@ -3,13 +3,14 @@
 use serde_json::{Value, json};
 
 use super::desk::Desk;
+use crate::custody::Kept;
 use crate::custody::inspect::{Seen, inspect};
 use crate::custody::ladder::when;
 use crate::graph::oauth::{App, OauthError};
 use crate::pixel::PixelId;
 use crate::secret::Secret;
 use crate::time::UnixMs;
-use crate::tokens::{Contents, Expiry, Facts};
+use crate::tokens::{Contents, Expiry, Facts, Note, Notes};
 
 /// Apps of the vault that are asked in turn when nobody knows whose token it is.
 const MAX_APPS: usize = 8;
@@ -66,6 +67,17 @@ pub(in crate::cli) async fn look(
         None => inspect(&desk.client, token, None, before, now).await?,
     };
     Ok(Looked { seen, app: None })
+}
+
+/// What is known about a token, by the gateway or by the vault, whichever asked later, and what
+/// came of sending with it.
+pub(in crate::cli) fn known(kept: &Kept, notes: &Notes) -> Note {
+    let noted = notes.tokens.get(&kept.key.to_string());
+    let mut note = noted.cloned().unwrap_or_default();
+    if kept.noted.checked_at >= note.facts.checked_at {
+        note.facts = kept.noted.clone();
+    }
+    note
 }
 
 /// When something ends, for people.

@@ -29,6 +29,8 @@ pub(in crate::cli) struct Keep {
     pub(in crate::cli) require: Vec<String>,
     /// What it must be.
     pub(in crate::cli) kind: Option<Kind>,
+    /// The page it must be of.
+    pub(in crate::cli) page: Option<String>,
     /// What is known of the token that it is to replace: it must do no less.
     pub(in crate::cli) like: Option<Facts>,
     /// The app it was made by, where that is known.
@@ -268,6 +270,17 @@ impl Fresh {
                     .next(next)
                     .exit(Exit::Token),
             );
+        }
+        if options.page.is_some() {
+            if facts.page_id.is_some() && facts.page_id != options.page {
+                let says = "Meta says that it is another page's";
+                unfit.push(Finding::new("page_id", Mark::Fail, says).exit(Exit::Token));
+            }
+            if facts.expires.at().is_some() {
+                let says = "a page's token should not expire; this one does, since it was made with a short-lived one";
+                let next = "extend the person's token, `capigate token extend`, and get it again";
+                unfit.push(Finding::new("page_expires", Mark::Warn, says).next(next));
+            }
         }
         if let Some(old) = &options.like {
             if old.app_id.is_some() && facts.app_id.is_some() && old.app_id != facts.app_id {

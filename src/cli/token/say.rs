@@ -6,7 +6,8 @@ use std::io::Write;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::cli::table::plain;
+use crate::cli::client::Failure;
+use crate::cli::table::{self, plain};
 use crate::cli::{OK, USAGE, WRONG};
 use crate::custody::ladder::{Finding, Mark, verdict};
 use crate::graph::oauth::{Context, Exit, OauthError};
@@ -31,7 +32,7 @@ impl<'o> Report<'o> {
 
     /// One thing that was found or done.
     pub(in crate::cli) fn tell(&mut self, finding: Finding) -> anyhow::Result<()> {
-        if !self.json {
+        if !self.is_json() {
             let mark = match finding.mark {
                 Mark::Pass => '✓',
                 Mark::Skipped => '-',
@@ -41,6 +42,9 @@ impl<'o> Report<'o> {
             let code = finding.code.as_ref().map(|code| format!(" ({code})"));
             let says = plain(&finding.says);
             writeln!(self.out, "{mark} {says}{}", code.unwrap_or_default())?;
+            if let Some(words) = &finding.words {
+                writeln!(self.out, "  Meta says: {}", plain(words))?;
+            }
             if let Some(trace) = &finding.trace_id {
                 writeln!(self.out, "  trace id for Meta's support: {}", plain(trace))?;
             }
@@ -84,8 +88,21 @@ impl<'o> Report<'o> {
 
     /// A text for people, who read no JSON.
     pub(in crate::cli) fn say(&mut self, text: &str) -> anyhow::Result<()> {
-        if !self.json {
+        if !self.is_json() {
             writeln!(self.out, "{text}")?;
+            self.out.flush()?;
+        }
+        Ok(())
+    }
+
+    /// A table for people.
+    pub(in crate::cli) fn table(
+        &mut self,
+        heads: &[&str],
+        rows: &[Vec<String>],
+    ) -> anyhow::Result<()> {
+        if !self.is_json() {
+            table::print(self.out, heads, rows)?;
             self.out.flush()?;
         }
         Ok(())
@@ -108,10 +125,25 @@ impl<'o> Report<'o> {
         self.json
     }
 
+    /// Ends the report of a command; one that did not come to its end is told in JSON, too.
+    pub(in crate::cli) fn close(mut self, done: anyhow::Result<()>) -> anyhow::Result<u8> {
+        let Err(error) = done else {
+            return self.end();
+        };
+        let failure = error.downcast_ref::<Failure>();
+        let Some(exit) = failure.map(|failure| failure.exit).filter(|_| self.json) else {
+            return Err(error);
+        };
+        let told = Finding::new("command", Mark::Fail, error.to_string());
+        self.findings.push(told);
+        self.end()?;
+        Ok(exit)
+    }
+
     /// Ends the report; the exit code is that of the first failure.
     pub(in crate::cli) fn end(mut self) -> anyhow::Result<u8> {
         let (mark, exit) = verdict(&self.findings);
-        if self.json {
+        if self.is_json() {
             self.members
                 .insert("ok".to_owned(), (mark != Mark::Fail).into());
             let findings = serde_json::to_value(&self.findings)?;
