@@ -1,31 +1,57 @@
-//! The sandbox: a simulator of Meta's `POST /{version}/{pixel_id}/events` that is not Meta.
+//! The sandbox: a simulator of Meta's `POST /{version}/{pixel_id}/events` that is not Meta, and of
+//! the login dialog and account endpoints a gateway gets and keeps its tokens with.
 //!
 //! It stands in for Graph in our tests, in the demo, and for people who try their set-up before
 //! they go live. It is an independent reading of Meta's published contract: it shares no rule with
-//! the rooms that make and send events, or both sides would share a mistake.
+//! the rooms that make and send events or get tokens, or both sides would share a mistake.
 //!
 //! # What it promises
 //!
 //! - Every request to the events edge stands in the ledger once, accepted whole or refused whole,
-//!   and the ledger says how often each event was accepted.
+//!   and the ledger says how often each event was accepted. Every call to another edge stands in
+//!   the list of [`AccountCall`]s, with the names of its parameters and how they travelled.
 //! - It is strict. What a correct sender never does is a [`Violation`], whatever was answered; a
 //!   test asserts that there is none. A violation names the place, never the value.
-//! - It keeps no token and, of an event that broke a rule of privacy, no copy.
-//! - Every answer says in the header `x-capigate-sandbox` that this is not Meta.
+//! - It keeps no token it was sent and, of an event that broke a rule of privacy, no copy. Those it
+//!   made itself, or was started with, it shows by fingerprint; it gives a value only to the one
+//!   who has it made, or asks for it by name.
+//! - Every answer says in the header `x-capigate-sandbox` that this is not Meta, and so does every
+//!   page.
 //!
 //! # What it refuses to do
 //!
 //! It forwards nothing, writes nothing to disk and opens no connection. It does not read multipart
-//! or compressed bodies, does not deduplicate, does not check `attribution_data`, and knows no
-//! other edge of Graph. It has no access control: let it listen on loopback.
+//! or compressed bodies, does not deduplicate, does not check `attribution_data`, checks no PKCE,
+//! logs no device in, and knows no edge of Graph beyond [`Edge`]. It has no access control: let it
+//! listen on loopback, and give it made-up secrets only.
+//!
+//! # The world
+//!
+//! [`World`] says which apps, people, pages, businesses, system users and pixels there are, and
+//! [`SandboxToken`] which tokens; `config/sandbox-world.toml` has one of each. Tokens and codes the
+//! sandbox makes are made up, and different each time. A token reaches the pixels its holder could
+//! reach when it was made; one that names no holder reaches all. One that names no app is as the
+//! Events Manager makes them: of [`DATASET_APP`], whose secret nobody knows, so that only the token
+//! itself can ask `debug_token` about it.
+//!
+//! Dialog and Graph share one port. A browser (`Accept: text/html`) sees a page with buttons;
+//! anything else, such as curl, is sent back at once as if the first person of the world had
+//! allowed everything. `sandbox=allow`, `deny`, `error`, `page`, `blocked`, `inactive` or `bad_app`
+//! in the URL of the dialog, or [`DialogMood`], ask for another end; `sandbox_person` and
+//! `sandbox_decline` say who is logged in, and what is declined.
+//!
+//! Time is that of the machine, or of the test; [`Sandbox::advance_clock`] moves it ahead for
+//! tokens, codes and proofs. Ages of events do not move with it. [`Quirks`] switches between
+//! answers of which Meta gives now one and now the other.
 //!
 //! # What is known of Meta's answers
 //!
-//! [`Basis`] marks each row of [`REFUSALS`]. Recorded from real answers: 100/2804003
+//! [`Basis`] marks each row of [`REFUSALS`], [`ACCOUNT_REFUSALS`] and [`STATES`]. Recorded from
+//! real answers about events: 100/2804003
 //! (age over 7 days), 100/2804050 (match keys), 100/2804009 (Purchase without value), 100/2804043
 //! (`extinfo[4]`), 100/2804066 (messaging name), 401 with 190 (a token that cannot be parsed),
-//! 100/33 (a pixel the token cannot reach). These are the sandbox's choice, and Meta's real answer
-//! is unconfirmed:
+//! 100/33 (a pixel the token cannot reach), 100 (a missing or wrong `appsecret_proof`). These are
+//! the sandbox's choice, and Meta's real answer is unconfirmed:
 //!
 //! | Case | The sandbox |
 //! |---|---|
@@ -38,20 +64,39 @@
 //! | `physical_store` event over 62 days | 400, 100/2804003 |
 //! | app event without tracking flag or 16 values | 400, 100 |
 //! | WhatsApp account 2804131, click id 2804087, messaging currency 2804081 | as one reporter saw |
-//! | expired or revoked token | 400, 190/463 or 190/467 |
 //! | no token | 401, 190 |
-//! | missing or wrong `appsecret_proof` | 400, 100 |
+//! | a timed proof older or younger than 5 minutes | 400, 100, the text of a wrong one |
 //! | body over 16 MiB | 413, 1 |
 //! | HTTP status of throttling | 400, unless the fault says otherwise |
 //! | which of two faults is named, and whether the event is | the first of the first; not named |
 //! | an unknown `test_event_code` | accepted |
 //!
+//! And of the account edges:
+//!
+//! | Edge | Known | The sandbox's choice |
+//! |---|---|---|
+//! | `dialog/oauth` | 302 with `code` or `access_denied`, `#_=_`, pages without redirect | status 400 of the pages; `error_code` 1; `code` only |
+//! | `oauth/access_token` by code | 101, 191, 1, 100/36007 to 36009, and their order | code lives 10 minutes; 90 days of data access; codes of other apps have a bad format |
+//! | `fb_exchange_token` | 60 days; the old token stays valid; system users with `set_token_expires_in_60_days` | a long-lived user token keeps its date; foreign token, page token, expiring one without the flag: 100 |
+//! | `client_credentials` | `{app_id}\|{app_secret}` | |
+//! | `oauth/revoke` | `{"success":"true"}`; one app for all four | 100 for another app; 190/466 for later use |
+//! | `debug_token` | the fields, the error within 200, both refusals with 100, Bearer | a token nobody knows has `error`, `is_valid` and `scopes` only |
+//! | `me`, `permissions` | shapes | 100/33 for another person |
+//! | `accounts`, `{page}` | shapes; `next` holds the token; the field missing | nothing without `pages_show_list` |
+//! | `system_users`, `applications`, `access_tokens` | shapes; 60-day flag; the proof | every refusal but the proof's |
+//! | `{pixel}` | shape, 100/33, 10, 190 | a pixel the world does not list is called by its id |
+//! | events by token state | code and subcode of each row | scopes needed: none, unless [`Needs`] says so |
+//! | `WWW-Authenticate` | class for 100 and 191 | `invalid_token` for 190; none for the others |
+//!
 //! # Violations
 //!
 //! | Kind | What was seen |
 //! |---|---|
-//! | `token_in_url` | an access token in the query of the URL |
-//! | `unknown_route`, `bad_version`, `bad_pixel_id`, `wrong_method` | not `POST /vN.N/{digits}/events` |
+//! | `token_in_url` | an access token in the query of the URL, where it could be elsewhere |
+//! | `secret_in_url` | `client_secret`, or a `code` to exchange, there |
+//! | `dialog_state` | a dialog without `state`, or with one too short for 128 bits |
+//! | `dialog_response_type` | a dialog that asks for a token in the URL |
+//! | `unknown_route`, `bad_version`, `bad_pixel_id`, `wrong_method` | no path of an [`Edge`], or not its method |
 //! | `unhashed_match_key` | a match key that is not SHA-256 in lower-case hex |
 //! | `hash_of_nothing` | the SHA-256 of the empty string under a match key |
 //! | `email_in_body` | an e-mail address anywhere else in the body |
@@ -63,12 +108,16 @@
 //! | `partner_agent` | 23 characters or more, or fewer than two letters |
 //! | `proof_without_secret` | an `appsecret_proof` for a token that has no app secret |
 //!
+//! Meta wants the token that is inspected in the URL of `debug_token`, and all credentials in that
+//! of `oauth/revoke`: those are no violations.
+//!
 //! # Limits
 //!
 //! Each has a name: [`MAX_BODY`], [`MAX_BATCH`], [`MAX_EVENTS`], [`MAX_BATCHES`], [`MAX_BODIES`],
 //! [`MAX_BODY_BYTES`], [`MAX_TEST_CODES`], [`MAX_TEST_EVENTS`], [`MAX_VIOLATIONS`],
-//! [`MAX_FAULTS`], [`MAX_CONNECTIONS`]. Sums are kept for ever; details beyond a limit are dropped,
-//! the oldest first, and [`Totals`] says how many.
+//! [`MAX_FAULTS`], [`MAX_CONNECTIONS`], [`MAX_TOKENS`], [`MAX_CODES`], [`MAX_ACCOUNT_CALLS`],
+//! [`MAX_PARAMS`]. Sums are kept for ever; details beyond a limit are dropped, the oldest first,
+//! and [`Totals`] says how many.
 
 mod accounts;
 mod answer;
@@ -104,9 +153,9 @@ use tokio_util::task::TaskTracker;
 pub use accounts::{
     ACCOUNT_REFUSALS, AccountCall, App, AppMode, Business, CallOutcome, CallParam, DATASET_APP,
     DATASET_USER, DialogMood, DialogOutcome, Edge, LoginConfig, MAX_ACCOUNT_CALLS, MAX_CODES,
-    MAX_TOKENS, Needs, PROOF_LIFETIME_SECS, Page, PageRole, Person, Pixel, Place, Quirks, STATES,
-    StateRow, SystemUser, TokenChange, TokenInfo, TokenKind, TokenState, World, WorldError,
-    parse_span,
+    MAX_PARAMS, MAX_TOKENS, Needs, PROOF_LIFETIME_SECS, Page, PageRole, Person, Pixel, Place,
+    Quirks, STATES, StateRow, SystemUser, TokenChange, TokenInfo, TokenKind, TokenState, World,
+    WorldError, parse_span,
 };
 pub use answer::NOT_META;
 pub use edge::MAX_BODY;
@@ -260,7 +309,8 @@ impl Sandbox {
 
     /// Changes a token, found by fingerprint, name or value. Says whether there is one.
     pub fn change_token(&self, handle: &str, change: &TokenChange) -> bool {
-        self.core.accounts.lock().change(handle, change)
+        let now = self.core.accounts.now().secs();
+        self.core.accounts.lock().change(handle, change, now)
     }
 
     /// Puts a token, found by fingerprint, name or value, in a state. Says whether there is one.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use serde::Deserialize;
 
 use crate::pixel::PixelId;
@@ -177,33 +177,14 @@ fn read_faults(path: &Path) -> anyhow::Result<Vec<Fault>> {
     Ok(file.faults)
 }
 
-/// The world of a file. An error says where and what was expected, without the line it is in: that
-/// may hold a token.
 fn read_world(path: &Path) -> anyhow::Result<World> {
     let text = read(path)?;
     let world = if is_json(path) {
-        serde_json::from_str(&text).map_err(|error| {
-            let (line, column) = (error.line(), error.column());
-            anyhow!("no world at line {line}, column {column}")
-        })
+        World::from_json(&text)
     } else {
-        toml::from_str(&text).map_err(|error| {
-            let at = error.span().map_or(0, |span| span.start);
-            let line = text
-                .as_bytes()
-                .iter()
-                .take(at)
-                .filter(|&&b| b == b'\n')
-                .count()
-                + 1;
-            anyhow!("line {line}: {}", error.message())
-        })
+        World::from_toml(&text)
     };
-    let world: World = world.with_context(|| format!("in {}", path.display()))?;
-    world
-        .check()
-        .with_context(|| format!("in {}", path.display()))?;
-    Ok(world)
+    world.with_context(|| format!("in {}", path.display()))
 }
 
 fn is_json(path: &Path) -> bool {
@@ -338,6 +319,39 @@ mod tests {
         assert!(said.starts_with("capigate sandbox: this is not Meta"));
         assert!(said.contains("listening on http://127.0.0.1:"));
         assert!(said.contains("accepted 0 events"));
+    }
+
+    #[test]
+    fn a_world_comes_from_toml_or_json() {
+        let example = concat!(env!("CARGO_MANIFEST_DIR"), "/config/sandbox-world.toml");
+        let settings = parse(&["--world", example]).settings().unwrap();
+        let world = &settings.world;
+        for (what, count) in [
+            ("apps", world.apps.len()),
+            ("businesses", world.businesses.len()),
+            ("people", world.people.len()),
+            ("pages", world.pages.len()),
+            ("system_users", world.system_users.len()),
+            ("pixels", world.pixels.len()),
+        ] {
+            assert_eq!(count, 1, "{what}");
+        }
+        // its own tokens take the place of the default one
+        assert_eq!((world.tokens.len(), settings.tokens.len()), (2, 0));
+
+        let json = file(".json", r#"{"pixels":[{"id":"7","name":"seven"}]}"#);
+        let args = parse(&["--world", json.path().to_str().unwrap()]);
+        let settings = args.settings().unwrap();
+        assert_eq!(settings.world.pixels[0].name, "seven");
+        assert_eq!(settings.tokens[0].value, DEFAULT_TOKEN);
+
+        let wrong = file(".toml", "[[people]]\nid = 'canary'\nname = 'x'\n");
+        let args = parse(&["--world", wrong.path().to_str().unwrap()]);
+        let said = format!("{:#}", args.settings().unwrap_err());
+        assert!(
+            said.ends_with("people[0].id is 1 to 20 decimal digits, such as \"1000000000000001\"")
+        );
+        assert!(!said.contains("canary"), "{said}");
     }
 
     #[test]

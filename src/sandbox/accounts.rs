@@ -20,6 +20,7 @@ mod people;
 mod pixel;
 pub(super) mod proof;
 mod quirks;
+mod reading;
 mod refusal;
 pub(super) mod registry;
 mod revoke;
@@ -38,7 +39,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-pub use call::Place;
+pub use call::{MAX_PARAMS, Place};
 pub use calls::{AccountCall, CallOutcome, CallParam, MAX_ACCOUNT_CALLS};
 pub use check::WorldError;
 pub use codes::MAX_CODES;

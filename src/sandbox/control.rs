@@ -120,6 +120,7 @@ fn health(core: &Core) -> Response<Full<Bytes>> {
         "totals": totals,
         "violations": violations,
         "faults": core.script.list().len(),
+        "account_calls": core.accounts.lock().call_count(),
     });
     answer::json(200, &body)
 }

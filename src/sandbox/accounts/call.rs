@@ -10,8 +10,8 @@ use url::form_urlencoded;
 use super::proof::Proof;
 use super::route::{Asked, Edge};
 
-/// Most parameters of one call that are read.
-const MAX_PARAMS: usize = 64;
+/// Most parameters of one account call that are read; further ones are not looked at.
+pub const MAX_PARAMS: usize = 64;
 
 /// Where a parameter travelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

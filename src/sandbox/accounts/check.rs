@@ -26,9 +26,17 @@ pub enum WorldError {
     /// A redirect URI that is no URL.
     #[error("{0} is an absolute URL such as \"https://gate.example/callback\"")]
     RedirectUri(String),
-    /// Two tokens of one value, or of one name.
-    #[error("{0} has the name or value of another token; give each its own")]
+    /// Two tokens of one value.
+    #[error("the token {0} has the value of another one; give each its own")]
     Token(String),
+    /// The text is not that of a world.
+    #[error("line {line}: {said}")]
+    Text {
+        /// The line, from 1.
+        line: usize,
+        /// What was expected there, without what was found.
+        said: String,
+    },
 }
 
 impl WorldError {
@@ -41,6 +49,7 @@ impl WorldError {
             Self::Secret(_) => "secret",
             Self::RedirectUri(_) => "redirect_uri",
             Self::Token(_) => "token",
+            Self::Text { .. } => "text",
         }
     }
 }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 
 use super::quirks::Quirks;
+use super::reading::expected;
 use super::span::parse_span;
 use super::tokens::fingerprint;
 use super::trouble::TokenChange;
@@ -68,11 +69,8 @@ fn with<T: DeserializeOwned>(
     match serde_json::from_slice(body) {
         Ok(read) => go_on(read),
         Err(error) => {
-            let place = format!("line {}, column {}", error.line(), error.column());
-            let message = format!(
-                "the body is no JSON of what this route takes, {place}; GET /sandbox lists examples"
-            );
-            wrong(400, "body", &message)
+            let said = expected(&error.to_string(), "the body is no JSON of this route");
+            wrong(400, "body", &said)
         }
     }
 }
@@ -142,7 +140,9 @@ fn spoil(core: &Core, handle: &str, change: &TokenChange) -> Response<Full<Bytes
     if let Err(said) = change.check() {
         return wrong(400, "status", said);
     }
-    if core.accounts.lock().change(handle, change) {
+    let now = core.accounts.now().secs();
+    let changed = core.accounts.lock().change(handle, change, now);
+    if changed {
         tokens(core)
     } else {
         no_such_token()

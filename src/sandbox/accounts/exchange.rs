@@ -66,6 +66,11 @@ pub(in crate::sandbox) async fn serve(core: &Core, request: Request<Body>, asked
     for (kind, path) in call.findings() {
         core.violate(kind, pixel, path);
     }
+    let token = call.get("access_token");
+    let known = token.and_then(|value| core.accounts.lock().known(value));
+    if call.proof().value.is_some() && known.is_some_and(|token| !token.has_secret) {
+        core.violate("proof_without_secret", pixel, "appsecret_proof".to_owned());
+    }
     if !core.latency.is_zero() {
         tokio::time::sleep(core.latency).await;
     }

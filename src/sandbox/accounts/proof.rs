@@ -50,7 +50,7 @@ impl Proof<'_> {
 }
 
 /// Lower-case hex of HMAC-SHA256, keyed with the app secret.
-fn sign(secret: &str, message: &str) -> String {
+pub(super) fn sign(secret: &str, message: &str) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
     hex::encode(hmac::sign(&key, message.as_bytes()))
 }

@@ -1,8 +1,7 @@
 //! The refusal table of the account edges: what is answered, and how well each answer is known.
 
-use crate::sandbox::refusal::{Basis, Refusal, plain};
-
-use Basis::{Recorded, Reported, Unconfirmed};
+use crate::sandbox::refusal::Basis::{self, Recorded, Reported, Unconfirmed};
+use crate::sandbox::refusal::{Refusal, plain};
 
 const fn oauth(
     reason: &'static str,

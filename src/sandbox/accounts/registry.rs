@@ -89,12 +89,15 @@ impl Registry {
         now: i64,
     ) -> Result<(), Box<GraphError>> {
         let value = value.ok_or_else(|| GraphError::boxed(&common::TOKEN_MISSING))?;
-        let token = self.live(value, now).map_err(|e| self.bent(e))?;
-        self.prove(token, proof, now)?;
+        let token = match self.caller(Some(value), now).map_err(|e| self.bent(e))? {
+            Caller::Holder(token) => token,
+            Caller::App(_) => return Err(self.bent(GraphError::boxed(&common::PIXEL_UNREACHABLE))),
+        };
+        self.prove(&token, proof, now)?;
         if !token.has_one_of(&self.world.needs.events) {
             return Err(GraphError::boxed(&no::SEND_PERMISSION));
         }
-        if self.reaches(token, pixel) {
+        if self.reaches(&token, pixel) {
             Ok(())
         } else {
             Err(self.bent(GraphError::boxed(&common::PIXEL_UNREACHABLE)))
@@ -213,7 +216,12 @@ impl Registry {
     }
 
     /// Changes a token, found by fingerprint, name or value.
-    pub(in crate::sandbox) fn change(&mut self, handle: &str, change: &TokenChange) -> bool {
+    pub(in crate::sandbox) fn change(
+        &mut self,
+        handle: &str,
+        change: &TokenChange,
+        now: i64,
+    ) -> bool {
         let Some(token) = self.book.by_handle(handle) else {
             return false;
         };
@@ -225,6 +233,9 @@ impl Registry {
         }
         if let Some(scopes) = &change.scopes {
             token.scopes.clone_from(scopes);
+        }
+        if let Some(span) = change.expires_in {
+            token.expires_at = Some(now + span.as_secs() as i64);
         }
         true
     }
@@ -245,6 +256,11 @@ impl Registry {
 
     pub(in crate::sandbox) fn calls(&self) -> Vec<AccountCall> {
         self.calls.kept().iter().cloned().collect()
+    }
+
+    /// How many there were, those forgotten since included.
+    pub(in crate::sandbox) fn call_count(&self) -> u64 {
+        self.calls.total()
     }
 
     pub(in crate::sandbox) fn clear_calls(&mut self) {

@@ -2,17 +2,15 @@
 
 /// The page with the buttons. It names what is asked for and leads only back to the sandbox.
 pub(super) fn consent(app: &str, scopes: &[String], choices: &[(String, String)]) -> String {
-    let asked: String = scopes
-        .iter()
-        .map(|scope| format!("<li>{}</li>", escaped(scope)))
-        .collect();
+    let asked: Vec<String> = scopes.iter().map(|scope| escaped(scope)).collect();
     let links: Vec<String> = choices
         .iter()
         .map(|(name, to)| format!("<a href=\"{}\">{}</a>", escaped(to), escaped(name)))
         .collect();
     let body = format!(
-        "<p><b>{}</b> asks for:</p><ul>{asked}</ul><p>{}</p>",
+        "<p><b>{}</b> asks for: {}</p><p>{}</p>",
         escaped(app),
+        asked.join(", "),
         links.join(" ")
     );
     page("Log in", &body)

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::sandbox::refusal::{Basis, Refusal, plain};
+use self::TokenState as S;
+use crate::sandbox::refusal::Basis::{self, Documented, Reported, Unconfirmed};
+use crate::sandbox::refusal::{Refusal, plain};
 
 /// Whether a token still works, and if not, how it is refused: see [`STATES`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,10 +132,7 @@ const fn row(
     }
 }
 
-use Basis::{Documented, Reported, Unconfirmed};
-use TokenState as S;
-
-/// Every state in which a token is refused. [`Documented`](Basis::Documented) here means that Meta
+/// Every state in which a token is refused. [`Basis::Documented`] here means that Meta
 /// publishes code and subcode; the texts are not to be relied upon.
 #[rustfmt::skip]
 pub static STATES: [StateRow; 46] = [

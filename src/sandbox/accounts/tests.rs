@@ -1,6 +1,11 @@
 //! The account edges over the wire.
 
-mod first;
+mod codes;
+mod control;
+mod inspection;
+mod login;
+mod nodes;
+mod states;
 
 use std::time::Duration;
 
@@ -8,8 +13,11 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
-use crate::sandbox::samples::NOW;
-use crate::sandbox::{AccountCall, Sandbox, SandboxSettings, SandboxToken, World};
+use crate::sandbox::samples::{NOW, with_id};
+use crate::sandbox::{
+    AccountCall, DATASET_USER, DialogMood, DialogOutcome, Edge, Fault, Needs, Place, Quirks,
+    STATES, Sandbox, SandboxSettings, SandboxToken, TokenChange, TokenState, World,
+};
 use crate::time::Clock;
 
 const APP: &str = "1000000000000001";
@@ -160,6 +168,62 @@ impl Rig {
 
     async fn oauth(&self, form: &[(&str, &str)]) -> Response {
         self.post("/v26.0/oauth/access_token", form).await
+    }
+
+    /// A code of Alex for the first app.
+    async fn code(&self, redirect_uri: &str) -> String {
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([("client_id", APP), ("redirect_uri", redirect_uri)])
+            .append_pair("state", "a-state-of-128-bits-or-more")
+            .finish();
+        let request = self.request(Method::GET, &format!("/v26.0/dialog/oauth?{query}"));
+        let sent = request.send().await.unwrap();
+        let to = sent.headers()["location"].to_str().unwrap();
+        let url = url::Url::parse(to).unwrap();
+        let code = url.query_pairs().find(|(name, _)| name == "code");
+        code.unwrap().1.into_owned()
+    }
+
+    /// What a code of the first app is good for.
+    async fn exchange(&self, code: &str) -> Value {
+        let form = [
+            ("client_id", APP),
+            ("client_secret", SECRET),
+            ("redirect_uri", "http://localhost:8080/"),
+            ("code", code),
+        ];
+        body(self.oauth(&form).await).await
+    }
+
+    /// A longer life for a token of the first app.
+    async fn extend(&self, token: &str, more: &[(&str, &str)]) -> Response {
+        let mut form = vec![
+            ("grant_type", "fb_exchange_token"),
+            ("client_id", APP),
+            ("client_secret", SECRET),
+            ("fb_exchange_token", token),
+        ];
+        form.extend(more);
+        self.oauth(&form).await
+    }
+
+    async fn inspect(&self, token: &str, by: &str) -> Response {
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("input_token", token)
+            .finish();
+        self.get(&format!("/v26.0/debug_token?{query}"), by).await
+    }
+
+    /// One event with this token.
+    async fn send(&self, token: &str) -> Response {
+        let request = self.request(Method::POST, &format!("/v26.0/{PIXEL}/events"));
+        let members = json!({ "data": [with_id("a")] });
+        request
+            .bearer_auth(token)
+            .json(&members)
+            .send()
+            .await
+            .unwrap()
     }
 
     /// A token of Alex for the first app.

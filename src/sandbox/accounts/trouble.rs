@@ -1,10 +1,12 @@
 //! Trouble: how one token is refused from now on.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::json;
 
+use super::span::optional_span;
 use super::states::TokenState;
 use super::tokens::{DATASET_APP, Token};
 use crate::pixel::PixelId;
@@ -23,7 +25,7 @@ use crate::sandbox::refusal::Refusal;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TokenChange {
-    /// The state: the row to answer with. `valid` mends it.
+    /// The state: the row to answer with. `valid` mends it, but turns no time back.
     pub state: Option<TokenState>,
     /// Graph's code in the place of the row's; 190 when there is no row.
     pub code: Option<i64>,
@@ -41,6 +43,9 @@ pub struct TokenChange {
     pub pixels: Option<Vec<PixelId>>,
     /// The scopes it has from now on.
     pub scopes: Option<Vec<String>>,
+    /// How long it lives from now, such as `"10s"`.
+    #[serde(deserialize_with = "optional_span")]
+    pub expires_in: Option<Duration>,
 }
 
 impl From<TokenState> for TokenChange {
