@@ -10,6 +10,7 @@
 )]
 
 mod admin;
+mod check;
 mod commands;
 mod custody;
 mod dead;

@@ -115,15 +115,7 @@ async fn login(args: &LoginArgs, report: &mut Report<'_>) -> anyhow::Result<()> 
     report.set("redirect_uri", &redirect_uri)?;
     let mut rerequest = args.rerequest;
     loop {
-        let end = log_in(
-            args,
-            &desk,
-            report,
-            &app,
-            &redirect_uri,
-            rerequest,
-            &keep,
-        );
+        let end = log_in(args, &desk, report, &app, &redirect_uri, rerequest, &keep);
         match end.await? {
             End::Done => return Ok(()),
             End::Declined(scopes) => {
@@ -291,9 +283,7 @@ fn fail(report: &mut Report<'_>, row: Option<&Row>, words: Option<String>) -> an
         Some(row) => Finding::new("login", Mark::Fail, format!("{}: {}", row.title, row.says))
             .next(row.next)
             .exit(row.exit),
-        None => {
-            Finding::new("login", Mark::Fail, "no login came of it").exit(Exit::Cancelled)
-        }
+        None => Finding::new("login", Mark::Fail, "no login came of it").exit(Exit::Cancelled),
     };
     failed.words = words;
     report.tell(failed)
@@ -301,7 +291,9 @@ fn fail(report: &mut Report<'_>, row: Option<&Row>, words: Option<String>) -> an
 
 fn too_late() -> Finding {
     let minutes = LIFETIME.as_secs() / 60;
-    let says = format!("the answer came more than {minutes} minutes after the start, so its code was not used");
+    let says = format!(
+        "the answer came more than {minutes} minutes after the start, so its code was not used"
+    );
     Finding::new("login", Mark::Fail, says)
         .next("log in again: `capigate token login`")
         .exit(Exit::Cancelled)
