@@ -23,6 +23,7 @@ mod remove;
 mod revoke;
 mod rotate;
 pub(super) mod say;
+mod setup;
 mod system_user;
 mod verify;
 mod which;
@@ -47,6 +48,8 @@ pub(super) struct TokenArgs {
 enum Verb {
     /// Make the key of the vault, once.
     Init(init::InitArgs),
+    /// Set up a pixel: asks one question at a time.
+    Setup(setup::SetupArgs),
     /// Walk through Meta's pages, step by step.
     Guide(guide::GuideArgs),
     /// Log in through the browser and keep the token that comes of it.
@@ -85,6 +88,7 @@ enum Verb {
 pub(super) async fn run(args: TokenArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
     match args.verb {
         Verb::Init(args) => init::run(&args, out),
+        Verb::Setup(args) => setup::run(&args, out).await,
         Verb::Guide(args) => guide::run(&args, out),
         Verb::Login(args) => login::run(&args, out).await,
         Verb::App(args) => app::run(args, out).await,

@@ -26,6 +26,7 @@ mod process;
 mod reload;
 mod restart;
 mod secrecy;
+mod setup;
 #[expect(dead_code, reason = "shared with the other test binaries")]
 #[path = "../support/mod.rs"]
 mod support;
