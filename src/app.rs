@@ -25,6 +25,7 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
 
 use crate::alerts::Alerts;
 use crate::config::{self, Config, ConfigErrors, Layers, Secrets};
@@ -73,6 +74,8 @@ pub struct Plan {
 const ADMIN_HEAD: Duration = Duration::from_secs(5);
 /// How long it may be silent after a request.
 const ADMIN_IDLE: Duration = Duration::from_secs(10);
+/// What was told of alerts, below `journal.dir`.
+const ALERTS_FILE: &str = "alerts.json";
 
 /// A gateway that is built but takes nothing yet.
 pub struct App {
@@ -102,6 +105,8 @@ pub struct Running {
     alerts: Alerts,
     /// Ends with this value.
     chores: JoinSet<()>,
+    /// The watch over tokens, and what ends it.
+    watch: (JoinSet<()>, CancellationToken),
     admin: Admin,
     ingest_serving: Serving,
     admin_serving: Serving,
@@ -191,14 +196,15 @@ impl App {
             receipts,
             duplicates,
         } = stores;
-
         let alerts = {
             let settings = wiring::alerts(&config.alerts, &secrets.alerts);
-            let file = config.journal.dir.join("alerts.json");
+            // with the journal's lock, no other process has it
+            let file = config.journal.dir.join(ALERTS_FILE);
             let (clock, metrics) = (clock.clone(), metrics.clone());
             let open = move || Alerts::new(settings, Some(file), clock, metrics);
             tokio::task::spawn_blocking(open).await?
         };
+
         let ingest = Ingest::new(
             wiring::ingest(&config.ingest),
             sources,
@@ -295,6 +301,7 @@ impl App {
         let dead = Arc::clone(&self.tools.dead);
         let mut chores = JoinSet::new();
         chores.spawn(housekeep(dead));
+        self.alerts.start();
         let now = self.reloader.now();
         let watch = Watching {
             client: self.oauth,
@@ -305,8 +312,14 @@ impl App {
             notes: Notes::path(&now.config.journal.dir),
         };
         let lanes = Lanes::start(wiring::lanes(&now.config.lanes), self.tools);
-        self.alerts.start();
-        chores.spawn(keeper::run(watch, self.reloader.clone(), lanes.clone()));
+        let ended = CancellationToken::new();
+        let mut watch_task = JoinSet::new();
+        watch_task.spawn(keeper::run(
+            watch,
+            self.reloader.clone(),
+            lanes.clone(),
+            ended.clone(),
+        ));
         self.admin.show_lanes(lanes.clone());
         self.reloader.steer(lanes.clone());
         let admin_serving = self.admin_listener.serve()?;
@@ -333,6 +346,7 @@ impl App {
             redrive: self.redrive,
             alerts: self.alerts,
             chores,
+            watch: (watch_task, ended),
             admin: self.admin,
             ingest_serving,
             admin_serving,

@@ -39,7 +39,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use admin::{Admin, AdminKey, Role};
-pub use alerts::{Alerts, EmailTls, MailAddress, WebhookUrl};
+pub use alerts::{AlertSecrets, Alerts, EmailTls, MailAddress, WebhookUrl};
 pub use changes::{changed_keys, is_live};
 pub use check::{Loaded, Origins};
 pub use duplicates::Duplicates;
@@ -53,7 +53,7 @@ pub use pixels::{AppId, Pixel};
 pub use receipts::Receipts;
 pub use reference::{print, reference};
 pub use reload::Reload;
-pub use secrets::{AlertSecrets, KeyRef, PixelSecrets, SecretRef, SecretRefError, Secrets};
+pub use secrets::{KeyRef, PixelSecrets, SecretRef, SecretRefError, Secrets};
 pub use shutdown::Shutdown;
 pub use sources::Source;
 pub use telemetry::Telemetry;

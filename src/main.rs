@@ -1,5 +1,6 @@
 //! Parses the command line and exits with a code: 0 done, 1 something is wrong with what was
-//! asked about, 64 bad configuration or arguments, 70 the gateway failed.
+//! asked about, 6 a test alert was not sent, 64 bad configuration or arguments, 70 the gateway
+//! failed.
 
 use std::process::ExitCode;
 

@@ -76,6 +76,11 @@ struct Held {
     titles: Vec<String>,
 }
 
+/// Whether it is time to tell again what lasts; what is only good to know is told once.
+fn is_due_again(alert: &Alert, told: UnixMs, now: UnixMs, limits: Limits) -> bool {
+    alert.severity > Severity::Info && now.since(told) >= limits.repeat
+}
+
 impl Board {
     pub(super) fn new(sent: Vec<Sent>, now: UnixMs) -> Self {
         let entry = |sent: Sent| {
@@ -112,7 +117,7 @@ impl Board {
         match self.entries.get_mut(&alert.key) {
             Some(known)
                 if alert.severity <= known.alert.severity
-                    && now.since(known.at) < limits.repeat =>
+                    && !is_due_again(&alert, known.at, now, limits) =>
             {
                 known.alert = alert;
                 if std::mem::replace(&mut known.live, true) {
@@ -144,7 +149,8 @@ impl Board {
     pub(super) fn tick(&mut self, now: UnixMs, limits: Limits) -> Vec<Step> {
         self.entries
             .retain(|_, entry| entry.live || now.since(entry.at) < MEMORY);
-        let is_due = |entry: &&Entry| entry.live && now.since(entry.at) >= limits.repeat;
+        let is_due =
+            |entry: &&Entry| entry.live && is_due_again(&entry.alert, entry.at, now, limits);
         let due: Vec<Alert> = (self.entries.values().filter(is_due))
             .map(|entry| entry.alert.clone())
             .collect();
@@ -321,6 +327,16 @@ mod tests {
         assert!(board.tick(at(1441), LIMITS).is_empty());
         board.clear("a", at(1500), LIMITS);
         assert!(board.tick(at(9999), LIMITS).is_empty());
+    }
+
+    #[test]
+    fn what_is_only_good_to_know_is_told_once() {
+        let mut board = Board::new(Vec::new(), START);
+        let info = || alert("a", Severity::Info);
+        assert_eq!(word(&board.raise(info(), at(0), LIMITS)), "send");
+        assert!(board.tick(at(1440), LIMITS).is_empty());
+        assert_eq!(word(&board.raise(info(), at(3000), LIMITS)), "quiet");
+        assert_eq!(word(&board.raise(warning("a"), at(3001), LIMITS)), "send");
     }
 
     #[test]

@@ -5,7 +5,6 @@ mod tls;
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use lettre::address::Envelope;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message as Mail};
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
@@ -23,7 +22,7 @@ use crate::time::UnixMs;
 
 use bounded::Bounded;
 
-/// How a goodbye may take; the mail is sent by then.
+/// How long a goodbye may take; the mail is sent by then.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// How the connection is encrypted.
@@ -63,18 +62,28 @@ pub(super) async fn send(
     now: UnixMs,
 ) -> Result<(), ChannelError> {
     let mail = mail(&common.instance, settings, message, now)?;
+    let taken = tokio::time::timeout(common.timeout, hand_over(common, settings, &mail)).await;
+    let mut connection = taken.unwrap_or(Err(ChannelError::Timeout(Channel::Email)))?;
+    // the server has taken the mail, whatever becomes of the goodbye
+    let _ = tokio::time::timeout(GOODBYE, connection.quit()).await;
+    Ok(())
+}
+
+/// The connection on which the server has taken the mail.
+async fn hand_over(
+    common: &super::Settings,
+    settings: &Settings,
+    mail: &Mail,
+) -> Result<AsyncSmtpConnection, ChannelError> {
     let mut connection = connect(common, settings).await?;
     if let Some((name, password)) = &settings.login {
         log_in(&mut connection, name, password).await?;
     }
     let password = settings.login.iter().map(|(_, password)| password);
     let secrets: Vec<&Secret> = password.collect();
-    let envelope: &Envelope = mail.envelope();
-    let sent = connection.send(envelope, &mail.formatted()).await;
+    let sent = connection.send(mail.envelope(), &mail.formatted()).await;
     sent.map_err(|error| refused(&error, &secrets))?;
-    // the server has taken the mail, whatever becomes of the goodbye
-    let _ = tokio::time::timeout(GOODBYE, connection.quit()).await;
-    Ok(())
+    Ok(connection)
 }
 
 fn mail(

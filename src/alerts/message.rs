@@ -192,7 +192,7 @@ impl Message {
         facts.push(("severity", alert.severity.code().to_owned()));
         facts.push(("about", alert.key.clone()));
         let at = jiff::Timestamp::from_second(alert.at.secs());
-        facts.extend(at.ok().map(|at| ("since", at.to_string())));
+        facts.extend(at.ok().map(|at| ("time", at.to_string())));
         let facts: Vec<String> = (facts.iter())
             .map(|(name, fact)| format!("{name}: {fact}"))
             .collect();
@@ -259,7 +259,7 @@ mod tests {
             "{body}"
         );
         assert!(
-            body.ends_with("gateway: shop-eu\npixels: 1234567890123456\ntoken: EAAt…Only\nseverity: warning\nabout: token:9817945f:expires\nsince: 2026-11-22T00:00:00Z\n"),
+            body.ends_with("gateway: shop-eu\npixels: 1234567890123456\ntoken: EAAt…Only\nseverity: warning\nabout: token:9817945f:expires\ntime: 2026-11-22T00:00:00Z\n"),
             "{body}"
         );
     }

@@ -273,15 +273,14 @@ impl Reloader {
         {
             lanes.apply(wiring::lanes(&config.lanes));
         }
-        rooms
-            .alerts
-            .apply(wiring::alerts(&config.alerts, &secrets.alerts));
         let pixels = config.pixels.keys().map(ToString::to_string);
         rooms.metrics.expect_pixels(pixels);
         rooms.ingest.apply(
             &wiring::ingest(&config.ingest),
             &wiring::sources(config, secrets),
         );
+        let alerts = wiring::alerts(&config.alerts, &secrets.alerts);
+        rooms.alerts.apply(alerts);
         if let Some(log) = &rooms.log
             && config.telemetry.log_level != now.config.telemetry.log_level
         {

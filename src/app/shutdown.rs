@@ -7,17 +7,20 @@ use super::admin::Admin;
 use super::reload::Trigger;
 use super::signals::{Asked, Signals};
 use super::{Ended, Running};
+use crate::alerts::Alerts;
 use crate::journal::{Health, Journal};
 use crate::receipts::Receipts;
 use crate::redrive::Redrive;
 
 /// How long the last receipts may take to be written.
 const RECEIPTS_BUDGET: Duration = Duration::from_secs(2);
+/// How long it may take to write down what was noticed about tokens.
+const WATCH_BUDGET: Duration = Duration::from_secs(1);
+/// How long the last alerts may take to be sent.
+const ALERTS_BUDGET: Duration = Duration::from_secs(3);
 /// How long changes of the operator that are under way may take to end.
 const CHANGES_BUDGET: Duration = Duration::from_secs(5);
-/// How long the last alerts may take to be sent.
-const ALERTS_BUDGET: Duration = Duration::from_secs(2);
-/// How long changes and receipts have at the second signal.
+/// The same for each of them at the second signal.
 const HURRIED_BUDGET: Duration = Duration::from_millis(500);
 
 impl Running {
@@ -55,7 +58,7 @@ impl Running {
             name = signals.stop() => {
                 tracing::warn!(signal = name, "stopping at once, at the second signal");
                 lanes.stop_leasing();
-                last.end(HURRIED_BUDGET, HURRIED_BUDGET).await;
+                last.end([HURRIED_BUDGET; 3]).await;
                 tracing::info!(journal.records = journal.depth().records, "stopped");
                 ended(&journal)
             }
@@ -66,6 +69,7 @@ impl Running {
         Last {
             admin: self.admin.clone(),
             redrive: self.redrive.clone(),
+            alerts: self.alerts.clone(),
             receipts: self.receipts.clone(),
             journal: self.journal.clone(),
         }
@@ -91,10 +95,16 @@ impl Running {
         }
         // 4. all that has files ends, the journal last
         self.chores.abort_all();
-        if !self.alerts.stop(ALERTS_BUDGET).await {
-            tracing::warn!("the last alerts were not sent in time");
+        let (watch, end) = &mut self.watch;
+        end.cancel();
+        if tokio::time::timeout(WATCH_BUDGET, watch.join_next())
+            .await
+            .is_err()
+        {
+            tracing::warn!("what was noticed about tokens last was not written in time");
         }
-        self.last().end(CHANGES_BUDGET, RECEIPTS_BUDGET).await;
+        let budgets = [CHANGES_BUDGET, ALERTS_BUDGET, RECEIPTS_BUDGET];
+        self.last().end(budgets).await;
         let left = self.journal.depth().records;
         // 5. the admin listener goes last, so that the end can be watched
         self.admin_serving.stop(Duration::from_secs(1)).await;
@@ -107,6 +117,7 @@ impl Running {
 struct Last {
     admin: Admin,
     redrive: Redrive,
+    alerts: Alerts,
     receipts: Receipts,
     journal: Journal,
 }
@@ -115,13 +126,18 @@ impl Last {
     /// Ends all that writes below the journal's directory, and then the journal: with its lock
     /// another process may have them all. What is not done within its budget is left; receipts
     /// that are noted later are lost, and counted as such.
-    async fn end(self, changes: Duration, receipts: Duration) {
+    async fn end(self, [changes, alerts, receipts]: [Duration; 3]) {
         let end = async {
             self.redrive.stop().await;
             self.admin.end_changes().await;
         };
         if tokio::time::timeout(changes, end).await.is_err() {
             tracing::warn!("a change that was asked for by the admin api is not at its end");
+        }
+        if !self.alerts.stop(alerts).await {
+            tracing::warn!(
+                "the last alerts were not sent in time; they are raised again after the start if they still hold"
+            );
         }
         let files = self.receipts;
         let close = tokio::task::spawn_blocking(move || files.close(receipts));

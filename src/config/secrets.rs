@@ -9,12 +9,10 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rustls::pki_types::CertificateDer;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest, Sha256};
 
-use super::alerts::HTTPS_ONLY;
-use super::{AdminKey, Alerts, Config, ConfigErrors, Fault, WebhookUrl};
+use super::{AdminKey, AlertSecrets, Config, ConfigErrors, Fault};
 use crate::pixel::PixelId;
 use crate::secret::Secret;
 
@@ -89,19 +87,6 @@ pub struct Secrets {
     pub admin: Vec<AdminKey>,
     /// What alerts are sent with.
     pub alerts: AlertSecrets,
-}
-
-/// What `[alerts]` points to; none where nothing is set.
-#[derive(Clone, Debug, Default)]
-pub struct AlertSecrets {
-    /// Where to POST; also where the configuration has the address in clear.
-    pub webhook_url: Option<Secret>,
-    /// What the body is signed with.
-    pub webhook_secret: Option<Secret>,
-    /// The password for the mail server.
-    pub email_password: Option<Secret>,
-    /// Authorities that are trusted beside those of the system, which are no secret.
-    pub roots: Vec<CertificateDer<'static>>,
 }
 
 /// The secrets of one pixel.
@@ -290,73 +275,6 @@ impl Config {
             admin,
             alerts,
         })
-    }
-}
-
-impl Alerts {
-    fn secrets(
-        &self,
-        env: &dyn Fn(&str) -> Option<String>,
-        faults: &mut Vec<Fault>,
-    ) -> AlertSecrets {
-        let mut fault = |part: &str, expected: String| {
-            faults.push(Fault {
-                key: format!("alerts.{part}"),
-                origin: String::new(),
-                got: None,
-                expected,
-            });
-        };
-        let mut read = |part: &str, place: &SecretRef| {
-            let secret = place.read_with(env);
-            secret.map_err(|error| fault(part, error.to_string())).ok()
-        };
-        let mut secret = |part: &str, place: &Option<SecretRef>| {
-            place.as_ref().and_then(|place| read(part, place))
-        };
-        let webhook_secret = secret("webhook_secret", &self.webhook_secret);
-        let email_password = secret("email_password", &self.email_password);
-        let webhook_url = match &self.webhook_url {
-            None => None,
-            Some(WebhookUrl::Plain(url)) => Some(Secret::new(url.clone())),
-            Some(WebhookUrl::Secret(place)) => {
-                let url = read("webhook_url", place);
-                let is_good = url
-                    .as_ref()
-                    .is_none_or(|url| self.may_post_to(url.expose()));
-                if !is_good {
-                    fault(
-                        "webhook_url",
-                        format!("{place} holds no https address; {HTTPS_ONLY}"),
-                    );
-                }
-                url.filter(|_| is_good)
-            }
-        };
-        let roots = self.roots().unwrap_or_else(|fault| {
-            faults.push(fault);
-            Vec::new()
-        });
-        AlertSecrets {
-            webhook_url,
-            webhook_secret,
-            email_password,
-            roots,
-        }
-    }
-
-    fn places(&self) -> impl Iterator<Item = &SecretRef> {
-        let url = self.webhook_url.as_ref().and_then(|url| match url {
-            WebhookUrl::Secret(place) => Some(place),
-            WebhookUrl::Plain(_) => None,
-        });
-        [
-            url,
-            self.webhook_secret.as_ref(),
-            self.email_password.as_ref(),
-        ]
-        .into_iter()
-        .flatten()
     }
 }
 

@@ -30,8 +30,11 @@ const USUAL_SCOPES: [&str; 4] = [
 pub(super) const DAY: Duration = Duration::from_hours(24);
 
 /// Everything to be told about one token at this moment. Each has a key of its own that stays the
-/// same for as long as the matter does.
+/// same for as long as the matter does. Of a token that no pixel has, nothing is.
 pub fn alarms(kept: &Kept, note: &Note, policy: &Policy, now: UnixMs) -> Vec<Alert> {
+    if kept.pixels.is_empty() {
+        return Vec::new();
+    }
     let facts = &note.facts;
     let about = |what: &str, severity, title: String, text: String, next: String| Alert {
         key: format!("token:{}:{what}", kept.key),

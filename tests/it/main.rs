@@ -10,6 +10,7 @@
 )]
 
 mod admin;
+mod alerts;
 mod check;
 mod commands;
 mod custody;
@@ -25,6 +26,7 @@ mod login;
 mod process;
 mod reload;
 mod restart;
+mod rotation;
 mod secrecy;
 mod setup;
 #[expect(dead_code, reason = "shared with the other test binaries")]
