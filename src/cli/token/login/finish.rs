@@ -13,14 +13,6 @@ use crate::pixel::PixelId;
 use crate::secret::Secret;
 use crate::tokens::{Name, Obtained, Slot, VaultError};
 
-/// Cases in which the redirect URI is what has to be looked at.
-const ABOUT_REDIRECT: [&str; 4] = [
-    "redirect-mismatch",
-    "redirect-not-absolute",
-    "redirect-missing",
-    "redirect-not-allowed",
-];
-
 /// A login that has brought a code.
 pub(super) struct Finished<'a> {
     pub(super) desk: &'a Desk,
@@ -76,7 +68,7 @@ impl Finished<'_> {
                 Ok(Some(granted))
             }
             Err(error) => {
-                if ABOUT_REDIRECT.contains(&error.explain(Context::Code).slug) {
+                if error.explain(Context::Code).slug.starts_with("redirect-") {
                     let says = format!("the dialog was told {uri}, the exchange {uri}");
                     report.tell(Finding::new("redirect_uri", Mark::Skipped, says))?;
                 }
@@ -100,17 +92,13 @@ impl Finished<'_> {
                 report.tell(Finding::of("identity", Mark::Warn, Context::Any, &error))?;
             }
         }
-        match client.permissions(token, secret).await {
-            Ok(permissions) => {
-                report.set("granted", granted(&permissions))?;
-                Ok(refusals(&permissions, self.asked))
-            }
-            Err(_) => {
-                let says = "Meta does not tell here which permissions were allowed";
-                report.tell(Finding::new("permissions", Mark::Skipped, says))?;
-                Ok(Vec::new())
-            }
-        }
+        let Ok(permissions) = client.permissions(token, secret).await else {
+            let says = "Meta does not tell here which permissions were allowed";
+            report.tell(Finding::new("permissions", Mark::Skipped, says))?;
+            return Ok(Vec::new());
+        };
+        report.set("granted", granted(&permissions))?;
+        Ok(refusals(&permissions, self.asked))
     }
 
     /// Lets the pixel send with it, and keeps the old one to go back to.
