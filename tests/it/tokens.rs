@@ -14,3 +14,4 @@ mod rotate;
 mod system_user;
 mod vault;
 mod verify;
+mod world;

@@ -11,6 +11,8 @@ use capigate::time::Clock;
 use capigate::tokens::{Vault, VaultError};
 use serde_json::Value;
 
+use super::world::WORLD;
+
 pub(crate) const APP: &str = "1000000000000001";
 pub(crate) const SECRET: &str = "c3a91f5b7e02d846b95f1c7e3a0d6284";
 pub(crate) const OTHER_APP: &str = "1000000000000002";
@@ -20,77 +22,6 @@ pub(crate) const PERSON: &str = "3000000000000001";
 pub(crate) const ADMIN: &str = "61550000000001";
 pub(crate) const PIXEL: &str = "1234567890123456";
 pub(crate) const SECOND: &str = "2222222222222222";
-
-/// Two apps, a business with three system users, a strict business, a person with pages.
-const WORLD: &str = r#"
-[[apps]]
-id = "1000000000000001"
-secret = "c3a91f5b7e02d846b95f1c7e3a0d6284"
-name = "Shop events"
-business = "2000000000000001"
-redirect_uris = ["https://gate.example/callback"]
-[[apps]]
-id = "1000000000000002"
-secret = "5be1f7a92c4d80366f92ab41d7c0e853"
-name = "Other"
-require_proof = true
-[[businesses]]
-id = "2000000000000001"
-name = "Shop Inc."
-[[businesses]]
-id = "2000000000000002"
-name = "Strict Inc."
-must_expire = true
-[[people]]
-id = "3000000000000001"
-name = "Alex Example"
-businesses = ["2000000000000001", "2000000000000002"]
-pixels = ["1234567890123456", "2222222222222222"]
-[[people.pages]]
-id = "4000000000000001"
-tasks = ["MANAGE", "ADVERTISE"]
-[[people.pages]]
-id = "4000000000000002"
-tasks = ["ANALYZE"]
-withhold_token = true
-[[people]]
-id = "3000000000000002"
-name = "Kim Example"
-[[pages]]
-id = "4000000000000001"
-name = "Shop"
-[[pages]]
-id = "4000000000000002"
-name = "Watched only"
-[[system_users]]
-id = "61550000000001"
-name = "Gateway"
-role = "ADMIN"
-business = "2000000000000001"
-apps = ["1000000000000001", "1000000000000002"]
-pixels = ["1234567890123456", "2222222222222222"]
-[[system_users]]
-id = "61550000000002"
-name = "Helper"
-business = "2000000000000001"
-[[system_users]]
-id = "61550000000003"
-name = "Strict"
-business = "2000000000000002"
-[[pixels]]
-id = "1234567890123456"
-name = "Shop website"
-business = "2000000000000001"
-last_fired_time = "2026-11-29T10:00:00+0000"
-[[pixels]]
-id = "2222222222222222"
-name = "Second shop"
-business = "2000000000000001"
-[[pixels]]
-id = "3333333333333333"
-name = "Broken"
-unavailable = true
-"#;
 
 /// Letters and digits that no word of ours is made of, so that five of a token in a row are found
 /// in a token only.
@@ -177,13 +108,9 @@ impl Place {
 
     /// Without a key.
     pub(crate) async fn bare() -> Self {
-        Self::with_world(WORLD).await
-    }
-
-    pub(crate) async fn with_world(world: &str) -> Self {
         let settings = SandboxSettings {
             listen: "127.0.0.1:0".parse().unwrap(),
-            world: toml::from_str::<World>(world).unwrap(),
+            world: toml::from_str::<World>(WORLD).unwrap(),
             ..SandboxSettings::default()
         };
         let sandbox = Sandbox::start(settings, Clock::Real).await.unwrap();
