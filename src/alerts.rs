@@ -261,7 +261,9 @@ impl Alerts {
         let over = self.board().keys(|key| {
             prefixes.iter().any(|prefix| key.starts_with(prefix)) && !keep.contains(key)
         });
-        over.iter().for_each(|key| self.clear(key));
+        for key in &over {
+            self.clear(key);
+        }
     }
 
     /// Sends a test alert through each channel now, whatever was sent before; once each.

@@ -9,15 +9,16 @@ use super::reload::{Reloader, Trigger};
 use super::roster;
 use crate::custody::watch::{Hooks, Roster, Tools, Waiting, Watch};
 use crate::lanes::Lanes;
-use crate::lanes::snapshot::HoldSnapshot;
+use crate::lanes::snapshot::{HoldSnapshot, Seen};
 
 /// Watches until `ended`.
 pub(super) async fn run(tools: Tools, reloader: Reloader, lanes: Lanes, ended: CancellationToken) {
     let hooks = hooks(reloader, lanes);
     let open = tokio::task::spawn_blocking(move || Watch::new(tools, hooks));
-    match open.await {
-        Ok(watch) => watch.run(ended).await,
-        Err(_) => tracing::error!("tokens are not watched, since their notes could not be read"),
+    if let Ok(watch) = open.await {
+        watch.run(ended).await;
+    } else {
+        tracing::error!("tokens are not watched, since their notes could not be read");
     }
 }
 
@@ -55,7 +56,7 @@ fn waiting(hold: HoldSnapshot) -> Waiting {
         id: hold.id,
         cause: hold.cause,
         advice: hold.advice,
-        graph: hold.graph.as_ref().map(|seen| seen.codes()),
+        graph: hold.graph.as_ref().map(Seen::codes),
         pixels: hold.pixels,
         events: hold.waiting,
         lasts: Duration::from_secs(hold.seconds),

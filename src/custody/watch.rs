@@ -267,10 +267,10 @@ impl Watch {
         let note = self.notes.tokens.entry(print.clone()).or_default();
         let (was, is) = (note.facts.state, facts.state);
         let cause = facts.cause.as_deref();
-        if was != is {
-            tracing::info!(token.name = %label, token.id = %print, token.was = was.code(), token.state = is.code(), cause, "a token is in another state");
-        } else {
+        if was == is {
             tracing::debug!(token.name = %label, token.id = %print, token.state = is.code(), verdict = seen.verdict, "a token was looked at");
+        } else {
+            tracing::info!(token.name = %label, token.id = %print, token.was = was.code(), token.state = is.code(), cause, "a token is in another state");
         }
         note.facts.clone_from(&facts);
         if seen.verdict && is.is_dead() {

@@ -17,7 +17,7 @@ use capigate::telemetry::metrics::Metrics;
 use capigate::time::{Clock, UnixMs};
 use capigate::tokens::{
     AppRecord, Candidates, Credential, Expiry, Facts, Kind, Name, Notes, Obtained, Refused, Slot,
-    State, TokenKey, TokenRecord, Tokens, Vault, VaultError,
+    Slots, State, TokenKey, TokenRecord, Tokens, Vault, VaultError,
 };
 
 const APP: &str = "1000000000000001";
@@ -192,7 +192,7 @@ impl Place {
     fn slots(&self) -> String {
         let contents = self.vault.read().unwrap();
         let names = contents.pixels.get(&pixel()).into_iter();
-        let names = names.flat_map(|slots| slots.names());
+        let names = names.flat_map(Slots::names);
         let shown: Vec<_> = names
             .map(|(slot, name)| format!("{}={name}", slot.code()))
             .collect();

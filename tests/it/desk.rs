@@ -254,7 +254,7 @@ impl Running {
     /// Closes its standard input, and waits for its end.
     pub(crate) fn end(mut self) -> Said {
         drop(self.child.stdin.take());
-        let end = Instant::now() + Duration::from_secs(60);
+        let end = Instant::now() + Duration::from_mins(1);
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;

@@ -55,7 +55,7 @@ impl Desk {
                 subcode,
                 is_transient: None,
                 message: Some(message.to_owned()),
-                headers: Default::default(),
+                headers: capigate::sandbox::Headers::default(),
             },
         });
     }

@@ -325,6 +325,27 @@ async fn lanes_go_on_with_other_settings() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_test_code_that_is_taken_out_goes_with_no_event_from_then_on() {
+    let id = PIXEL.parse().unwrap();
+    let mut gateway = Gateway::with(|config| {
+        config.pixels.get_mut(&id).unwrap().test_event_code = Some("TEST77".to_owned());
+    })
+    .await;
+    gateway.post(purchases("rehearsal", 2)).await;
+    gateway.delivered(2).await;
+    assert_eq!(gateway.sandbox.test_events("TEST77").len(), 2);
+    let report = gateway
+        .reload(|config| config.pixels.get_mut(&id).unwrap().test_event_code = None)
+        .await;
+    let key = format!("pixels.{PIXEL}.test_event_code");
+    assert_eq!(report.unwrap().changed, [key]);
+    gateway.post(purchases("real", 3)).await;
+    gateway.delivered(5).await;
+    assert_eq!(gateway.sandbox.test_events("TEST77").len(), 2);
+    gateway.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn fifty_reloads_under_load_lose_nothing() {
     let mut gateway = Gateway::start().await;
     let (done, sent) = (

@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn a_hold_is_told_once_it_lasts() {
         let now = UnixMs(1);
-        assert_eq!(hold(&waiting(5, Duration::from_secs(60), None), now), None);
+        assert_eq!(hold(&waiting(5, Duration::from_mins(1), None), now), None);
         let told = hold(&waiting(5, PATIENCE, Some(DAY * 3)), now).unwrap();
         assert_eq!(
             (told.key.as_str(), told.severity),
