@@ -63,7 +63,7 @@ async fn a_pixel_is_set_up_question_by_question() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_token_is_not_kept_and_the_next_run_asks_again() {
     let site = site().await;
-    let answers = format!("{PIXEL}\n\n\n\n{}\n", format!("EAA{}", "Zz".repeat(40)));
+    let answers = format!("{PIXEL}\n\n\n\nEAA{}\n", "Zz".repeat(40));
     let said = site.run(&["token", "setup"], &answers);
     assert_eq!(said.code, 3, "{said:?}");
     said.says(&["was not kept", "can be run again"]);
