@@ -102,12 +102,18 @@ pub fn alarms(kept: &Kept, note: &Note, policy: &Policy, now: UnixMs) -> Vec<Ale
                 format!("make a new one, then run `capigate token rotate{}`", for_pixels(kept)),
             )
         }));
+    }
+    // what nothing is sent with may be of any shape
+    if !facts.state.is_dead() && !kept.pixels.is_empty() {
+        let next = format!(
+            "make the next one for a system user or a dataset, with {NEEDED_SCOPE} alone, then run `capigate token rotate{}`",
+            for_pixels(kept)
+        );
+        let odd = shape(kept, note).into_iter();
         all.extend(
-            shape(kept, note)
-                .into_iter()
-                .map(|(what, severity, title, text)| {
-                    about(what, severity, title, text, remedy(kept, facts))
-                }),
+            odd.map(|(what, severity, title, text)| {
+                about(what, severity, title, text, next.clone())
+            }),
         );
     }
     let mut pixels: Vec<String> = kept
@@ -275,7 +281,10 @@ pub fn remedy(kept: &Kept, facts: &Facts) -> String {
     match (&facts.kind, kept.app.is_some()) {
         (Kind::User, _) => format!("log in again: `capigate token login{pixels}`"),
         (Kind::Page, _) => {
-            format!("get it again from its person's token: `capigate token page --name {name}`")
+            let page = facts.page_id.as_deref().unwrap_or("ID");
+            format!(
+                "get it again from its person's token: `capigate token page --page-id {page} --from NAME`"
+            )
         }
         (Kind::SystemUser, true) if !facts.state.is_dead() => {
             format!("refresh it: `capigate token system-user refresh {name}`")
@@ -478,7 +487,7 @@ mod tests {
         note.facts.kind = Kind::User;
         fits(&kept(), &note, "token login --pixel 1234567890123456");
         note.facts.kind = Kind::Page;
-        fits(&kept(), &note, "token page --name shop");
+        fits(&kept(), &note, "token page --page-id ID");
         let config = Kept {
             source: Source::Config,
             label: "pixels.1.token".to_owned(),

@@ -32,3 +32,4 @@ mod setup;
 #[expect(dead_code, reason = "shared with the other test binaries")]
 #[path = "../support/mod.rs"]
 mod support;
+mod tokens;
