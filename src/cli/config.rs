@@ -162,7 +162,7 @@ mod tests {
         let (code, out) = capigate(&["check", "--config", SANDBOX], &[]);
         assert_eq!(code, 64);
         assert_eq!(out.lines().count(), 3, "{out}");
-        assert!(out.contains("sandbox.toml:15: pixels.1234567890123456.token: the environment variable CAPIGATE_DEMO_TOKEN is not set, or is not Unicode\n"), "{out}");
+        assert!(out.contains("sandbox.toml:17: pixels.1234567890123456.token: the environment variable CAPIGATE_DEMO_TOKEN is not set, or is not Unicode\n"), "{out}");
         assert!(
             out.contains(
                 "sources.demo.keys[0]: the environment variable CAPIGATE_DEMO_KEY is not set, or is not Unicode\n"

@@ -24,7 +24,7 @@ pub struct Pixel {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub site: Option<String>,
     /// Where the access token is: an environment variable, a file or a systemd credential. Unset,
-    /// it is in the vault (see [tokens]), where `capigate token add` puts it.
+    /// it is in the vault (see `[tokens]`), where `capigate token add` puts it.
     ///
     /// Example: `{ env = "CAPIGATE_TOKEN" }`
     #[serde(default, skip_serializing_if = "Option::is_none")]

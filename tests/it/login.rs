@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use capigate::sandbox::{Action, DialogMood, DialogOutcome, Edge, Fault};
+use capigate::sandbox::{Action, DialogMood, DialogOutcome, Edge, Fault, Headers};
 use capigate::tokens::{Kind, Slot};
 use reqwest::StatusCode;
 use reqwest::header::LOCATION;
@@ -55,7 +55,7 @@ impl Desk {
                 subcode,
                 is_transient: None,
                 message: Some(message.to_owned()),
-                headers: capigate::sandbox::Headers::default(),
+                headers: Headers::default(),
             },
         });
     }
@@ -269,7 +269,7 @@ async fn what_the_dialog_refuses_is_said_in_words() {
     let desk = Desk::new().await;
     for (outcome, exit, says) in [
         (DialogOutcome::Deny, 7, "login declined"),
-        (DialogOutcome::Error, 6, "something went wrong by script"),
+        (DialogOutcome::Error, 5, "something went wrong by script"),
     ] {
         desk.dialog(outcome, &[]);
         let said = log_in(desk.login(&[])).await;
