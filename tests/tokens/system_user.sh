@@ -1,0 +1,1 @@
+system_user_guide() { :; }

@@ -1,0 +1,2 @@
+vault_care() { :; }
+last_words() { :; }
