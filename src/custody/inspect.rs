@@ -92,7 +92,7 @@ pub async fn inspect_kept(
 /// Whether the error is about the app that asks, or that it is not the token's.
 fn is_about_who_asks(error: &oauth::MetaError) -> bool {
     let row = explain(Context::Debug, error);
-    !error.transient && row.state == oauth::State::Config
+    !error.transient && row.exit == oauth::Exit::App
 }
 
 /// The word that lists of tokens use for what an error says; none when it says nothing.

@@ -154,12 +154,23 @@ mod tests {
             do = "throttle"
             code = 4
             times = "forever"
+            [[world.apps]]
+            id = "1"
+            name = "app"
+            secret = "made-up-app-secret"
+            [[world.tokens]]
+            value = "made-up-too"
+            kind = "dataset"
+            expires_in = "60d"
             "#,
         )
         .unwrap();
         assert_eq!(settings.latency, Duration::from_millis(20));
         assert_eq!(settings.tokens[0].state, TokenState::Expired);
         assert_eq!(settings.faults.len(), 1);
+        let of_world = &settings.world.tokens[0];
+        assert_eq!(of_world.kind, TokenKind::SystemUser);
+        assert_eq!(of_world.expires_in, Some(Duration::from_hours(60 * 24)));
         let shown = format!("{settings:?}");
         assert!(!shown.contains("made-up"), "{shown}");
         assert!(toml::from_str::<SandboxSettings>("latencies = 1").is_err());

@@ -25,7 +25,9 @@ mod login;
 mod process;
 mod reload;
 mod restart;
+mod rotation;
 mod secrecy;
 #[expect(dead_code, reason = "shared with the other test binaries")]
 #[path = "../support/mod.rs"]
 mod support;
+mod tokens;

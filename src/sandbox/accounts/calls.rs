@@ -48,7 +48,8 @@ pub struct CallParam {
 /// What came of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct CallOutcome {
-    /// The HTTP status of the answer, also of one that was cut off.
+    /// The HTTP status of the answer, also of one that was cut off; 0 when the connection was closed
+    /// before anything was done.
     pub status: u16,
     /// `ok`, or the sandbox's word for the refusal.
     pub reason: &'static str,

@@ -85,7 +85,7 @@ pub(in crate::sandbox) async fn serve(core: &Core, request: Request<Body>, asked
 
 impl Registry {
     /// The edge a call means, now that it is known what its id stands for.
-    fn settle(&self, call: &Call) -> Edge {
+    pub(super) fn settle(&self, call: &Call) -> Edge {
         let id = call.asked.subject.as_str();
         match call.asked.edge {
             Edge::Pixel if self.world.page(id).is_some() => Edge::Page,
@@ -95,7 +95,7 @@ impl Registry {
         }
     }
 
-    fn answer(&mut self, call: &Call, now: i64) -> Outcome {
+    pub(super) fn answer(&mut self, call: &Call, now: i64) -> Outcome {
         let outcome = match call.asked.edge {
             Edge::Dialog => self.dialog(call, now),
             Edge::Oauth => self.oauth(call, now).into(),

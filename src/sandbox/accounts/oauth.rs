@@ -7,6 +7,7 @@ use super::call::Call;
 use super::codes::is_code;
 use super::refusal as no;
 use super::registry::Registry;
+use super::span::seconds;
 use super::tokens::{Token, TokenKind, make_up, reach};
 use super::world::{App, AppMode, LoginConfig};
 use crate::sandbox::graph_error::GraphError;
@@ -50,7 +51,7 @@ impl Registry {
         let Some(given) = call.get("code") else {
             return refuse(&no::CODE_MISSING);
         };
-        let lifetime = self.world.code_lifetime.as_secs() as i64;
+        let lifetime = seconds(self.world.code_lifetime);
         // a code nobody made, or made for another app, looks like one that was cut short
         let code = self.codes.find(given).filter(|code| code.app == app.id);
         let Some(code) = code.filter(|_| is_code(given)) else {
@@ -74,7 +75,7 @@ impl Registry {
         let config = app.configs.iter().find(|c| Some(&c.id) == config.as_ref());
         let of_system_user = config.and_then(|c| self.of_system_user(&app, c, now));
         let token = of_system_user.unwrap_or_else(|| {
-            let life = app.user_token_lifetime.as_secs() as i64;
+            let life = seconds(app.user_token_lifetime);
             Token {
                 data_access_expires_at: Some(now + DATA_ACCESS),
                 ..self.fresh(TokenKind::User, &app.id, &person, scopes, Some(life), now)
@@ -85,7 +86,7 @@ impl Registry {
 
     fn of_system_user(&self, app: &App, config: &LoginConfig, now: i64) -> Option<Token> {
         let user = config.system_user.as_ref()?;
-        let life = config.expires_in.map(|span| span.as_secs() as i64);
+        let life = config.expires_in.map(seconds);
         let scopes = config.scopes.clone();
         Some(self.fresh(TokenKind::SystemUser, &app.id, user, scopes, life, now))
     }

@@ -87,11 +87,12 @@ impl Registry {
         object
     }
 
-    /// The token of the page that belongs to this user token; it is made once.
+    /// The token of the page that belongs to this user token; it is made once, and again when it no longer works.
     fn page_token(&mut self, user: &Token, page: &str, now: i64) -> String {
         let parent = self.book.number(&user.value);
         let same = |t: &&Token| t.parent == parent && t.page.as_deref() == Some(page);
-        if let Some(known) = self.book.all().find(same) {
+        let works = |t: &&Token| self.book.trouble(t, now).is_none();
+        if let Some(known) = self.book.all().filter(same).find(works) {
             return known.value.clone();
         }
         // from a long-lived token comes one that never expires

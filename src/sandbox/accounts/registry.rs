@@ -8,6 +8,7 @@ use super::consents::Consents;
 use super::proof::Proof;
 use super::quirks::Quirks;
 use super::refusal as no;
+use super::span::seconds;
 use super::states;
 use super::tokens::{Book, Token, TokenInfo};
 use super::trouble::{TokenChange, Trouble};
@@ -89,15 +90,17 @@ impl Registry {
         now: i64,
     ) -> Result<(), Box<GraphError>> {
         let value = value.ok_or_else(|| GraphError::boxed(&common::TOKEN_MISSING))?;
-        let token = match self.caller(Some(value), now).map_err(|e| self.bent(e))? {
-            Caller::Holder(token) => token,
-            Caller::App(_) => return Err(self.bent(GraphError::boxed(&common::PIXEL_UNREACHABLE))),
-        };
-        self.prove(&token, proof, now)?;
+        if value.contains('|') {
+            // an app has no pixels
+            self.caller(Some(value), now)?;
+            return Err(self.bent(GraphError::boxed(&common::PIXEL_UNREACHABLE)));
+        }
+        let token = self.live(value, now).map_err(|error| self.bent(error))?;
+        self.prove(token, proof, now)?;
         if !token.has_one_of(&self.world.needs.events) {
             return Err(GraphError::boxed(&no::SEND_PERMISSION));
         }
-        if self.reaches(&token, pixel) {
+        if self.reaches(token, pixel) {
             Ok(())
         } else {
             Err(self.bent(GraphError::boxed(&common::PIXEL_UNREACHABLE)))
@@ -235,7 +238,7 @@ impl Registry {
             token.scopes.clone_from(scopes);
         }
         if let Some(span) = change.expires_in {
-            token.expires_at = Some(now + span.as_secs() as i64);
+            token.expires_at = Some(now + seconds(span));
         }
         true
     }

@@ -28,6 +28,12 @@ pub fn parse_span(text: &str) -> Option<Duration> {
     }
 }
 
+/// The span in whole seconds, no more than a century: any moment it is added to stays one.
+pub(super) fn seconds(span: Duration) -> i64 {
+    const CENTURY: u64 = 36_525 * 86_400;
+    span.as_secs().min(CENTURY) as i64
+}
+
 pub(in crate::sandbox) fn span<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Duration, D::Error> {
@@ -51,6 +57,8 @@ mod tests {
     fn a_span_needs_a_unit() {
         assert_eq!(parse_span("2h"), Some(Duration::from_hours(2)));
         assert_eq!(parse_span("1.5s"), Some(Duration::from_millis(1500)));
+        assert_eq!(seconds(Duration::from_secs(90)), 90);
+        assert_eq!(seconds(Duration::MAX), 36_525 * 86_400);
         for bad in ["", "5", "d", "1.5d", "-1h", "1 d", "99999999999999999999d"] {
             assert_eq!(parse_span(bad), None, "{bad}");
         }

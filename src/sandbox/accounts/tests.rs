@@ -1,11 +1,13 @@
 //! The account edges over the wire.
 
+mod any_call;
 mod codes;
 mod control;
 mod inspection;
 mod login;
 mod nodes;
 mod states;
+mod system_users;
 
 use std::time::Duration;
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::check::WorldError;
+use super::span::seconds;
 use super::states::{self, TokenState};
 use super::trouble::{TokenChange, Trouble};
 use super::world::World;
@@ -153,7 +154,7 @@ impl Token {
         let holds = |id: &str| world.person(id).is_some() || world.system_user(id).is_some();
         known(&spec.holder, &holds, "holder")?;
         known(&spec.page, &|id| world.page(id).is_some(), "page")?;
-        let later = |span: Option<Duration>| span.map(|span| now + span.as_secs() as i64);
+        let later = |span: Option<Duration>| span.map(|span| now + seconds(span));
         let pixels = match (&spec.holder, spec.kind) {
             _ if !spec.pixels.is_empty() => Some(spec.pixels),
             (_, TokenKind::Page) => Some(Vec::new()),

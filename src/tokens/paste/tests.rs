@@ -21,7 +21,7 @@ fn halves(value: &str) -> (&str, &str) {
 #[test]
 fn what_can_be_mended_is_mended_with_a_note() {
     let (a, b) = halves(TOKEN);
-    let rows: [(String, &[&str]); 33] = [
+    let rows: [(String, &[&str]); 36] = [
         (TOKEN.to_owned(), &[]),
         (format!("  {TOKEN}\r\n"), &["outer_space"]),
         (format!("\u{a0}{TOKEN}\u{3000}"), &["outer_space"]),
@@ -34,6 +34,12 @@ fn what_can_be_mended_is_mended_with_a_note() {
         (format!("\"{TOKEN}\","), &["punctuation", "quotes"]),
         (format!("' {TOKEN} '"), &["quotes", "outer_space"]),
         (format!("Bearer {TOKEN}"), &["prefix"]),
+        (format!("\"Bearer {TOKEN}\""), &["quotes", "prefix"]),
+        (format!("'access_token={TOKEN}'"), &["quotes", "prefix"]),
+        (
+            format!("\"access_token\": \"{TOKEN}\""),
+            &["prefix", "quotes"],
+        ),
         (format!("bearer  {TOKEN}"), &["prefix"]),
         (format!("OAuth {TOKEN}"), &["prefix"]),
         (format!("Authorization: Bearer {TOKEN}"), &["prefix"]),

@@ -26,6 +26,9 @@ const MARKS: [(char, char); 10] = [
     ('[', ']'),
 ];
 
+/// The marks that stand around names and values in code.
+const QUOTES: [char; 2] = ['"', '\''];
+
 /// Words before a value, in small letters; a blank, `=` or `:` follows.
 const WORDS: [&str; 4] = ["authorization", "bearer", "oauth", "token"];
 
@@ -94,6 +97,11 @@ fn layer(
     if trimmed.len() < text.len() {
         return found(trimmed, PasteNote::OuterSpace);
     }
+    // around a word and the value; marks inside stand around each of them
+    let around = unquoted(text).filter(|inner| !inner.contains(QUOTES));
+    if let Some(inner) = around {
+        return found(inner, PasteNote::Quotes);
+    }
     if let Some(inner) = without_word(text) {
         return found(inner, PasteNote::Prefix);
     }
@@ -136,7 +144,6 @@ fn unquoted(text: &str) -> Option<&str> {
 
 /// `Bearer EAA…`, `Authorization: Bearer EAA…`, `access_token: EAA…`, `"access_token": "EAA…"`.
 fn without_word(text: &str) -> Option<&str> {
-    const QUOTES: [char; 2] = ['"', '\''];
     let all = [Kind::LaneToken, Kind::AppSecret, Kind::Code];
     let names = all.into_iter().flat_map(|kind| kind.names().iter());
     let text = text.strip_prefix(QUOTES).unwrap_or(text);

@@ -1,0 +1,110 @@
+//! Tokens that are ended, or taken out.
+
+use capigate::sandbox::{Edge, Fault, SandboxToken};
+
+use super::place::{PIXEL, Place, SECOND};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_ended_confirmed_and_forgotten() {
+    let place = Place::with_app().await;
+    let token = place.system_token();
+    place.run(&["add", "--name", "shop"], &token).done();
+    place
+        .run(&["revoke", "shop"], "")
+        .ended(64)
+        .says("add --yes");
+    let ran = place.json(&["revoke", "shop", "--yes"], "").done();
+    assert_eq!(ran.finding("revoked")["mark"], "pass");
+    assert_eq!(ran.finding("confirmed")["mark"], "pass");
+    assert!(place.listed().is_empty());
+    let all = place.sandbox.tokens();
+    let ended = all
+        .iter()
+        .find(|one| one.fingerprint == Place::print_of(&token));
+    assert_eq!(ended.unwrap().state, "invalidated");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_pixel_sends_with_is_ended_only_when_it_has_leaked() {
+    let place = Place::with_app().await;
+    let (token, next) = (place.system_token(), place.system_token());
+    place
+        .run(&["add", "--pixel", PIXEL, "--name", "shop"], &token)
+        .done();
+    place.run(&["add", "--pixel", SECOND], &token).done();
+    let add = ["add", "--pixel", PIXEL, "--slot", "next", "--name", "next"];
+    place.run(&add, &next).done();
+    place
+        .run(&["revoke", "shop", "--yes"], "")
+        .ended(1)
+        .says("token rotate --pixel");
+    let print = Place::print_of(&token);
+    let words = ["revoke", "--fingerprint", &print, "--now", "--yes"];
+    place
+        .run(&words, "")
+        .done()
+        .says(&format!("pixel {SECOND} has no token now"));
+    assert_eq!(place.slots(), [format!("next: current of {PIXEL}")]);
+    place
+        .run(&words, "")
+        .ended(1)
+        .says("no token with this fingerprint");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_app_secret_a_person_is_told_where_to_go() {
+    let place = Place::with_app().await;
+    let token = place.mint(SandboxToken::default());
+    place.run(&["add", "--name", "dataset"], &token).done();
+    let ran = place.json(&["revoke", "dataset", "--yes"], "").ended(5);
+    assert_eq!(ran.failed(), "revoked");
+    assert!(
+        ran.finding("revoked")["next"]
+            .as_str()
+            .unwrap()
+            .contains("Events Manager")
+    );
+    assert!(place.listed().contains_key("dataset"));
+    let ran = place.json(&["remove", "dataset"], "").done();
+    assert_eq!(ran.finding("revoked")["mark"], "skipped");
+    assert!(place.listed().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_answer_is_cleared_up_and_a_refusal_changes_nothing() {
+    let place = Place::with_app().await;
+    let token = place.system_token();
+    place.run(&["add", "--name", "shop"], &token).done();
+    place.sandbox.add_fault(Fault::status(503).at(Edge::Revoke));
+    place.run(&["revoke", "shop", "--yes"], "").ended(6);
+    assert!(place.listed().contains_key("shop"));
+    let cut = serde_json::json!({"do": "cut_after_accept", "edge": "revoke"});
+    place
+        .sandbox
+        .add_fault(serde_json::from_value::<Fault>(cut).unwrap());
+    let ran = place.json(&["revoke", "shop", "--yes"], "").done();
+    assert_eq!(ran.finding("revoked")["mark"], "warn");
+    assert_eq!(ran.finding("confirmed")["mark"], "pass");
+    assert!(place.listed().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_in_use_is_removed_only_by_force() {
+    let place = Place::new().await;
+    let token = place.system_token();
+    place
+        .run(&["add", "--pixel", PIXEL, "--name", "shop"], &token)
+        .done();
+    place
+        .run(&["remove", "shop"], "")
+        .ended(1)
+        .says("rotate that pixel first");
+    place
+        .run(&["remove", "shop", "--force"], "")
+        .done()
+        .says("current token of pixel");
+    place
+        .run(&["remove", "shop"], "")
+        .ended(1)
+        .says("no token shop");
+}

@@ -1,0 +1,171 @@
+//! One token in the place of another.
+
+use capigate::time::{Clock, UnixMs};
+use capigate::tokens::{Note, Notes};
+
+use super::place::{OTHER_APP, PIXEL, Place, SECOND, system_token};
+
+const ROTATE: [&str; 3] = ["rotate", "--pixel", PIXEL];
+
+async fn place() -> (Place, String) {
+    let place = Place::with_app().await;
+    let token = place.system_token();
+    place
+        .run(&["add", "--pixel", PIXEL, "--name", "old"], &token)
+        .done();
+    (place, token)
+}
+
+/// What a gateway writes down after a batch.
+fn delivered(place: &Place, token: &str, at: UnixMs) {
+    let path = Notes::path(&place.dir.path().join("journal"));
+    let mut notes = Notes::read(&path).unwrap();
+    let mut note = Note::default();
+    note.usage.last_used = Some(at);
+    note.usage.events = 7;
+    notes.tokens.insert(Place::print_of(token), note);
+    notes.write(&path).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pasted_token_takes_over_and_the_old_one_is_let_go_of_later() {
+    let (place, _) = place().await;
+    let new = place.system_token();
+    let words = [&ROTATE[..], &["--name", "new"]].concat();
+    let ran = place.json(&words, &new).done();
+    assert_eq!(ran.json()["current"], "new");
+    assert_eq!(ran.json()["retiring"], "old");
+    assert_eq!(
+        place.slots(),
+        [
+            format!("new: current of {PIXEL}"),
+            format!("old: retiring of {PIXEL}")
+        ]
+    );
+    let finish = [&ROTATE[..], &["--finish", "--revoke", "--yes"]].concat();
+    place.run(&finish, "").ended(1).says("tokens.overlap");
+    place
+        .run(&[&finish[..], &["--force"]].concat(), "")
+        .done()
+        .says("Meta has ended old")
+        .says("not valid any more");
+    assert_eq!(place.slots(), [format!("new: current of {PIXEL}")]);
+    assert!(!place.listed().contains_key("old"));
+    place.run(&finish, "").ended(1).says("no retiring token");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_overlap_ends_when_the_new_one_has_delivered() {
+    let (place, _) = place().await;
+    let new = place.system_token();
+    place
+        .run(&[&ROTATE[..], &["--name", "new"]].concat(), &new)
+        .done();
+    let finish = [&ROTATE[..], &["--finish"]].concat();
+    let ran = place.run(&finish, "").ended(1);
+    assert!(ran.err.contains("lasts until"), "{ran:?}");
+    // as if it had been long ago
+    place.age_retiring(PIXEL, std::time::Duration::from_hours(48));
+    place
+        .run(&finish, "")
+        .ended(1)
+        .says("has delivered nothing with new");
+    delivered(&place, &new, Clock::Real.now());
+    place
+        .run(&finish, "")
+        .done()
+        .says("has let go of old")
+        .says("capigate token revoke old");
+    assert!(place.listed().contains_key("old"));
+    assert_eq!(place.slots(), [format!("new: current of {PIXEL}")]);
+    assert_eq!(place.listed()["new"]["events"], 7);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn there_is_a_way_back() {
+    let (place, _) = place().await;
+    let undo = [&ROTATE[..], &["--undo"]].concat();
+    place.run(&undo, "").ended(1).says("no retiring token");
+    let new = place.system_token();
+    place
+        .run(&[&ROTATE[..], &["--name", "new"]].concat(), &new)
+        .done();
+    let ran = place.json(&undo, "").done();
+    assert_eq!(ran.json()["current"], "old");
+    assert_eq!(place.slots(), [format!("old: current of {PIXEL}")]);
+    assert!(place.listed().contains_key("new"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_token_can_be_taken() {
+    let (place, _) = place().await;
+    let from_next = [&ROTATE[..], &["--from-next"]].concat();
+    place.run(&from_next, "").ended(1).says("--slot next");
+    let next = place.system_token();
+    let add = ["add", "--pixel", PIXEL, "--slot", "next", "--name", "next"];
+    place.run(&add, &next).done();
+    place.run(&ROTATE, &next).ended(1).says("--from-next");
+    place.run(&from_next, "").done();
+    assert_eq!(
+        place.slots(),
+        [
+            format!("next: current of {PIXEL}"),
+            format!("old: retiring of {PIXEL}")
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_successor_must_do_no_less() {
+    let (place, token) = place().await;
+    place
+        .run(&ROTATE, &token)
+        .ended(1)
+        .says("sends with already");
+    let mut wish = system_token();
+    wish.app = Some(OTHER_APP.to_owned());
+    let foreign = place.mint(wish);
+    let ran = place.json(&ROTATE, &foreign).ended(5);
+    assert!(ran.out.contains("same_app"), "{ran:?}");
+    let mut wish = system_token();
+    wish.scopes = vec!["ads_read".to_owned()];
+    let less = place.mint(wish);
+    let ran = place.json(&ROTATE, &less).ended(4);
+    assert_eq!(ran.failed(), "same_scopes");
+    assert_eq!(place.slots(), [format!("old: current of {PIXEL}")]);
+    assert_eq!(place.listed().len(), 1, "nothing refused is kept");
+    place
+        .run(
+            &[&ROTATE[..], &["--force", "--name", "less"]].concat(),
+            &less,
+        )
+        .done();
+    assert_eq!(place.slots().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_token_is_replaced_without_its_value() {
+    let (place, token) = place().await;
+    let print = Place::print_of(&token);
+    place
+        .sandbox
+        .set_token_state(&print, capigate::sandbox::TokenState::Revoked);
+    let new = place.system_token();
+    let ran = place
+        .json(&[&ROTATE[..], &["--name", "new"]].concat(), &new)
+        .done();
+    assert_eq!(ran.finding("current")["mark"], "warn");
+    assert_eq!(ran.json()["current"], "new");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_in_the_vault_is_rotated_elsewhere() {
+    let mut place = Place::with_app().await;
+    place.run(&ROTATE, "").ended(1).says("token add");
+    place.extra = "token = { env = \"SHOP_TOKEN\" }".to_owned();
+    place.run(&ROTATE, "").ended(1).says("SHOP_TOKEN");
+    place
+        .run(&["rotate", "--pixel", SECOND], "")
+        .ended(1)
+        .says("token add");
+}
