@@ -1,6 +1,7 @@
 //! The command tree, one verb a file.
 
 mod alert;
+mod check;
 mod client;
 pub mod config;
 mod dead;
@@ -67,6 +68,8 @@ enum Command {
     Sandbox(sandbox::SandboxArgs),
     /// Try out the channels that alerts are sent through.
     Alert(alert::AlertArgs),
+    /// Look at everything that sending depends on, and say what has to be done.
+    Check(check::CheckArgs),
     /// Check, print or explain the configuration.
     Config(config::ConfigArgs),
     /// Look at events that were given up, send them again or delete them.
@@ -109,6 +112,7 @@ pub fn run(cli: Cli) -> u8 {
             &mut out,
             &mut std::io::stderr(),
         )),
+        Command::Check(args) => on_runtime(check::run(args, &mut out)),
         Command::Config(args) => config::run(&args, environment(), &Clock::Real, &mut out),
         Command::Journal(args) => journal::run(&args, &mut out),
         Command::Dead(args) => on_runtime(dead::run(args, &mut out)),

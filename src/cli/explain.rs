@@ -13,6 +13,9 @@ use super::{OK, USAGE, WRONG, print_json};
 use crate::graph::oauth::catalogue::{Message, Row, Subcode, rows};
 use crate::graph::oauth::{Context, State, by_code};
 
+/// Characters of the word of a case.
+const MAX_WORD: usize = 64;
+
 /// Say what an error of Meta's means and what to do next.
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
@@ -57,8 +60,8 @@ impl FromStr for Asked {
                 Err(_) => Err(()),
             };
         }
-        let is_word = (1..=64).contains(&text.len())
-            && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        let is_word = (1..=MAX_WORD).contains(&text.len()) && text.bytes().all(plain);
         is_word.then(|| Self::Word(text.to_owned())).ok_or(())
     }
 }

@@ -36,6 +36,9 @@ pub enum Mark {
 /// One check and how it came out.
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {
+    /// What it is about, where a report is about several things, such as `pixel 1234567890123456`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
     /// A stable word for what was checked.
     pub check: &'static str,
     /// How it came out.
@@ -61,6 +64,7 @@ impl Finding {
     /// A finding in words alone.
     pub fn new(check: &'static str, mark: Mark, says: impl Into<String>) -> Self {
         Self {
+            subject: None,
             check,
             mark,
             says: says.into(),
@@ -92,6 +96,7 @@ impl Finding {
         let row = error.explain(context);
         let meta = error.meta();
         Self {
+            subject: None,
             check,
             mark,
             says: format!("{}: {}", row.title, row.says),

@@ -11,6 +11,7 @@
 
 mod admin;
 mod alerts;
+mod check;
 mod commands;
 mod custody;
 mod dead;

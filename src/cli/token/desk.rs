@@ -43,16 +43,14 @@ impl Desk {
         let loaded = Config::load(&common.config.files, crate::cli::environment());
         let config = loaded
             .map_err(|faults| failure(USAGE, format!("the configuration has faults:\n{faults}")))?;
+        let vault = vault(&config)?;
+        Self::with(config, vault)
+    }
+
+    /// The same with a configuration that was read already, and with a vault that can be read, if
+    /// any.
+    pub(in crate::cli) fn with(config: Config, vault: Option<Vault>) -> anyhow::Result<Self> {
         let env = |name: &str| std::env::var(name).ok();
-        let vault = match &config.tokens.vault_key {
-            None => None,
-            Some(place) => {
-                let key = place.read_private(&env);
-                let key =
-                    key.map_err(|error| failure(USAGE, format!("tokens.vault_key: {error}")))?;
-                Some(Vault::new(config.tokens.vault.clone(), &key).map_err(refused)?)
-            }
-        };
         let read = |place: &Option<SecretRef>| place.as_ref()?.read_with(&env).ok();
         let secrets = (config.pixels.iter())
             .map(|(id, pixel)| {
@@ -229,6 +227,17 @@ impl Desk {
     pub(in crate::cli) fn notes(&self) -> Notes {
         Notes::read(&Notes::path(&self.config.journal.dir)).unwrap_or_default()
     }
+}
+
+/// The vault that the configuration has a key for.
+pub(in crate::cli) fn vault(config: &Config) -> anyhow::Result<Option<Vault>> {
+    let Some(place) = &config.tokens.vault_key else {
+        return Ok(None);
+    };
+    let key = place.read_private(&|name| std::env::var(name).ok());
+    let key = key.map_err(|error| failure(USAGE, format!("tokens.vault_key: {error}")))?;
+    let vault = Vault::new(config.tokens.vault.clone(), &key).map_err(refused)?;
+    Ok(Some(vault))
 }
 
 /// The app in the vault, when there is just one.

@@ -21,6 +21,7 @@ use super::obtained::Keep;
 use super::say::Report;
 use crate::cli::USAGE;
 use crate::cli::client::failure;
+use crate::config::AppId;
 use crate::config::units::Span;
 use crate::custody::alarms::NEEDED_SCOPE;
 use crate::custody::ladder::{Finding, Mark};
@@ -47,8 +48,8 @@ pub(super) struct LoginArgs {
     #[command(flatten)]
     common: Common,
     /// The app; needed when the vault has several
-    #[arg(long, value_name = "ID", value_parser = digits)]
-    app_id: Option<String>,
+    #[arg(long, value_name = "ID")]
+    app_id: Option<AppId>,
     /// The port on this machine that the browser is led back to
     #[arg(long, value_name = "PORT", default_value_t = 8080, value_parser = clap::value_parser!(u16).range(1..), conflicts_with = "redirect_uri")]
     port: u16,
@@ -92,16 +93,20 @@ enum End {
 }
 
 pub(super) async fn run(args: &LoginArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
-    let desk = Desk::open(&args.common)?;
     let mut report = Report::new(out, args.common.json);
+    let done = login(args, &mut report).await;
+    report.close(done)
+}
+
+async fn login(args: &LoginArgs, report: &mut Report<'_>) -> anyhow::Result<()> {
+    let desk = Desk::open(&args.common)?;
     let redirect_uri = args.redirect_uri()?;
     let contents = desk.contents()?;
     if args.url_only {
         let url = args.address(&desk, &contents, &redirect_uri)?;
         report.set("url", url.as_str())?;
         report.set("redirect_uri", &redirect_uri)?;
-        report.say(url.as_str())?;
-        return report.end();
+        return report.say(url.as_str());
     }
     let app = args.app(&desk, &contents)?;
     let keep = args.keep(&contents, &app);
@@ -110,17 +115,9 @@ pub(super) async fn run(args: &LoginArgs, out: &mut dyn Write) -> anyhow::Result
     report.set("redirect_uri", &redirect_uri)?;
     let mut rerequest = args.rerequest;
     loop {
-        let end = log_in(
-            args,
-            &desk,
-            &mut report,
-            &app,
-            &redirect_uri,
-            rerequest,
-            &keep,
-        );
+        let end = log_in(args, &desk, report, &app, &redirect_uri, rerequest, &keep);
         match end.await? {
-            End::Done => return report.end(),
+            End::Done => return Ok(()),
             End::Declined(scopes) => {
                 let says = format!("these permissions were refused: {}", scopes.join(", "));
                 if !rerequest && ask::offered(&format!("{says}. Log in again and ask for them?"))? {
@@ -130,8 +127,7 @@ pub(super) async fn run(args: &LoginArgs, out: &mut dyn Write) -> anyhow::Result
                 let refused = Finding::new("permissions", Mark::Fail, says)
                     .next("log in again and allow them: `capigate token login --rerequest`")
                     .exit(Exit::Permission);
-                report.tell(refused)?;
-                return report.end();
+                return report.tell(refused);
             }
         }
     }
@@ -250,7 +246,7 @@ async fn conclude(
     answer: Answer,
     keep: &Keep,
 ) -> anyhow::Result<End> {
-    let (row, message) = match answer.outcome {
+    let (row, words) = match answer.outcome {
         Outcome::Came(Redirect::Code(code)) => {
             let asked = match args.ask() {
                 Ask::Scopes(scopes) => scopes,
@@ -272,32 +268,35 @@ async fn conclude(
             };
             (row, message.map(|message| message.to_string()))
         }
-        Outcome::Refused(error) => (Some(error.explain()), Some(error.to_string())),
+        Outcome::Refused(error) => (Some(error.explain()), None),
         Outcome::TooLate => {
-            let minutes = LIFETIME.as_secs() / 60;
-            let says = format!("the answer came more than {minutes} minutes after the start");
-            (by_slug("dialog-state"), Some(says))
+            return report.tell(too_late()).map(|()| End::Done);
         }
     };
-    fail(report, row, message.as_deref())?;
+    fail(report, row, words)?;
     Ok(End::Done)
 }
 
 /// Tells that no login came of it, in the catalogue's words and in those that came along.
-fn fail(report: &mut Report<'_>, row: Option<&Row>, message: Option<&str>) -> anyhow::Result<()> {
-    let said = message.map(|message| format!(" ({message})"));
-    let said = said.unwrap_or_default();
-    report.tell(match row {
-        Some(row) => Finding::new(
-            "login",
-            Mark::Fail,
-            format!("{}: {}{said}", row.title, row.says),
-        )
-        .next(row.next)
-        .exit(row.exit),
-        None => Finding::new("login", Mark::Fail, format!("no login came of it{said}"))
-            .exit(Exit::Cancelled),
-    })
+fn fail(report: &mut Report<'_>, row: Option<&Row>, words: Option<String>) -> anyhow::Result<()> {
+    let mut failed = match row {
+        Some(row) => Finding::new("login", Mark::Fail, format!("{}: {}", row.title, row.says))
+            .next(row.next)
+            .exit(row.exit),
+        None => Finding::new("login", Mark::Fail, "no login came of it").exit(Exit::Cancelled),
+    };
+    failed.words = words;
+    report.tell(failed)
+}
+
+fn too_late() -> Finding {
+    let minutes = LIFETIME.as_secs() / 60;
+    let says = format!(
+        "the answer came more than {minutes} minutes after the start, so its code was not used"
+    );
+    Finding::new("login", Mark::Fail, says)
+        .next("log in again: `capigate token login`")
+        .exit(Exit::Cancelled)
 }
 
 /// Words for the person at the terminal, who is there also when another program reads the output.
@@ -329,10 +328,14 @@ impl LoginArgs {
         }
     }
 
+    fn app_id(&self) -> Option<String> {
+        self.app_id.map(|id| id.get().to_string())
+    }
+
     /// The app that is named, else that of the pixel, else the only one there is.
     fn app(&self, desk: &Desk, contents: &Contents) -> anyhow::Result<App> {
         let own = || desk.app_of(contents, &Facts::default(), self.pixel);
-        match (&self.app_id, own()) {
+        match (self.app_id(), own()) {
             (None, Some(own)) => Ok(own),
             (id, _) => desk.named_app(contents, id.as_deref()),
         }
@@ -345,8 +348,8 @@ impl LoginArgs {
         contents: &Contents,
         redirect_uri: &str,
     ) -> anyhow::Result<url::Url> {
-        let client_id = match &self.app_id {
-            Some(id) => id.clone(),
+        let client_id = match self.app_id() {
+            Some(id) => id,
             None => self.app(desk, contents)?.id,
         };
         Ok(desk.client.dialog_url(&Dialog {

@@ -13,14 +13,6 @@ use crate::pixel::PixelId;
 use crate::secret::Secret;
 use crate::tokens::{Name, Obtained, Slot, VaultError};
 
-/// Cases in which the redirect URI is what has to be looked at.
-const ABOUT_REDIRECT: [&str; 4] = [
-    "redirect-mismatch",
-    "redirect-not-absolute",
-    "redirect-missing",
-    "redirect-not-allowed",
-];
-
 /// A login that has brought a code.
 pub(super) struct Finished<'a> {
     pub(super) desk: &'a Desk,
@@ -76,7 +68,7 @@ impl Finished<'_> {
                 Ok(Some(granted))
             }
             Err(error) => {
-                if ABOUT_REDIRECT.contains(&error.explain(Context::Code).slug) {
+                if error.explain(Context::Code).slug.starts_with("redirect-") {
                     let says = format!("the dialog was told {uri}, the exchange {uri}");
                     report.tell(Finding::new("redirect_uri", Mark::Skipped, says))?;
                 }
