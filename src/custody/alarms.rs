@@ -271,9 +271,10 @@ pub fn remedy(kept: &Kept, facts: &Facts) -> String {
     };
     match (&facts.kind, kept.app.is_some()) {
         (Kind::User, _) => format!("log in again: `capigate token login{pixels}`"),
-        (Kind::Page, _) => {
-            format!("get it again from its person's token: `capigate token page --name {name}`")
-        }
+        (Kind::Page, _) => format!(
+            "get it again from its person's token: `capigate token page --page-id {}`",
+            facts.page_id.as_deref().unwrap_or("ID")
+        ),
         (Kind::SystemUser, true) if !facts.state.is_dead() => {
             format!("refresh it: `capigate token system-user refresh {name}`")
         }
@@ -475,7 +476,8 @@ mod tests {
         note.facts.kind = Kind::User;
         fits(&kept(), &note, "token login --pixel 1234567890123456");
         note.facts.kind = Kind::Page;
-        fits(&kept(), &note, "token page --name shop");
+        note.facts.page_id = Some("4711".to_owned());
+        fits(&kept(), &note, "token page --page-id 4711");
         let config = Kept {
             source: Source::Config,
             label: "pixels.1.token".to_owned(),

@@ -115,9 +115,7 @@ async fn what_meta_refuses_is_told_in_its_words() {
         .ended(6);
     assert_eq!(ran.finding("created")["row"], "answer-lost");
     let calls = place.sandbox.account_calls();
-    let made = calls
-        .iter()
-        .filter(|call| call.edge == Edge::AccessTokens);
+    let made = calls.iter().filter(|call| call.edge == Edge::AccessTokens);
     assert_eq!(made.count(), 1);
 }
 
