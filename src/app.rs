@@ -25,6 +25,7 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
 
 use crate::alerts::Alerts;
 use crate::config::{self, Config, ConfigErrors, Layers, Secrets};
@@ -104,6 +105,8 @@ pub struct Running {
     alerts: Alerts,
     /// Ends with this value.
     chores: JoinSet<()>,
+    /// The watch over tokens, and what ends it.
+    watch: (JoinSet<()>, CancellationToken),
     admin: Admin,
     ingest_serving: Serving,
     admin_serving: Serving,
@@ -309,7 +312,14 @@ impl App {
             notes: Notes::path(&now.config.journal.dir),
         };
         let lanes = Lanes::start(wiring::lanes(&now.config.lanes), self.tools);
-        chores.spawn(keeper::run(watch, self.reloader.clone(), lanes.clone()));
+        let ended = CancellationToken::new();
+        let mut watch_task = JoinSet::new();
+        watch_task.spawn(keeper::run(
+            watch,
+            self.reloader.clone(),
+            lanes.clone(),
+            ended.clone(),
+        ));
         self.admin.show_lanes(lanes.clone());
         self.reloader.steer(lanes.clone());
         let admin_serving = self.admin_listener.serve()?;
@@ -336,6 +346,7 @@ impl App {
             redrive: self.redrive,
             alerts: self.alerts,
             chores,
+            watch: (watch_task, ended),
             admin: self.admin,
             ingest_serving,
             admin_serving,

@@ -24,6 +24,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 use crate::app::sockets::Sockets;
 use crate::time::Clock;
@@ -92,6 +93,7 @@ enum Command {
 
 /// Runs one command and gives the exit code.
 pub fn run(cli: Cli) -> u8 {
+    no_core_dumps();
     let mut out = std::io::stdout().lock();
     let failed = match cli.command {
         Command::Serve(_) => FAILED,
@@ -133,6 +135,16 @@ pub fn run(cli: Cli) -> u8 {
         let failure = error.downcast_ref::<client::Failure>();
         failure.map_or(failed, |failure| failure.exit)
     })
+}
+
+/// What is in memory must not come to lie in a file when the process dies. Where that cannot be
+/// forbidden, it is as it was.
+fn no_core_dumps() {
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    let _ = setrlimit(Resource::Core, none);
 }
 
 /// The variables that are Unicode; `std::env::vars` would panic at the first that is not, and show

@@ -37,7 +37,7 @@
 //! | the process dies | the next start finds every acknowledged event; a batch in flight may go out twice, under the same `event_id`s |
 //! | Graph is down or slow | the pixel backs off, with full jitter; events wait on disk |
 //! | a limit of Graph is reached | nothing is sent for that pixel, token or app for a while, and more slowly then |
-//! | the token is bad | all its pixels are held, which `/readyz` says, and one event is tried now and then |
+//! | the token is bad | each of its pixels goes on with its next token; without one it is held, which `/readyz` says, and one event is tried now and then |
 //! | Graph refuses a batch | its bad events are found and become dead letters; its neighbours are delivered |
 //! | an event grows too old | it becomes a dead letter on disk, to be looked at, redriven or purged |
 //!
@@ -48,8 +48,9 @@
 //! # The rooms
 //!
 //! One way only: `ingest → event → journal → lanes → graph`; beside them [`duplicates`],
-//! [`receipts`], [`redrive`], which takes dead letters back to the journal, [`tokens`], [`alerts`],
-//! [`sandbox`], [`config`], [`telemetry`] and [`cli`]; [`app`] puts them together.
+//! [`receipts`], [`redrive`], which takes dead letters back to the journal, [`tokens`], [`custody`],
+//! which looks after them, [`alerts`], [`sandbox`], [`config`], [`telemetry`] and [`cli`]; [`app`]
+//! puts them together.
 //! `tests/layers.rs` holds every `use` to that.
 
 pub mod alerts;

@@ -3,18 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use super::reload::{Reloader, Trigger};
 use super::roster;
 use crate::custody::watch::{Hooks, Roster, Tools, Waiting, Watch};
 use crate::lanes::Lanes;
 use crate::lanes::snapshot::HoldSnapshot;
 
-/// Watches for as long as the gateway runs.
-pub(super) async fn run(tools: Tools, reloader: Reloader, lanes: Lanes) {
+/// Watches until `ended`.
+pub(super) async fn run(tools: Tools, reloader: Reloader, lanes: Lanes, ended: CancellationToken) {
     let hooks = hooks(reloader, lanes);
     let open = tokio::task::spawn_blocking(move || Watch::new(tools, hooks));
     match open.await {
-        Ok(watch) => watch.run().await,
+        Ok(watch) => watch.run(ended).await,
         Err(_) => tracing::error!("tokens are not watched, since their notes could not be read"),
     }
 }

@@ -14,6 +14,8 @@ use crate::redrive::Redrive;
 
 /// How long the last receipts may take to be written.
 const RECEIPTS_BUDGET: Duration = Duration::from_secs(2);
+/// How long it may take to write down what was noticed about tokens.
+const WATCH_BUDGET: Duration = Duration::from_secs(1);
 /// How long the last alerts may take to be sent.
 const ALERTS_BUDGET: Duration = Duration::from_secs(3);
 /// How long changes of the operator that are under way may take to end.
@@ -93,6 +95,14 @@ impl Running {
         }
         // 4. all that has files ends, the journal last
         self.chores.abort_all();
+        let (watch, end) = &mut self.watch;
+        end.cancel();
+        if tokio::time::timeout(WATCH_BUDGET, watch.join_next())
+            .await
+            .is_err()
+        {
+            tracing::warn!("what was noticed about tokens last was not written in time");
+        }
         let budgets = [CHANGES_BUDGET, ALERTS_BUDGET, RECEIPTS_BUDGET];
         self.last().end(budgets).await;
         let left = self.journal.depth().records;

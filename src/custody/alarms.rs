@@ -30,8 +30,11 @@ const USUAL_SCOPES: [&str; 4] = [
 pub(super) const DAY: Duration = Duration::from_hours(24);
 
 /// Everything to be told about one token at this moment. Each has a key of its own that stays the
-/// same for as long as the matter does.
+/// same for as long as the matter does. Of a token that no pixel has, nothing is.
 pub fn alarms(kept: &Kept, note: &Note, policy: &Policy, now: UnixMs) -> Vec<Alert> {
+    if kept.pixels.is_empty() {
+        return Vec::new();
+    }
     let facts = &note.facts;
     let about = |what: &str, severity, title: String, text: String, next: String| Alert {
         key: format!("token:{}:{what}", kept.key),
@@ -99,12 +102,18 @@ pub fn alarms(kept: &Kept, note: &Note, policy: &Policy, now: UnixMs) -> Vec<Ale
                 format!("make a new one, then run `capigate token rotate{}`", for_pixels(kept)),
             )
         }));
+    }
+    // what nothing is sent with may be of any shape
+    if !facts.state.is_dead() && !kept.pixels.is_empty() {
+        let next = format!(
+            "make the next one for a system user or a dataset, with {NEEDED_SCOPE} alone, then run `capigate token rotate{}`",
+            for_pixels(kept)
+        );
+        let odd = shape(kept, note).into_iter();
         all.extend(
-            shape(kept, note)
-                .into_iter()
-                .map(|(what, severity, title, text)| {
-                    about(what, severity, title, text, remedy(kept, facts))
-                }),
+            odd.map(|(what, severity, title, text)| {
+                about(what, severity, title, text, next.clone())
+            }),
         );
     }
     let mut pixels: Vec<String> = kept
@@ -271,10 +280,12 @@ pub fn remedy(kept: &Kept, facts: &Facts) -> String {
     };
     match (&facts.kind, kept.app.is_some()) {
         (Kind::User, _) => format!("log in again: `capigate token login{pixels}`"),
-        (Kind::Page, _) => format!(
-            "get it again from its person's token: `capigate token page --page-id {}`",
-            facts.page_id.as_deref().unwrap_or("ID")
-        ),
+        (Kind::Page, _) => {
+            let page = facts.page_id.as_deref().unwrap_or("ID");
+            format!(
+                "get it again from its person's token: `capigate token page --page-id {page} --from NAME`"
+            )
+        }
         (Kind::SystemUser, true) if !facts.state.is_dead() => {
             format!("refresh it: `capigate token system-user refresh {name}`")
         }
@@ -476,8 +487,7 @@ mod tests {
         note.facts.kind = Kind::User;
         fits(&kept(), &note, "token login --pixel 1234567890123456");
         note.facts.kind = Kind::Page;
-        note.facts.page_id = Some("4711".to_owned());
-        fits(&kept(), &note, "token page --page-id 4711");
+        fits(&kept(), &note, "token page --page-id ID");
         let config = Kept {
             source: Source::Config,
             label: "pixels.1.token".to_owned(),

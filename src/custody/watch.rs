@@ -4,8 +4,8 @@
 //! **Promises.** Nothing here is on the path of an event: what hangs or fails leaves sending as it
 //! is. Without an answer of Meta's nothing is said about a token. What changes in the vault is one
 //! change, that a crash leaves undone or done.
-//! **Limits.** [`AT_ONCE`] questions at a time; a token is asked about again after
-//! [`ASK_AGAIN`] at the earliest, and refreshed again after [`REFRESH_AGAIN`].
+//! **Limits.** [`AT_ONCE`] questions at a time, one a token and refusal; a refresh that failed is
+//! tried again after [`REFRESH_AGAIN`].
 
 mod show;
 mod slots;
@@ -17,6 +17,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::inspect::{Seen, inspect_kept};
 use super::refresh::{self, RefreshError, refresh};
@@ -26,12 +27,10 @@ use crate::graph::oauth::{OauthClient, OauthError};
 use crate::pixel::PixelId;
 use crate::telemetry::metrics::Metrics;
 use crate::time::{Clock, UnixMs};
-use crate::tokens::{Facts, Notes, TokenKey, Tokens, Usage, Vault, VaultError};
+use crate::tokens::{Facts, Notes, Refused, State, TokenKey, Tokens, Usage, Vault, VaultError};
 
 /// Questions to Meta at a time.
 pub const AT_ONCE: usize = 4;
-/// The shortest time between two questions about one token.
-pub const ASK_AGAIN: Duration = Duration::from_mins(1);
 /// The longest time after which a token is asked about again when Meta gave no answer.
 const NO_ANSWER: Duration = Duration::from_hours(1);
 /// The time between two tries to refresh a token.
@@ -113,8 +112,8 @@ pub struct Watch {
     before: BTreeMap<String, Usage>,
     /// When each token is to be asked about next; what is not here is asked about at once.
     due: HashMap<TokenKey, UnixMs>,
-    /// When each was asked about last.
-    asked: HashMap<TokenKey, UnixMs>,
+    /// Refusals after which a token was asked about already.
+    doubted: BTreeSet<Refused>,
     /// When a refresh was tried last, and why it failed.
     refreshed: HashMap<TokenKey, (UnixMs, Option<String>)>,
     /// What is wrong with the vault.
@@ -138,14 +137,21 @@ impl Watch {
             tools,
             hooks,
             due: HashMap::new(),
-            asked: HashMap::new(),
+            doubted: BTreeSet::new(),
             refreshed: HashMap::new(),
             vault_trouble: None,
         }
     }
 
-    /// Watches for ever.
-    pub async fn run(mut self) {
+    /// Watches until `ended`, and writes down at the end what was counted.
+    pub async fn run(mut self, ended: CancellationToken) {
+        if ended.run_until_cancelled(self.watch()).await.is_none() {
+            self.count(&(self.hooks.roster)());
+            self.write().await;
+        }
+    }
+
+    async fn watch(&mut self) {
         let mut changed = self.tools.tokens.changed();
         let mut refusals = self.tools.tokens.refusals();
         loop {
@@ -198,12 +204,14 @@ impl Watch {
 
     /// Asks Meta about each token that is due, some at a time.
     async fn ask(&mut self, roster: &Roster, now: UnixMs) {
-        let refused: BTreeSet<TokenKey> = (self.tools.tokens.refused().iter())
+        let refused: BTreeSet<Refused> = self.tools.tokens.refused().into_iter().collect();
+        let doubted: BTreeSet<TokenKey> = (refused.difference(&self.doubted))
             .map(|refused| refused.token)
             .collect();
+        self.doubted = refused;
         let is_due = |kept: &&Kept| {
-            let doubted = refused.contains(&kept.key) && self.is_settled(kept.key, now);
-            doubted || self.due.get(&kept.key).is_none_or(|due| *due <= now)
+            let is_doubted = doubted.contains(&kept.key);
+            is_doubted || self.due.get(&kept.key).is_none_or(|due| *due <= now)
         };
         let due: Vec<Kept> = roster.kept.iter().filter(is_due).cloned().collect();
         let mut left = due.into_iter();
@@ -224,17 +232,12 @@ impl Watch {
                 // it panicked: the token is asked about again with the next round
                 Some(Err(_)) => {}
                 Some(Ok((kept, seen))) => {
-                    learned.extend(self.learn(&kept, seen, &roster.policy, now));
+                    let is_doubted = doubted.contains(&kept.key);
+                    learned.extend(self.learn(&kept, seen, is_doubted, &roster.policy, now));
                 }
             }
         }
         self.note_down(roster, learned).await;
-    }
-
-    /// Whether it was asked about long enough ago to do so again.
-    fn is_settled(&self, token: TokenKey, now: UnixMs) -> bool {
-        let asked = self.asked.get(&token);
-        asked.is_none_or(|at| now.since(*at) >= ASK_AGAIN)
     }
 
     /// Takes an answer in; what the vault should know is given back.
@@ -242,10 +245,10 @@ impl Watch {
         &mut self,
         kept: &Kept,
         seen: Result<Seen, OauthError>,
+        is_doubted: bool,
         policy: &Policy,
         now: UnixMs,
     ) -> Option<(Kept, Facts)> {
-        self.asked.insert(kept.key, now);
         let (label, print) = (&kept.label, kept.key.to_string());
         let wait = match &seen {
             Ok(_) => policy.check_interval.mul_f64(0.9 + 0.2 * fastrand::f64()),
@@ -270,6 +273,18 @@ impl Watch {
             tracing::debug!(token.name = %label, token.id = %print, token.state = is.code(), verdict = seen.verdict, "a token was looked at");
         }
         note.facts.clone_from(&facts);
+        if seen.verdict && is.is_dead() {
+            // before a batch finds out
+            let refused = Refused {
+                token: kept.key,
+                pixel: None,
+            };
+            self.doubted.insert(refused);
+            self.tools.tokens.refuse(refused);
+        } else if seen.verdict && is == State::Valid && !is_doubted {
+            // not right after Graph has refused it, whatever this endpoint says
+            self.tools.tokens.absolve(kept.key);
+        }
         let news = Facts {
             checked_at: kept.noted.checked_at,
             ..facts.clone()

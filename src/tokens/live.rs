@@ -97,15 +97,26 @@ impl Tokens {
     }
 
     /// Takes the place of all credentials, and tells [`Tokens::changed`]. What was refused stays
-    /// so, for tokens that are still there.
+    /// so, for tokens that are still there; but one that has become a pixel's first choice gets its
+    /// chance.
     pub fn replace(&self, credentials: HashMap<PixelId, Candidates>) {
         let _turn = lock(&self.0.turn);
         let candidates = shared(credentials);
         let keys: BTreeSet<TokenKey> = (candidates.values().flatten())
             .map(|credential| credential.token_key())
             .collect();
-        let mut refused = self.0.live.load().refused.clone();
+        let before = self.0.live.load_full();
+        let mut refused = before.refused.clone();
         refused.retain(|one| keys.contains(&one.token));
+        for (pixel, own) in &candidates {
+            let first = |all: &[Arc<Credential>]| all.first().map(|one| one.token_key());
+            let was = before.candidates.get(pixel).and_then(|all| first(all));
+            if let Some(now) = first(own).filter(|now| Some(*now) != was) {
+                refused.retain(|one| {
+                    one.token != now || one.pixel.is_some_and(|other| other != *pixel)
+                });
+            }
+        }
         lock(&self.0.usage).retain(|key, _| keys.contains(key));
         self.0.live.store(Arc::new(Live::new(candidates, refused)));
         self.0.changed.send_modify(|generation| *generation += 1);
@@ -141,6 +152,11 @@ impl Tokens {
             all.retain(|one| one.token != token || one.pixel.is_some_and(|other| other != pixel));
             all.len() != before
         });
+    }
+
+    /// Meta says that a token is good: it may be tried again where it was refused for all.
+    pub fn absolve(&self, token: TokenKey) {
+        self.change(|all| all.remove(&Refused { token, pixel: None }));
     }
 
     /// What Graph has refused and nobody has taken back.
@@ -308,6 +324,17 @@ mod tests {
         });
         tokens.replace([(pixel(1), vec![credential("a"), credential("c")])].into());
         assert_eq!(chosen(&tokens, 1), key("c"));
+        // an operator has made it current again
+        tokens.replace([(pixel(1), vec![credential("c"), credential("a")])].into());
+        assert_eq!(tokens.refused().len(), 1);
+        tokens.replace([(pixel(1), vec![credential("a"), credential("c")])].into());
+        assert_eq!(chosen(&tokens, 1), key("a"));
+        tokens.refuse(Refused {
+            token: key("a"),
+            pixel: None,
+        });
+        tokens.absolve(key("a"));
+        assert_eq!(chosen(&tokens, 1), key("a"));
         tokens.replace([(pixel(1), vec![credential("d")])].into());
         assert_eq!(tokens.refused(), []);
     }

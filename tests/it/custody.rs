@@ -283,6 +283,42 @@ async fn no_answer_says_nothing_about_a_token() {
 }
 
 #[tokio::test]
+async fn a_current_token_that_meta_calls_dead_gives_way_before_a_batch_finds_out() {
+    let mut place = Place::new().await;
+    let old = place.put("old", Slot::Current, None);
+    place.put("new", Slot::Next, None);
+    place.watch.round().await;
+    let asked = place.sandbox.account_calls().len();
+    place
+        .sandbox
+        .set_token_state(&print(&old), TokenState::Revoked);
+    place.pass(DAY * 2);
+    place.watch.round().await;
+    assert_eq!(place.slots(), "current=new retiring=old");
+    let daily = place.sandbox.account_calls().len() - asked;
+    // and nobody goes on asking about what is known to be dead
+    for _ in 0..5 {
+        place.pass(Duration::from_mins(5));
+        place.watch.round().await;
+    }
+    assert_eq!(place.sandbox.account_calls().len() - asked, daily);
+    // an operator mends it at Meta and makes it current again
+    place
+        .sandbox
+        .set_token_state(&print(&old), TokenState::Valid);
+    place
+        .vault
+        .update(|contents| -> Result<(), VaultError> {
+            contents.roll_back(pixel())?;
+            Ok(())
+        })
+        .unwrap();
+    load(&place.vault, &place.tokens);
+    place.watch.round().await;
+    assert_eq!(place.slots(), "current=old");
+}
+
+#[tokio::test]
 async fn a_dead_token_is_seen_and_told() {
     for (dead, state) in [
         (TokenState::PasswordChanged, State::Revoked),

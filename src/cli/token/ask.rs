@@ -41,7 +41,10 @@ pub(in crate::cli) fn secret(
         })?;
         text
     };
-    let tidied = paste::tidy(&raw, kind);
+    // a line has an end, which nobody pasted by mistake
+    let pasted = raw.strip_suffix('\n').unwrap_or(&raw);
+    let pasted = pasted.strip_suffix('\r').unwrap_or(pasted);
+    let tidied = paste::tidy(pasted, kind);
     let (secret, notes) =
         tidied.map_err(|error| failure(USAGE, format!("{what}: {error} ({})", error.code())))?;
     for note in notes {

@@ -12,8 +12,8 @@ use super::look::{Looked, ending, ends, look, shown};
 use super::obtained::{Extend, Keep, SHORT_LIVED_SECS, keep};
 use super::say::Report;
 use super::which::{Which, look_at};
-use crate::cli::WRONG;
 use crate::cli::client::failure;
+use crate::cli::{USAGE, WRONG};
 use crate::config::AppId;
 use crate::custody::Source;
 use crate::custody::ladder::{Finding, Mark, about};
@@ -177,6 +177,12 @@ async fn find(
     let app = match (told, app, &seen.facts.app_id) {
         (Some(app), _, _) | (None, Some(app), _) => app,
         (None, None, Some(id)) => desk.named_app(&contents, Some(id))?,
+        (None, None, None) if seen.foreign => {
+            return Err(failure(
+                USAGE,
+                "it was issued by an app whose secret is not in the vault: put it there with `capigate token app add`, or say which app it is with --app-id ID",
+            ));
+        }
         (None, None, None) => desk.named_app(&contents, None)?,
     };
     let facts = seen.facts;

@@ -32,12 +32,14 @@ impl Watch {
         }
         all.extend(without_token(roster, now));
         all.extend(loose(roster, self, now));
-        all.extend(
-            waiting
-                .unwrap_or_default()
-                .iter()
-                .filter_map(|one| hold(one, now)),
-        );
+        for one in waiting.unwrap_or_default() {
+            // that a dead token holds its pixels is told with the token
+            let key = format!("{}:state", one.id);
+            match all.iter_mut().find(|alert| alert.key == key) {
+                Some(alert) => alert.text = format!("{} {}", alert.text, waits(&one)),
+                None => all.extend(hold(&one, now)),
+            }
+        }
         all.extend(self.vault_trouble.as_ref().map(|trouble| Alert {
             key: "vault:unreadable".to_owned(),
             severity: Severity::Critical,
@@ -111,24 +113,28 @@ fn loose(roster: &Roster, watch: &Watch, now: UnixMs) -> Vec<Alert> {
     roster.kept.iter().filter(is_loose).map(alert).collect()
 }
 
+/// How many events wait, and for how long that is no loss.
+fn waits(one: &Waiting) -> String {
+    let expiry = one.first_expiry.map_or_else(String::new, |left| {
+        format!(
+            ", and the first of them is too old to be sent in {} hours",
+            left.as_secs() / 3600
+        )
+    });
+    format!("{} events wait{expiry}.", one.events)
+}
+
 /// Something that keeps events waiting for a person.
 fn hold(one: &Waiting, now: UnixMs) -> Option<Alert> {
     // told as such, with the token
     if one.cause == "no_token" || one.lasts < PATIENCE {
         return None;
     }
-    let near = one.first_expiry.is_some_and(|left| left <= DAY);
-    let expiry = one.first_expiry.map_or_else(String::new, |left| {
-        format!(
-            " The first of them is too old to be sent in {} hours.",
-            left.as_secs() / 3600
-        )
-    });
     let graph = one.graph.as_ref();
     let graph = graph.map_or_else(String::new, |codes| format!(" Graph said {codes}."));
     Some(Alert {
         key: format!("hold:{}", one.id),
-        severity: if near || one.events > 0 {
+        severity: if one.events > 0 {
             Severity::Critical
         } else {
             Severity::Warning
@@ -137,10 +143,7 @@ fn hold(one: &Waiting, now: UnixMs) -> Option<Alert> {
             "{} is held ({}), {} events wait",
             one.id, one.cause, one.events
         ),
-        text: format!(
-            "{} events wait since it is held: {}.{graph}{expiry}",
-            one.events, one.cause
-        ),
+        text: format!("It is held: {}.{graph} {}", one.cause, waits(one)),
         next: one.advice.to_owned(),
         pixels: one.pixels.clone(),
         token: None,

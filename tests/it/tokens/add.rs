@@ -42,7 +42,7 @@ async fn people_are_told_what_was_found_and_that_it_is_not_shown_again() {
         .says("expires: never")
         .says("sees the pixel (Shop website)")
         .says("sealed into the vault as shop: EAA")
-        .says("It cannot be read again in full")
+        .says("Meta does not show it again")
         .says("A running gateway takes it over by itself.");
     place
         .run(&["add", "--name", "again"], &token)

@@ -100,7 +100,7 @@ async fn each_refusal_of_a_code_is_explained_and_nothing_is_tried_twice() {
         assert_eq!(ran.finding("code")["row"], "code-used");
         assert_eq!(place.sandbox.account_calls().len(), calls + 1, "once");
         let late = login(&place, "ads_management").await;
-        place.sandbox.advance_clock(Duration::from_secs(660));
+        place.sandbox.advance_clock(Duration::from_mins(11));
         let ran = place.json(&EXCHANGE, &late).ended(3);
         assert_eq!(ran.finding("code")["row"], "code-expired");
     }

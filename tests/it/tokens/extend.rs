@@ -104,7 +104,7 @@ async fn what_cannot_be_extended_is_told() {
     place
         .run(&["extend", "--stdin"], &foreign)
         .ended(64)
-        .says(OTHER_APP);
+        .says("--app-id");
     // with the wrong app
     let ran = place
         .json(&["extend", "--stdin", "--app-id", APP], &foreign)

@@ -71,7 +71,7 @@ impl Fresh {
         }
         self.shared(desk, report)?;
         if is_new {
-            report.say("It cannot be read again in full: where you copied it from, it may be gone as well. The vault and its key are the backup.")?;
+            report.say("Meta does not show it again, and here it is masked from now on: the vault file and its key,\neach kept in its own place, are the backup.")?;
         }
         report.say(desk.takeover())?;
         Ok(name)

@@ -11,12 +11,12 @@ const PERMISSION: &[(i64, i64)] = &[(10, 10), (200, 299)];
 pub(super) const ROWS: &[Row] = &[
     Row::new("proof-missing", State::Config, Exit::App).codes(INVALID).bare().message(Message::Has(&["require an appsecret_proof"])).text(
         "the proof of the app secret is missing",
-        "The app demands a proof that the sender knows its secret (Require App Secret in its advanced settings), and no secret is set beside this token.",
-        "Set the secret of the app that issued the token beside it: capigate token add. Or turn Require App Secret off."),
+        "The app demands a proof that the sender knows its secret (Require App Secret in its advanced settings), and its secret is not known here.",
+        "Put the secret of the app that issued the token into the vault: capigate token app add. Or turn Require App Secret off."),
     Row::new("proof-wrong", State::Config, Exit::App).codes(INVALID).bare().message(Message::Has(&["appsecret_proof"])).text(
         "the proof of the app secret is wrong",
-        "The app secret beside this token is not that of the app that issued the token, or was reset.",
-        "Set the right secret beside the token: capigate token add. For a token from Events Manager leave it out."),
+        "The app secret that is known here is not that of the app that issued the token, or was reset.",
+        "Put the right secret into the vault: capigate token app add. For a token from Events Manager none is needed."),
 
     Row::new("inspector-not-allowed", State::Unchanged, Exit::App).on(&[Debug]).codes(INVALID).message(Message::Has(&["must provide an app access token"])).text(
         "this token may not inspect others",
@@ -38,7 +38,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::new("page-unknown", State::NoAccess, Exit::Permission).on(&[Page]).codes(INVALID).sub(33).text(
         "no such Page for this token",
         "The id is wrong, or the person behind the token has no role on the Page; Meta does not say which.",
-        "Take the Page's id from its About page, under Page transparency, or from the list of Pages: capigate token page"),
+        "Take the Page's id from its About page, under Page transparency, or from the list of Pages: capigate token pages"),
 
     Row::new("pixel-unreadable", State::NoAccess, Exit::Permission).on(&[Pixel]).codes(INVALID).sub(33).text(
         "no such pixel for this token",

@@ -237,10 +237,12 @@ fn every_row_is_whole_and_has_a_name_of_its_own() {
         for (at, _) in row.next.match_indices("capigate token ") {
             let verb = row.next[at + "capigate token ".len()..].split([' ', ',', '.', ';', ':']);
             let known = [
+                "app",
                 "login",
                 "exchange",
                 "extend",
                 "page",
+                "pages",
                 "system-user",
                 "add",
                 "inspect",

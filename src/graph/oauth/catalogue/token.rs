@@ -95,7 +95,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::new("signature-wrong", State::Config, Exit::App).codes(&[(104, 104)]).text(
         "the request is not signed as it should be",
         "A token is required, or the proof made with the app secret is wrong.",
-        "Check which app issued the token, capigate token inspect, and set that app's secret: capigate token add"),
+        "Check which app issued the token, capigate token inspect, and put that app's secret into the vault: capigate token app add"),
     Row::new("request-refused", State::Unchanged, Exit::App).codes(&[(100, 100)]).text(
         "a parameter was refused",
         "Meta does not take something in the request, and its words tell more than its code.",
