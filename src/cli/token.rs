@@ -23,6 +23,7 @@ mod remove;
 mod revoke;
 mod rotate;
 pub(super) mod say;
+mod setup;
 mod system_user;
 mod verify;
 mod which;
@@ -47,6 +48,12 @@ pub(super) struct TokenArgs {
 enum Verb {
     /// Make the key of the vault, once.
     Init(init::InitArgs),
+    /// Set up a pixel: asks one question at a time.
+    Setup(setup::SetupArgs),
+    /// Walk through Meta's pages, step by step.
+    Guide(guide::GuideArgs),
+    /// Log in through the browser and keep the token that comes of it.
+    Login(login::LoginArgs),
     /// Keep the secrets of your apps.
     App(app::AppArgs),
     /// Keep a token that you paste, and give it to a pixel.
@@ -75,16 +82,15 @@ enum Verb {
     Remove(remove::RemoveArgs),
     /// Write a token in clear for a program that takes it from its environment.
     ExportEnv(export::ExportArgs),
-    /// Walk through Meta's pages, step by step.
-    Guide(guide::GuideArgs),
-    /// Log in through the browser and keep the token that comes of it.
-    Login(login::LoginArgs),
 }
 
 /// Runs `capigate token`; returns the exit code.
 pub(super) async fn run(args: TokenArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
     match args.verb {
         Verb::Init(args) => init::run(&args, out),
+        Verb::Setup(args) => setup::run(&args, out).await,
+        Verb::Guide(args) => guide::run(&args, out),
+        Verb::Login(args) => login::run(&args, out).await,
         Verb::App(args) => app::run(args, out).await,
         Verb::Add(args) => add::run(args, out).await,
         Verb::List(args) => list::run(&args, out),
@@ -99,7 +105,5 @@ pub(super) async fn run(args: TokenArgs, out: &mut dyn Write) -> anyhow::Result<
         Verb::Revoke(args) => revoke::run(args, out).await,
         Verb::Remove(args) => remove::run(&args, out),
         Verb::ExportEnv(args) => export::run(&args, out),
-        Verb::Guide(args) => guide::run(&args, out),
-        Verb::Login(args) => login::run(&args, out).await,
     }
 }

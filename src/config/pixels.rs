@@ -90,7 +90,8 @@ impl<'de> Deserialize<'de> for AppId {
 }
 
 impl Pixel {
-    pub(super) fn validate(&self, id: PixelId, faults: &mut Vec<Fault>) {
+    /// Adds what is wrong with it to the faults.
+    pub fn validate(&self, id: PixelId, faults: &mut Vec<Fault>) {
         if self.site.as_ref().is_some_and(|site| !is_site(site)) {
             faults.push(Fault::cross(
                 format!("pixels.{id}.site"),
@@ -120,7 +121,7 @@ impl Pixel {
 
 impl Pixel {
     /// What the operator should know about settings that are allowed.
-    pub(super) fn warnings(&self, id: PixelId) -> Vec<String> {
+    pub fn warnings(&self, id: PixelId) -> Vec<String> {
         let mut warnings = Vec::new();
         if self.name.as_ref().is_some_and(|name| is_generic(name)) {
             warnings.push(format!(

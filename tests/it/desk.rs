@@ -61,6 +61,8 @@ pub(crate) struct Site {
     pub(crate) sandbox: Sandbox,
     /// More lines of configuration.
     pub(crate) extra: String,
+    /// Whether the configuration names the vault and its key.
+    pub(crate) has_key: bool,
     /// Variables of the environment of each command.
     pub(crate) vars: Vec<(&'static str, String)>,
 }
@@ -92,6 +94,7 @@ impl Site {
             sandbox: Sandbox::start(settings, Clock::Real).await.unwrap(),
             dir: tempfile::tempdir().unwrap(),
             extra: format!("[pixels.{PIXEL}]\nname = \"Example Shop\"\n"),
+            has_key: true,
             vars: Vec::new(),
         }
     }
@@ -130,11 +133,14 @@ impl Site {
 
     pub(crate) fn config(&self) -> PathBuf {
         let path = self.path("capigate.toml");
+        let (dir, url) = (self.dir.path().display(), self.sandbox.url());
+        let tokens = format!(
+            "[tokens]\nvault = \"{dir}/tokens.vault\"\nvault_key = {{ file = \"{dir}/vault.key\" }}\n"
+        );
+        let tokens = if self.has_key { &tokens } else { "" };
         let text = format!(
-            "[graph]\nurl = \"{url}\"\ndialog_url = \"{url}\"\n[journal]\ndir = \"{dir}/journal\"\n[tokens]\nvault = \"{dir}/tokens.vault\"\nvault_key = {{ file = \"{dir}/vault.key\" }}\n{extra}",
-            url = self.sandbox.url(),
-            dir = self.dir.path().display(),
-            extra = self.extra,
+            "[graph]\nurl = \"{url}\"\ndialog_url = \"{url}\"\n[journal]\ndir = \"{dir}/journal\"\n{tokens}{}",
+            self.extra,
         );
         std::fs::write(&path, text).unwrap();
         path
@@ -154,6 +160,8 @@ impl Site {
             .arg("--config")
             .arg(self.config())
             .envs(self.vars.iter().cloned())
+            // where a command may leave something behind
+            .current_dir(self.dir.path())
             // no window is to open on the machine of whoever tests
             .env("PATH", self.dir.path())
             .stdin(Stdio::piped())

@@ -222,7 +222,12 @@ pub(in crate::cli) fn vault(config: &Config) -> anyhow::Result<Option<Vault>> {
         return Ok(None);
     };
     let key = place.read_private(&|name| std::env::var(name).ok());
-    let key = key.map_err(|error| failure(USAGE, format!("tokens.vault_key: {error}")))?;
+    let key = key.map_err(|error| {
+        failure(
+            USAGE,
+            format!("tokens.vault_key: {error}; `capigate token init` makes a key"),
+        )
+    })?;
     let vault = Vault::new(config.tokens.vault.clone(), &key).map_err(refused)?;
     Ok(Some(vault))
 }

@@ -49,6 +49,12 @@ impl Topic {
     }
 }
 
+/// The text of a topic; none when there is no such topic.
+pub(super) fn text(name: &str) -> Option<&'static str> {
+    let topic = TOPICS.iter().find(|topic| topic.name == name);
+    topic.map(|topic| topic.text)
+}
+
 pub(super) fn run(args: &GuideArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
     let Some(name) = &args.topic else {
         return list(args.json, out);

@@ -92,17 +92,13 @@ impl Finished<'_> {
                 report.tell(Finding::of("identity", Mark::Warn, Context::Any, &error))?;
             }
         }
-        match client.permissions(token, secret).await {
-            Ok(permissions) => {
-                report.set("granted", granted(&permissions))?;
-                Ok(refusals(&permissions, self.asked))
-            }
-            Err(_) => {
-                let says = "Meta does not tell here which permissions were allowed";
-                report.tell(Finding::new("permissions", Mark::Skipped, says))?;
-                Ok(Vec::new())
-            }
-        }
+        let Ok(permissions) = client.permissions(token, secret).await else {
+            let says = "Meta does not tell here which permissions were allowed";
+            report.tell(Finding::new("permissions", Mark::Skipped, says))?;
+            return Ok(Vec::new());
+        };
+        report.set("granted", granted(&permissions))?;
+        Ok(refusals(&permissions, self.asked))
     }
 
     /// Lets the pixel send with it, and keeps the old one to go back to.
