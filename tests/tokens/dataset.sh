@@ -22,6 +22,7 @@ dataset_guide() {
   step "a permission that is asked for and missing is named" names_missing_scope
   step "a token is verified and sealed and the pixel sends with it" takes_token
   step "the same token twice is noticed" notices_twin
+  step "at a terminal the token is asked for unseen" asks_unseen
   step "a second token for the pixel points to rotate" points_to_rotate
   step "one token for two pixels is warned about" warns_of_shared
   step "the list shows tokens masked with state and expiry" lists_tokens
@@ -101,13 +102,35 @@ names_missing_scope() {
 
 takes_token() {
   token 0 add --pixel "$pixel" --name shop <<<"$(value dataset)"
-  says "sealed into the vault as shop: EAAQ…wRk6" "pixel $pixel sends with it" "cannot be read again in full" \
+  says "sealed into the vault as shop: EAAQ…wRk6" "pixel $pixel sends with it" "Meta does not show it again" \
     "takes it over by itself"
 }
 
 notices_twin() {
   token 0 add <<<"$(value dataset)"
   says "this very token is in the vault already, as shop"
+}
+
+asks_unseen() {
+  mkfifo "$work/keys"
+  exec 4<>"$work/keys"
+  # a terminal of its own, which would echo what is typed
+  run_at_terminal "$capigate token inspect --stdin --config $work/capigate.toml" <"$work/keys" 4>&- &
+  local terminal=$!
+  waits "the question" grep -q "not shown while you paste" "$work/out"
+  # the terminal is made silent right after the question
+  sleep 0.3
+  value dataset >&4
+  wait "$terminal"
+  code=$?
+  exec 4>&-
+  heard "token inspect, at a terminal" 0
+  says "Access token (not shown while you paste)" "Meta says"
+}
+
+# run_at_terminal LINE: the same as run, with a terminal for standard input.
+run_at_terminal() {
+  timeout "$one_command" script -qec "$1" /dev/null >"$work/out" 2>"$work/err"
 }
 
 points_to_rotate() {

@@ -16,6 +16,9 @@ first_steps() {
   step "an access token in the place of the app secret is refused" refuses_token_as_secret
   step "an app secret is proved and sealed" takes_app
   step "apps are listed without their secrets" lists_apps
+  step "setup asks one question at a time and ends with the lines to add" sets_up
+  step "setup goes on where it was left and asks nothing twice" sets_up_again
+  step "check holds production to having no test code" checks_production
 }
 
 # write_config [FILE [DIRECTORY [KEY]]]: the configuration of a machine.
@@ -138,4 +141,36 @@ takes_app() {
 lists_apps() {
   token 0 app list
   says "$app" "$(fingerprint "$app_secret")"
+}
+
+sets_up() {
+  printf '[graph]\nurl = "%s"\ndialog_url = "%s"\n[journal]\ndir = "%s/setup"\n' "$url" "$url" "$work" >"$work/setup.toml"
+  # the place of the vault is taken from where one stands
+  mkdir -p "$work/setup"
+  local answers=("no id" "$pixel" "Example Shop, web" www.shop.example https://shop.example 1 "$(value dataset)")
+  (cd "$work/setup" && printf '%s\n' "${answers[@]}" | run token setup --key-file "$work/setup.key" --config "$work/setup.toml")
+  code=$?
+  heard "token setup" 0
+  says "made a key for the vault in $work/setup.key" "is 5 to 20 digits" "expected the https address of a website" \
+    "Generate access token" "sees the pixel (Shop website)" "pixel $pixel sends with it" "[pixels.$pixel]" \
+    'site = "https://shop.example"' "capigate check"
+  cp "$work/out" "$work/out.setup"
+}
+
+sets_up_again() {
+  sed -n '/^\[tokens\]$/,/^$/p; /^\[pixels\./,/^$/p' "$work/out.setup" >>"$work/setup.toml"
+  gate 0 token setup --pixel "$pixel" --config "$work/setup.toml"
+  says "the configuration has a vault" "it is called Example Shop, web" "it has a token already" "valid"
+  hides "Which token" "Put this into the configuration"
+  gate 0 check --config "$work/setup.toml"
+  says "nothing has to be done"
+}
+
+checks_production() {
+  cp "$work/setup.toml" "$work/production.toml"
+  gate 0 check --profile production --config "$work/production.toml"
+  echo 'test_event_code = "TEST12345"' >>"$work/production.toml"
+  gate 0 check --config "$work/production.toml"
+  gate 64 check --profile production --config "$work/production.toml"
+  says test_event_code
 }

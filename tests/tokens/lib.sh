@@ -52,13 +52,19 @@ wrong() {
   echo "$*"
 }
 
+# run ARGUMENT…: runs the program with what is on standard input; what it says is in $work/out and
+# $work/err.
+run() {
+  timeout "$one_command" env -i PATH="$work/bin:/usr/bin:/bin" HOME="$work" "${vars[@]+"${vars[@]}"}" \
+    "$capigate" "$@" >"$work/out" 2>"$work/err"
+}
+
 # gate CODE ARGUMENT…: runs the program with what is on standard input, wants this exit code, and
 # wants nothing secret to be said.
 gate() {
   local wanted=$1
   shift
-  timeout "$one_command" env -i PATH="$work/bin:/usr/bin:/bin" HOME="$work" "${vars[@]+"${vars[@]}"}" \
-    "$capigate" "$@" >"$work/out" 2>"$work/err"
+  run "$@"
   code=$?
   heard "$*" "$wanted"
   return 0

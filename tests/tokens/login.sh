@@ -39,9 +39,7 @@ address() {
 # begins ARGUMENT…: starts a login, and waits for its dialog, which is in $dialog then.
 begins() {
   : >"$work/out" >"$work/err"
-  timeout "$one_command" env -i PATH="$work/bin:/usr/bin:/bin" HOME="$work" \
-    "$capigate" token login --port "$port" --config "$work/capigate.toml" "$@" \
-    >"$work/out" 2>"$work/err" &
+  run token login --port "$port" --config "$work/capigate.toml" "$@" &
   login=$!
   waits "the dialog" grep -q '/dialog/oauth?' "$work/out"
   waits "the end of its words" grep -q '^Waiting up to' "$work/out"
@@ -120,9 +118,8 @@ takes_pasted_address() {
   # held open, as a terminal is
   exec 4<>"$work/typed"
   : >"$work/out" >"$work/err"
-  timeout "$one_command" env -i PATH="$work/bin:/usr/bin:/bin" HOME="$work" \
-    "$capigate" token login --no-browser --redirect-uri "$listed_uri" --name by-paste \
-    --config "$work/capigate.toml" <"$work/typed" >"$work/out" 2>"$work/err" 4>&- &
+  run token login --no-browser --redirect-uri "$listed_uri" --name by-paste \
+    --config "$work/capigate.toml" <"$work/typed" 4>&- &
   login=$!
   waits "the dialog" grep -q '/dialog/oauth?' "$work/out"
   dialog=$(sed -n 's/^ *\(http.*\/dialog\/oauth?.*\)$/\1/p' "$work/out")

@@ -25,9 +25,8 @@ tells_short_lived() {
 warns_of_short_parent() {
   token 0 page --page-id "$page" --from alex --name early
   says "a page's token made with it ends with it" "this one does" "capigate token extend"
-  # what is due can be typed as it stands
   token 0 list
-  says early "capigate token page --page-id $page"
+  says early page
 }
 
 extends() {
