@@ -17,8 +17,8 @@ passed=0 failed=0 skipped=0 notes=()
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
-# step NAME COMMAND…: shows the output and adds up what Rust's test runner reports in it; a command
-# that reports nothing counts as one test.
+# step NAME COMMAND…: shows the output and adds up what Rust's test runner reports in it, or a script
+# of ours in its last line; a command that reports nothing counts as one test.
 step() {
   local name=$1; shift
   printf '\n== %s\n' "$name"
@@ -27,6 +27,7 @@ step() {
   local sums
   sums=$(awk '/^test result:/ { for (i = 2; i <= NF; i++) {
       if ($i == "passed;") p += $(i-1); if ($i == "failed;") f += $(i-1); if ($i == "ignored;") s += $(i-1) } n++ }
+      /^[0-9]+ passed, [0-9]+ failed$/ { p += $1; f += $3; n++ }
       END { print n + 0, p + 0, f + 0, s + 0 }' "$log")
   read -r results p f s <<<"$sums"
   if ((results == 0)); then
@@ -44,6 +45,7 @@ step "unit, integration and crash tests" cargo test --locked --features failpoin
 step "benches run once" cargo test --locked --features failpoints --bench event --bench ingest --bench journal --bench receipts \
   --bench isolation --bench arrears -- --test
 SOAK_SECONDS=${SOAK_SECONDS:-20} step "a short soak" tests/soak.sh
+step "a session of the four guides" tests/tokens.sh
 step "the demo of the README" cargo run --locked -- demo --once
 
 printf '\n'

@@ -153,19 +153,6 @@ impl Desk {
         }
     }
 
-    /// The app of a token with these facts, or the one app in the vault.
-    pub(in crate::cli) fn app(
-        &self,
-        contents: &Contents,
-        facts: &Facts,
-        pixel: Option<PixelId>,
-    ) -> Option<App> {
-        let own = self.app_of(contents, facts, pixel);
-        // another app's secret would be of no use
-        let only = || only_app(contents).filter(|_| facts.app_id.is_none());
-        own.or_else(only)
-    }
-
     /// The app of a token with these facts.
     pub(in crate::cli) fn app_of(
         &self,

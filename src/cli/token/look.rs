@@ -33,9 +33,10 @@ pub(in crate::cli) async fn look(
 ) -> Result<Looked, OauthError> {
     let now = desk.clock.now();
     let mut apps: Vec<App> = (told.into_iter())
-        .chain(desk.app(contents, before, pixel))
+        .chain(desk.app_of(contents, before, pixel))
         .collect();
-    if apps.is_empty() && before.app_id.is_none() {
+    let is_guess = apps.is_empty() && before.app_id.is_none();
+    if is_guess {
         let all = contents.apps.iter().take(MAX_APPS);
         apps.extend(all.map(|(id, app)| App {
             id: id.clone(),
@@ -57,7 +58,10 @@ pub(in crate::cli) async fn look(
             return Ok(Looked { seen, app });
         }
         let is_told = seen.verdict;
-        last = Some(seen);
+        // nobody has said that it was of this app: that it is of another one is no fault
+        let is_others = seen.facts.app_id.as_ref().is_some_and(|id| *id != app.id);
+        let foreign = seen.foreign && !(is_guess && is_told && is_others);
+        last = Some(Seen { foreign, ..seen });
         if is_told {
             break;
         }

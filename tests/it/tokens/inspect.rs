@@ -114,6 +114,21 @@ async fn a_token_is_asked_about_in_the_name_of_its_own_app() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_of_another_app_than_that_of_the_vault_is_no_fault_of_the_app() {
+    let place = Place::with_app().await;
+    let dataset = place.mint(SandboxToken::default());
+    let ran = place.json(&["inspect", "--stdin"], &dataset).done();
+    assert_eq!(ran.finding("token")["mark"], "pass");
+    assert!(!ran.out.contains("\"check\": \"app\""), "{ran:?}");
+    // its own app, whose secret was reset meanwhile
+    let add = ["app", "add", "--offline", "--app-id", APP];
+    place.run(&add, OTHER_SECRET).done();
+    let own = place.system_token();
+    let ran = place.json(&["inspect", "--stdin"], &own).done();
+    assert_eq!(ran.finding("app")["mark"], "warn");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_answer_is_no_verdict() {
     let place = Place::with_app().await;
     let token = place.system_token();
