@@ -4,6 +4,7 @@
 //! one go that cannot fail. A fault, a missing secret, or another value of a key that needs a
 //! restart ([`config::is_live`]) refuses it, and the old one stays. No event is lost or refused
 //! for it: a request goes on with what it began with. Reports name keys, never values of secrets.
+//! The vault is taken over by itself when the configuration is refused.
 //! **Refuses.** Reloads side by side: they wait for each other.
 //! **Limits.** The environment of a process cannot change, so a variable stays as it was at the
 //! start; and so does a key that a variable sets.
@@ -173,6 +174,9 @@ impl Reloader {
             Ok(next) => self.replace(next),
             Err(error) => Err(error),
         };
+        if result.is_err() {
+            self.take_vault_over().await;
+        }
         let found_nothing = matches!(&result, Ok(report) if report.result == Outcome::Unchanged);
         if trigger != Trigger::Watch || !found_nothing {
             self.note(trigger, &result);
@@ -253,6 +257,34 @@ impl Reloader {
             generation: self.generation(),
             changed: changed.into_iter().collect(),
         })
+    }
+
+    /// Takes the vault alone over, since the configuration was refused: a token must not wait until
+    /// somebody has mended that.
+    async fn take_vault_over(&self) {
+        let now = self.now();
+        let before = Arc::clone(&now);
+        let read = move || Held::read(&before.config, &before.secrets);
+        let held = match tokio::task::spawn_blocking(read).await {
+            Ok(Ok(held)) => held,
+            Ok(Err(error)) => {
+                tracing::error!(code = error.code(), %error, "the vault cannot be read, the tokens stay as they were");
+                return;
+            }
+            Err(_) => return,
+        };
+        let changed = vault::changes(&now.held.contents, &held.contents);
+        if changed.is_empty() {
+            return;
+        }
+        let next = InForce {
+            config: now.config.clone(),
+            secrets: now.secrets.clone(),
+            held,
+        };
+        self.apply(&now, next);
+        let keys: Vec<String> = changed.into_iter().collect();
+        tracing::info!(config.changed = %keys.join(", "), "the vault is taken over, though the configuration was refused");
     }
 
     /// The way out first and the way in last, so that nothing is taken before it can go on.
