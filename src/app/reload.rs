@@ -175,6 +175,7 @@ impl Reloader {
             Err(error) => Err(error),
         };
         if result.is_err() {
+            // a token must not wait until somebody has mended the configuration
             self.take_vault_over().await;
         }
         let found_nothing = matches!(&result, Ok(report) if report.result == Outcome::Unchanged);
@@ -259,8 +260,12 @@ impl Reloader {
         })
     }
 
-    /// Takes the vault alone over, since the configuration was refused: a token must not wait until
-    /// somebody has mended that.
+    /// Takes the vault over, and nothing else.
+    pub(super) async fn reload_vault(&self) {
+        let _turn = self.0.turn.lock().await;
+        self.take_vault_over().await;
+    }
+
     async fn take_vault_over(&self) {
         let now = self.now();
         let before = Arc::clone(&now);
@@ -274,17 +279,19 @@ impl Reloader {
             Err(_) => return,
         };
         let changed = vault::changes(&now.held.contents, &held.contents);
-        if changed.is_empty() {
-            return;
-        }
         let next = InForce {
             config: now.config.clone(),
             secrets: now.secrets.clone(),
             held,
         };
+        if changed.is_empty() {
+            // what is known about tokens may be newer
+            self.0.now.store(Arc::new(next));
+            return;
+        }
         self.apply(&now, next);
         let keys: Vec<String> = changed.into_iter().collect();
-        tracing::info!(config.changed = %keys.join(", "), "the vault is taken over, though the configuration was refused");
+        tracing::info!(config.changed = %keys.join(", "), "the vault is taken over");
     }
 
     /// The way out first and the way in last, so that nothing is taken before it can go on.
