@@ -103,13 +103,18 @@ impl Site {
         self.dir.path().join(name)
     }
 
-    /// The vault of this machine; its key is made with it.
-    pub(crate) fn vault(&self) -> Vault {
+    /// The file of the key of the vault, which is made if it is not there.
+    fn key(&self) -> PathBuf {
         let key = self.path("vault.key");
         if !key.exists() {
             Vault::make_key(&key).unwrap();
         }
-        let key = std::fs::read_to_string(key).unwrap();
+        key
+    }
+
+    /// The vault of this machine; its key is made with it.
+    pub(crate) fn vault(&self) -> Vault {
+        let key = std::fs::read_to_string(self.key()).unwrap();
         let key = Secret::new(key.trim().to_owned());
         Vault::new(self.path("tokens.vault"), &key).unwrap()
     }
@@ -131,6 +136,12 @@ impl Site {
         added.unwrap();
     }
 
+    /// The value of a variable.
+    pub(crate) fn var(&self, name: &str) -> String {
+        let mut vars = self.vars.iter();
+        vars.find(|(own, _)| *own == name).unwrap().1.clone()
+    }
+
     pub(crate) fn config(&self) -> PathBuf {
         let path = self.path("capigate.toml");
         let (dir, url) = (self.dir.path().display(), self.sandbox.url());
@@ -142,13 +153,23 @@ impl Site {
             "[graph]\nurl = \"{url}\"\ndialog_url = \"{url}\"\n[journal]\ndir = \"{dir}/journal\"\n{tokens}{}",
             self.extra,
         );
+        // a running gateway takes each change for one
+        if std::fs::read_to_string(&path).is_ok_and(|old| old == text) {
+            return path;
+        }
         std::fs::write(&path, text).unwrap();
         path
     }
 
     /// Starts `capigate` with this configuration.
     pub(crate) fn start(&self, args: &[&str]) -> Running {
-        self.vault();
+        let config = self.config().display().to_string();
+        self.start_bare(&[args, &["--config", &config]].concat())
+    }
+
+    /// Starts `capigate` with these arguments alone.
+    pub(crate) fn start_bare(&self, args: &[&str]) -> Running {
+        self.key();
         let mut command = Command::new(env!("CARGO_BIN_EXE_capigate"));
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("CAPIGATE_") {
@@ -157,8 +178,6 @@ impl Site {
         }
         let mut child = command
             .args(args)
-            .arg("--config")
-            .arg(self.config())
             .envs(self.vars.iter().cloned())
             // where a command may leave something behind
             .current_dir(self.dir.path())
@@ -220,6 +239,10 @@ fn gather(from: impl Read + Send + 'static) -> (Arc<Mutex<String>>, JoinHandle<(
 }
 
 impl Running {
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn type_in(&mut self, input: &str) {
         let stdin = self.child.stdin.as_mut().unwrap();
         // it may have ended without reading

@@ -32,4 +32,5 @@ mod setup;
 #[expect(dead_code, reason = "shared with the other test binaries")]
 #[path = "../support/mod.rs"]
 mod support;
+mod token_secrecy;
 mod tokens;
