@@ -6,6 +6,8 @@
 //! vault by another process is taken over as any change of a file is.
 //! **Refuses.** To write over a vault it cannot read.
 //! **Limits.** [`vault::MAX_FILE`]; three slots a pixel ([`contents`]).
+//!
+#![doc = include_str!("tokens/matrix.md")]
 
 pub mod contents;
 pub mod credential;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::reload::{Reloader, Trigger};
+use super::reload::Reloader;
 use super::roster;
 use crate::custody::watch::{Hooks, Roster, Tools, Waiting, Watch};
 use crate::lanes::Lanes;
@@ -36,10 +36,7 @@ fn hooks(reloader: Reloader, lanes: Lanes) -> Hooks {
         }),
         reload: Box::new(move || {
             let reloader = reloader.clone();
-            Box::pin(async move {
-                // whether it was refused is logged and noted there
-                let _ = reloader.reload(Trigger::Watch).await;
-            })
+            Box::pin(async move { reloader.reload_vault().await })
         }),
         waiting: Arc::new(move || {
             let holds = lanes.holds().into_iter();

@@ -4,6 +4,7 @@
 //! one go that cannot fail. A fault, a missing secret, or another value of a key that needs a
 //! restart ([`config::is_live`]) refuses it, and the old one stays. No event is lost or refused
 //! for it: a request goes on with what it began with. Reports name keys, never values of secrets.
+//! The vault is taken over by itself when the configuration is refused.
 //! **Refuses.** Reloads side by side: they wait for each other.
 //! **Limits.** The environment of a process cannot change, so a variable stays as it was at the
 //! start; and so does a key that a variable sets.
@@ -173,6 +174,10 @@ impl Reloader {
             Ok(next) => self.replace(next),
             Err(error) => Err(error),
         };
+        if result.is_err() {
+            // a token must not wait until somebody has mended the configuration
+            self.take_vault_over().await;
+        }
         let found_nothing = matches!(&result, Ok(report) if report.result == Outcome::Unchanged);
         if trigger != Trigger::Watch || !found_nothing {
             self.note(trigger, &result);
@@ -253,6 +258,40 @@ impl Reloader {
             generation: self.generation(),
             changed: changed.into_iter().collect(),
         })
+    }
+
+    /// Takes the vault over, and nothing else.
+    pub(super) async fn reload_vault(&self) {
+        let _turn = self.0.turn.lock().await;
+        self.take_vault_over().await;
+    }
+
+    async fn take_vault_over(&self) {
+        let now = self.now();
+        let before = Arc::clone(&now);
+        let read = move || Held::read(&before.config, &before.secrets);
+        let held = match tokio::task::spawn_blocking(read).await {
+            Ok(Ok(held)) => held,
+            Ok(Err(error)) => {
+                tracing::error!(code = error.code(), %error, "the vault cannot be read, the tokens stay as they were");
+                return;
+            }
+            Err(_) => return,
+        };
+        let changed = vault::changes(&now.held.contents, &held.contents);
+        let next = InForce {
+            config: now.config.clone(),
+            secrets: now.secrets.clone(),
+            held,
+        };
+        if changed.is_empty() {
+            // what is known about tokens may be newer
+            self.0.now.store(Arc::new(next));
+            return;
+        }
+        self.apply(&now, next);
+        let keys: Vec<String> = changed.into_iter().collect();
+        tracing::info!(config.changed = %keys.join(", "), "the vault is taken over");
     }
 
     /// The way out first and the way in last, so that nothing is taken before it can go on.

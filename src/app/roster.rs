@@ -4,15 +4,16 @@
 use std::collections::BTreeMap;
 
 use super::wiring;
-use crate::config::{self, Config, PixelSecrets, Secrets};
+use crate::config::{Config, PixelSecrets, Secrets};
 use crate::custody::{Kept, Policy, Source};
 use crate::graph::oauth::{App, OauthSettings};
 use crate::pixel::PixelId;
+use crate::secret::Secret;
 use crate::tokens::{Contents, Facts, Name, Slot, TokenKey};
 
 /// Every token in the vault, in use or not, and every one that a pixel's configuration points to
-/// and that could be read. Of the vault's, only configured pixels that have no token of their own
-/// count as served.
+/// and that could be read. Of the vault's, pixels whose configuration points to a token do not count
+/// as served.
 pub fn roster(
     config: &Config,
     secrets: &BTreeMap<PixelId, PixelSecrets>,
@@ -62,8 +63,8 @@ fn first(vault: &Contents, name: &Name) -> Option<PixelId> {
     vault.users(name).next().map(|(pixel, _)| pixel)
 }
 
-/// The app a token belongs to: the one Meta has told, else the one its pixel's configuration names;
-/// none when the secret is not known.
+/// The app a token belongs to, for asking Meta in its name; none when its id or its secret is not
+/// known.
 pub fn app_of(
     config: &Config,
     secrets: &BTreeMap<PixelId, PixelSecrets>,
@@ -71,16 +72,38 @@ pub fn app_of(
     facts: &Facts,
     pixel: Option<PixelId>,
 ) -> Option<App> {
-    let own = pixel.and_then(|id| config.pixels.get(&id));
-    let told = own.and_then(|pixel| pixel.app_id);
-    let told = told.map(|id| config::AppId::get(id).to_string());
-    let id = facts.app_id.clone().or_else(|| told.clone())?;
-    let in_vault = vault.apps.get(&id).map(|app| app.secret.clone());
-    let secret = in_vault.or_else(|| {
-        let own = pixel.and_then(|id| secrets.get(&id))?;
-        (told.as_ref() == Some(&id)).then(|| own.app_secret.clone())?
-    })?;
-    Some(App { id, secret })
+    let known = facts.app_id.as_ref();
+    let (id, secret) = match pixel.and_then(|id| Some((id, secrets.get(&id)?))) {
+        Some((id, own)) => app_and_secret(config, own, vault, id, known),
+        None => (known.cloned(), known.and_then(|id| secret_in(vault, id))),
+    };
+    Some(App {
+        id: id?,
+        secret: secret?,
+    })
+}
+
+/// The id of a token's app, and the secret that its requests carry a proof of, as far as they are
+/// known: the app that Meta has told, else the one of the pixel's configuration; the secret of the
+/// configuration, unless that is known to be another app's, else the vault's.
+pub(super) fn app_and_secret(
+    config: &Config,
+    own: &PixelSecrets,
+    vault: &Contents,
+    pixel: PixelId,
+    known: Option<&String>,
+) -> (Option<String>, Option<Secret>) {
+    let told = config.pixels.get(&pixel).and_then(|pixel| pixel.app_id);
+    let told = told.map(|id| id.get().to_string());
+    let is_others = matches!((known, &told), (Some(known), Some(told)) if known != told);
+    let id = known.cloned().or(told);
+    let own = own.app_secret.clone().filter(|_| !is_others);
+    let secret = own.or_else(|| secret_in(vault, id.as_ref()?));
+    (id, secret)
+}
+
+fn secret_in(vault: &Contents, id: &str) -> Option<Secret> {
+    vault.apps.get(id).map(|app| app.secret.clone())
 }
 
 /// How to reach Meta's login and token endpoints with this configuration.
@@ -102,7 +125,58 @@ pub fn policy(config: &Config) -> Policy {
     }
 }
 
-/// The same for a gateway that has read all its secrets.
+/// The same for a gateway that has read all its secrets: only configured pixels are served.
 pub(super) fn of(config: &Config, secrets: &Secrets, vault: &Contents) -> Vec<Kept> {
-    roster(config, &secrets.pixels, vault)
+    let mut all = roster(config, &secrets.pixels, vault);
+    for kept in &mut all {
+        kept.pixels.retain(|(id, _)| config.pixels.contains_key(id));
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tokens::AppRecord;
+
+    #[test]
+    fn a_proof_is_made_with_the_secret_of_the_tokens_own_app() {
+        let secret = |text: &str| Secret::new(text.to_owned());
+        let mut vault = Contents::default();
+        for id in ["42", "43"] {
+            let app = AppRecord {
+                secret: secret(&format!("vault-{id}")),
+                added_at: crate::time::UnixMs(1),
+            };
+            vault.apps.insert(id.to_owned(), app);
+        }
+        let pixel = PixelId::from_u64(1).unwrap();
+        let own = |app_secret: Option<&str>| PixelSecrets {
+            token: None,
+            app_secret: app_secret.map(secret),
+        };
+        for (told, of_config, known, id, found) in [
+            ("", None, None, None, None),
+            ("", None, Some("42"), Some("42"), Some("vault-42")),
+            ("", None, Some("44"), Some("44"), None),
+            ("42", None, None, Some("42"), Some("vault-42")),
+            ("", Some("own"), None, None, Some("own")),
+            ("", Some("own"), Some("42"), Some("42"), Some("own")),
+            ("42", Some("own"), Some("42"), Some("42"), Some("own")),
+            // the configuration is about another app than the token's
+            ("42", Some("own"), Some("43"), Some("43"), Some("vault-43")),
+            ("42", Some("own"), Some("44"), Some("44"), None),
+        ] {
+            let told = match told {
+                "" => "[pixels.1]".to_owned(),
+                id => format!("[pixels.1]\napp_id = \"{id}\""),
+            };
+            let config: Config = toml::from_str(&told).unwrap();
+            let known = known.map(str::to_owned);
+            let (app, secret) =
+                app_and_secret(&config, &own(of_config), &vault, pixel, known.as_ref());
+            let secret = secret.as_ref().map(Secret::expose);
+            assert_eq!((app.as_deref(), secret), (id, found), "{told} {known:?}");
+        }
+    }
 }

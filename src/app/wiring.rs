@@ -6,6 +6,7 @@ use anyhow::Context;
 use governor::Quota;
 use prometheus::IntGauge;
 
+use super::roster;
 use crate::config::sources::EventIdRule;
 use crate::config::units::Rate;
 use crate::config::{self, Config, Secrets};
@@ -189,29 +190,18 @@ pub(super) fn credentials(
     vault: &Contents,
 ) -> HashMap<PixelId, Candidates> {
     let candidates = |(id, own): (&PixelId, &config::PixelSecrets)| {
-        let told = config.pixels.get(id).and_then(|pixel| pixel.app_id);
-        let told = told.map(config::AppId::get);
-        let credential = |token: &Secret, app_id: Option<u64>| {
-            let app = app_id.and_then(|id| vault.apps.get(&id.to_string()));
+        let credential = |token: &Secret, known: Option<&String>| {
+            let (app_id, app_secret) = roster::app_and_secret(config, own, vault, *id, known);
             Credential {
                 token: token.clone(),
-                app_secret: own
-                    .app_secret
-                    .clone()
-                    .or_else(|| app.map(|app| app.secret.clone())),
-                app_id,
+                app_secret,
+                app_id: app_id.and_then(|id| id.parse().ok()),
             }
         };
         let candidates = match &own.token {
-            Some(token) => vec![credential(token, told)],
+            Some(token) => vec![credential(token, None)],
             None => (vault.candidates(*id))
-                .map(|(_, _, record)| {
-                    let known = record.facts.app_id.as_ref();
-                    credential(
-                        &record.secret,
-                        known.and_then(|id| id.parse().ok()).or(told),
-                    )
-                })
+                .map(|(_, _, record)| credential(&record.secret, record.facts.app_id.as_ref()))
                 .collect(),
         };
         (*id, candidates)

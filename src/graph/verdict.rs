@@ -103,6 +103,9 @@ pub struct Hold {
 pub enum Cause {
     /// The token is invalid, expired or revoked.
     Token,
+    /// The app's id, its secret, the proof made with it, or where its calls may come from: nothing is
+    /// said about the token itself.
+    App,
     /// The token may not post to this pixel, or the pixel does not exist.
     Permission,
     /// Meta has blocked the account for a while; it is asked again after an hour, then ever later.
@@ -160,6 +163,7 @@ impl Cause {
     pub fn code(self) -> &'static str {
         match self {
             Self::Token => "token",
+            Self::App => "app",
             Self::Permission => "permission",
             Self::Blocked => "blocked",
             Self::Account => "account",

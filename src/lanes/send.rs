@@ -188,11 +188,15 @@ impl Sender {
             };
             tokens.failed(token, error);
         }
+        if let Verdict::Delivered { .. } = answer.verdict {
+            tokens.sent(token, events as u64, clock.now());
+            return tokens.accept(pixel, token);
+        }
+        // a proxy's word is no verdict on a token, nor is trouble that passes
+        if !answer.error.as_ref().is_some_and(|error| !error.transient) {
+            return;
+        }
         let refused = match &answer.verdict {
-            Verdict::Delivered { .. } => {
-                tokens.sent(token, events as u64, clock.now());
-                return tokens.accept(pixel, token);
-            }
             Verdict::Hold(Hold {
                 scope: Scope::Token,
                 ..

@@ -26,7 +26,8 @@ pub struct Refused {
 /// The credentials of all configured pixels. Cheap to clone; clones see each other's changes.
 ///
 /// A pixel goes with the first of its candidates that Graph has not refused; when it has refused
-/// all of them, with the first, since that one is probed.
+/// all of them, with the first that it has refused for this pixel alone, else with the first: that
+/// one is probed.
 #[derive(Clone, Debug)]
 pub struct Tokens(Arc<Inner>);
 
@@ -49,18 +50,17 @@ struct Live {
 
 impl Live {
     fn new(candidates: HashMap<PixelId, Vec<Arc<Credential>>>, refused: BTreeSet<Refused>) -> Self {
-        let is_refused = |pixel: PixelId, credential: &Arc<Credential>| {
+        let is_refused = |pixel: Option<PixelId>, credential: &Arc<Credential>| {
             let token = credential.token_key();
-            [None, Some(pixel)].iter().any(|pixel| {
-                refused.contains(&Refused {
-                    token,
-                    pixel: *pixel,
-                })
-            })
+            refused.contains(&Refused { token, pixel })
         };
         let chosen = |(pixel, candidates): (&PixelId, &Vec<Arc<Credential>>)| {
-            let good = candidates.iter().find(|one| !is_refused(*pixel, one));
-            Some((*pixel, Arc::clone(good.or(candidates.first())?)))
+            // one that is alive, and may yet be given what it lacks, is worth more tries than a
+            // dead one
+            let alive = || candidates.iter().filter(|one| !is_refused(None, one));
+            let good = alive().find(|one| !is_refused(Some(*pixel), one));
+            let best = good.or_else(|| alive().next()).or(candidates.first());
+            Some((*pixel, Arc::clone(best?)))
         };
         Self {
             chosen: candidates.iter().filter_map(chosen).collect(),
@@ -97,8 +97,8 @@ impl Tokens {
     }
 
     /// Takes the place of all credentials, and tells [`Tokens::changed`]. What was refused stays
-    /// so, for tokens that are still there; but one that has become a pixel's first choice gets its
-    /// chance.
+    /// so, for tokens that are still there; but one that has become a pixel's first choice, or has
+    /// another app or app secret now, gets its chance.
     pub fn replace(&self, credentials: HashMap<PixelId, Candidates>) {
         let _turn = lock(&self.0.turn);
         let candidates = shared(credentials);
@@ -108,7 +108,19 @@ impl Tokens {
         let before = self.0.live.load_full();
         let mut refused = before.refused.clone();
         refused.retain(|one| keys.contains(&one.token));
+        let was = |pixel: &PixelId, one: &Credential| {
+            let own = before.candidates.get(pixel)?.iter();
+            let key = one.token_key();
+            own.into_iter()
+                .find(|other| other.token_key() == key)
+                .cloned()
+        };
         for (pixel, own) in &candidates {
+            for one in own {
+                if was(pixel, one).is_some_and(|was| !was.is_same(one)) {
+                    refused.retain(|refused| refused.token != one.token_key());
+                }
+            }
             let first = |all: &[Arc<Credential>]| all.first().map(|one| one.token_key());
             let was = before.candidates.get(pixel).and_then(|all| first(all));
             if let Some(now) = first(own).filter(|now| Some(*now) != was) {
@@ -316,6 +328,20 @@ mod tests {
     }
 
     #[test]
+    fn when_all_are_refused_the_one_that_lives_is_probed() {
+        let tokens = tokens(&[(1, &["dead", "alive"])]);
+        for (token, pixel) in [("dead", None), ("alive", Some(pixel(1)))] {
+            tokens.refuse(Refused {
+                token: key(token),
+                pixel,
+            });
+        }
+        assert_eq!(chosen(&tokens, 1), key("alive"));
+        tokens.accept(pixel(1), key("alive"));
+        assert_eq!(tokens.refused().len(), 1);
+    }
+
+    #[test]
     fn what_was_refused_stays_so_while_the_token_is_there() {
         let tokens = tokens(&[(1, &["a", "b"])]);
         tokens.refuse(Refused {
@@ -324,6 +350,16 @@ mod tests {
         });
         tokens.replace([(pixel(1), vec![credential("a"), credential("c")])].into());
         assert_eq!(chosen(&tokens, 1), key("c"));
+        // with another app secret, what the proof has done to it is forgotten
+        let with_secret = Credential {
+            app_secret: Some(Secret::new("s".to_owned())),
+            ..credential("a")
+        };
+        let before = tokens.refused();
+        tokens.replace([(pixel(1), vec![with_secret, credential("c")])].into());
+        assert_eq!((before.len(), tokens.refused().len()), (1, 0));
+        tokens.replace([(pixel(1), vec![credential("a"), credential("c")])].into());
+        tokens.refuse(before[0]);
         // an operator has made it current again
         tokens.replace([(pixel(1), vec![credential("c"), credential("a")])].into());
         assert_eq!(tokens.refused().len(), 1);

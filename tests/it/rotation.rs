@@ -305,6 +305,41 @@ async fn a_pixel_goes_on_with_its_next_token_at_once() {
     assert_eq!(process.terminate(), 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_in_the_configuration_keeps_no_token_from_its_pixel() {
+    let shop = Shop::new().await;
+    let (first, second) = (shop.mint("first"), shop.mint("second"));
+    shop.token(&["add", "--pixel", PIXEL, "--name", "first"], &first);
+    let mut process = shop.site.start(None, "").unwrap();
+    assert_eq!(shop.post(&process, "one").await, 200);
+    shop.drained(&process).await;
+    // someone is in the middle of editing
+    let path = shop.site.config_file();
+    let good = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, good.replace("[lanes]", "[lanse]")).unwrap();
+    shop.until("the fault is refused", async || {
+        process.log().contains("configuration refused")
+    })
+    .await;
+    // the command reads another copy of the configuration
+    let copy = path.with_extension("copy.toml");
+    std::fs::write(&copy, &good).unwrap();
+    let copy = copy.to_str().unwrap();
+    let rotate = [
+        "token", "rotate", "--pixel", PIXEL, "--paste", "--name", "second",
+    ];
+    shop.run(&[&rotate[..], &["--config", copy]].concat(), &second);
+    shop.until("the vault is taken over", async || {
+        process.log().contains("the vault is taken over")
+    })
+    .await;
+    assert_eq!(shop.post(&process, "two").await, 200);
+    shop.drained(&process).await;
+    let batches = shop.sandbox.ledger().batches;
+    assert_eq!(batches.last().unwrap().token.as_deref(), Some("second"));
+    assert_eq!(process.terminate(), 0);
+}
+
 /// The slot that a listing says a token is in.
 fn slot_of(list: &Value, name: &str) -> Option<String> {
     let token = list["tokens"]

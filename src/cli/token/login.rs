@@ -2,6 +2,7 @@
 //! Facebook's dialog, takes its answer on this machine or from the terminal, exchanges the code at
 //! once, and keeps the token.
 
+mod args;
 mod attempt;
 mod finish;
 mod listener;
@@ -12,77 +13,22 @@ use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Args;
 use tokio::sync::oneshot;
 
 use super::ask;
-use super::desk::{Common, Desk};
+use super::desk::Desk;
 use super::obtained::Keep;
 use super::say::Report;
 use crate::cli::USAGE;
 use crate::cli::client::failure;
-use crate::config::AppId;
-use crate::config::units::Span;
-use crate::custody::alarms::NEEDED_SCOPE;
 use crate::custody::ladder::{Finding, Mark};
-use crate::graph::oauth::{
-    App, Ask, Caught, Dialog, Exit, Redirect, Row, by_slug, check_redirect_uri,
-};
-use crate::pixel::PixelId;
-use crate::tokens::{Contents, Facts, Name, Slot};
+use crate::graph::oauth::{App, Ask, Caught, Exit, Redirect, Row, by_slug};
 use attempt::{Answer, Attempt, LIFETIME, Offer, Outcome};
 use finish::Finished;
 use listener::{Listener, Local, Serving};
 use typed::Typed;
 
-/// Most characters of a permission's name.
-const MAX_SCOPE: usize = 100;
-
-/// Log in through the browser and keep the token that comes of it.
-///
-/// The app's secret has to be in the vault: `capigate token app add`. The redirect URI has to be
-/// one that the app takes: http://localhost with any port while the app is in Development mode,
-/// else an https address that is listed under Facebook Login, Settings, Valid OAuth redirect URIs.
-#[derive(Args, Debug)]
-pub(super) struct LoginArgs {
-    #[command(flatten)]
-    common: Common,
-    /// The app; needed when the vault has several
-    #[arg(long, value_name = "ID")]
-    app_id: Option<AppId>,
-    /// The port on this machine that the browser is led back to
-    #[arg(long, value_name = "PORT", default_value_t = 8080, value_parser = clap::value_parser!(u16).range(1..), conflicts_with = "redirect_uri")]
-    port: u16,
-    /// Where the browser is led instead of http://localhost:PORT/; what it ends on is pasted here
-    /// unless that is a plain localhost address
-    #[arg(long, value_name = "URI")]
-    redirect_uri: Option<String>,
-    /// A permission to ask for; may be repeated
-    #[arg(long = "scope", value_name = "SCOPE", value_delimiter = ',', value_parser = scope, default_value = NEEDED_SCOPE, conflicts_with = "config_id")]
-    scopes: Vec<String>,
-    /// The configuration of Facebook Login for Business that says what to ask for
-    #[arg(long, value_name = "ID", value_parser = digits)]
-    config_id: Option<String>,
-    /// Ask again for permissions that were refused before
-    #[arg(long)]
-    rerequest: bool,
-    /// Open no browser: print the address, and take what it ends on from standard input as well
-    #[arg(long)]
-    no_browser: bool,
-    /// How long to wait for the login, up to 10m
-    #[arg(long, value_name = "SPAN", default_value = "5m", value_parser = timeout)]
-    timeout: Duration,
-    /// What to call the token in the vault
-    #[arg(long, value_name = "NAME")]
-    name: Option<Name>,
-    /// The pixel that is to send with it. What it sends with now becomes its retiring token
-    #[arg(long, value_name = "ID")]
-    pixel: Option<PixelId>,
-    /// Only print the address of the dialog. Its code can be exchanged with `capigate token
-    /// exchange`; nobody checks its state then
-    #[arg(long, conflicts_with_all = ["no_browser", "name", "pixel"])]
-    url_only: bool,
-}
+pub(super) use args::LoginArgs;
 
 /// What a login came to.
 enum End {
@@ -306,99 +252,4 @@ fn tell(report: &mut Report<'_>, text: &str) -> anyhow::Result<()> {
         return Ok(());
     }
     report.say(text)
-}
-
-impl LoginArgs {
-    fn redirect_uri(&self) -> anyhow::Result<String> {
-        let uri = match &self.redirect_uri {
-            Some(uri) => uri.clone(),
-            None => format!("http://localhost:{}/", self.port),
-        };
-        let checked = check_redirect_uri(&uri);
-        checked.map_err(|error| {
-            failure(USAGE, format!("--redirect-uri: {error} ({})", error.code()))
-        })?;
-        Ok(uri)
-    }
-
-    fn ask(&self) -> Ask<'_> {
-        match &self.config_id {
-            Some(id) => Ask::Config(id),
-            None => Ask::Scopes(&self.scopes),
-        }
-    }
-
-    fn app_id(&self) -> Option<String> {
-        self.app_id.map(|id| id.get().to_string())
-    }
-
-    /// The app that is named, else that of the pixel, else the only one there is.
-    fn app(&self, desk: &Desk, contents: &Contents) -> anyhow::Result<App> {
-        let own = || desk.app_of(contents, &Facts::default(), self.pixel);
-        match (self.app_id(), own()) {
-            (None, Some(own)) => Ok(own),
-            (id, _) => desk.named_app(contents, id.as_deref()),
-        }
-    }
-
-    /// The address of a dialog that nobody waits for.
-    fn address(
-        &self,
-        desk: &Desk,
-        contents: &Contents,
-        redirect_uri: &str,
-    ) -> anyhow::Result<url::Url> {
-        let client_id = match self.app_id() {
-            Some(id) => id,
-            None => self.app(desk, contents)?.id,
-        };
-        Ok(desk.client.dialog_url(&Dialog {
-            client_id: &client_id,
-            redirect_uri,
-            state: &attempt::state()?,
-            ask: self.ask(),
-            rerequest: self.rerequest,
-        }))
-    }
-
-    fn keep(&self, contents: &Contents, app: &App) -> Keep {
-        let slot = |pixel: PixelId| match contents.check_free(pixel, Slot::Current, None) {
-            Ok(()) => Slot::Current,
-            // it is to prove itself before it takes the place of what is there
-            Err(_) => Slot::Next,
-        };
-        Keep {
-            name: self.name.clone(),
-            bind: self.pixel.map(|pixel| (pixel, slot(pixel))),
-            app: Some(app.clone()),
-            ..Keep::default()
-        }
-    }
-}
-
-fn digits(text: &str) -> Result<String, &'static str> {
-    let is_id = (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
-    is_id
-        .then(|| text.to_owned())
-        .ok_or("an id has 1 to 32 digits, such as 1234567890123456")
-}
-
-fn scope(text: &str) -> Result<String, &'static str> {
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'.';
-    let is_scope = (1..=MAX_SCOPE).contains(&text.len()) && text.bytes().all(plain);
-    is_scope
-        .then(|| text.to_owned())
-        .ok_or("a permission is written in small letters, digits and _, such as ads_management")
-}
-
-fn timeout(text: &str) -> Result<Duration, String> {
-    let span: Span = text
-        .parse()
-        .map_err(|_| "expected a time such as 5m".to_owned())?;
-    let span = span.get();
-    if (Duration::from_secs(1)..=LIFETIME).contains(&span) {
-        Ok(span)
-    } else {
-        Err("expected a time from 1s to 10m, such as 5m".to_owned())
-    }
 }

@@ -125,7 +125,7 @@ async fn what_an_event_may_have_put_there_is_not_believed() {
         r#"{"error":{"code":100,"message":"bad appsecret_proof","error_data":{"event_index":2}}}"#;
     let held = Verdict::Hold(Hold {
         scope: Scope::Token,
-        cause: Cause::Token,
+        cause: Cause::App,
     });
     for (event, want) in [
         (r#"{"event_name":"Lead"}"#, held),

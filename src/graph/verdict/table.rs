@@ -123,6 +123,7 @@ impl Row {
 const RETRY: Action = Action::Retry(Transient::Graph);
 const REFUSED: Action = Action::Split(Split::Refused);
 const NO_TOKEN: Action = Action::Hold(Scope::Token, Cause::Token);
+const BAD_APP: Action = Action::Hold(Scope::Token, Cause::App);
 const NO_PERMISSION: Action = Action::Hold(Scope::Pixel, Cause::Permission);
 const BLOCKED: Action = Action::Hold(Scope::Pixel, Cause::Blocked);
 const ACCOUNT: Action = Action::Hold(Scope::Pixel, Cause::Account);
@@ -150,7 +151,8 @@ pub(super) const TABLE: &[Row] = &[
     row(2, RETRY, Documented, "the service is down for a while"),
     row(3, NO_PERMISSION, Documented, "the app lacks a capability or a permission"),
     row(4, SLOW_APP, Documented, "the app's calls are used up (1504022, 1504039: Insights)"),
-    row(5, NO_TOKEN, Told, "the app does not allow this machine's IP address"),
+    row(5, BAD_APP, Told, "the app does not allow this machine's IP address"),
+    row(9, SLOW_TOKEN, Told, "too many calls"),
     row(10, NO_PERMISSION, Documented, "permission denied or taken away"),
     row(17, SLOW_TOKEN, Documented, "too many changes of a spend limit: not of this edge, a throttle all the same").of(&[1_885_172]),
     row(17, throttle_by_tier(Scope::Token), Documented, "the ad account's score is used up").of(&[2_446_079]),
@@ -170,12 +172,13 @@ pub(super) const TABLE: &[Row] = &[
     row(100, REFUSED, Unconfirmed, "an invalid payload; in which way is not known").of(&[2_804_001, 2_804_007, 2_804_008, 2_804_016, 2_804_017, 2_804_019, 2_804_048]),
     row(100, REFUSED, Documented, "an invalid payload of this edge, not seen before").sub(Subcode::Within(2_804_000..=2_804_999)),
     row(100, NO_PERMISSION, Documented, "no such pixel, or the token may not use it").of(&[33]),
-    row(100, NO_TOKEN, Unconfirmed, "the proof made with the app secret is missing or wrong").naming(Literal::AppsecretProof),
+    row(100, BAD_APP, Unconfirmed, "the proof made with the app secret is missing or wrong").naming(Literal::AppsecretProof),
     row(100, NO_PERMISSION, Reported, "the token lacks a permission; seen on reads").naming(Literal::MissingPermission),
     row(100, REFUSED, Documented, "an invalid parameter (34, 38 and others)"),
 
+    row(101, BAD_APP, Told, "Meta does not know the app, or not this one's token"),
     row(102, NO_TOKEN, Documented, "the session is invalid or over"),
-    row(104, NO_TOKEN, Documented, "the proof made with the app secret is wrong"),
+    row(104, BAD_APP, Documented, "the proof made with the app secret is wrong"),
     row(105, REFUSED, Told, "too many parameters"),
     row(190, NO_TOKEN, Documented, "the app is not authorised any more").of(&[458]),
     row(190, NO_TOKEN, Documented, "the user has to log in and pass a check").of(&[459]),
@@ -188,6 +191,9 @@ pub(super) const TABLE: &[Row] = &[
     row(200, NO_PERMISSION, Documented, "a permission is missing (294: ads_management)").to(299),
     row(341, SLOW_APP, Documented, "a limit of the app, for a while"),
     row(368, BLOCKED, Documented, "blocked for a while for breaking a policy (1390008: abuse)"),
+    row(412, NO_TOKEN, Told, "the app is not installed for the token's user any more"),
+    row(450, NO_TOKEN, Told, "the session is over"),
+    row(452, NO_TOKEN, Told, "the session's key is invalid"),
     row(506, REFUSED, Documented, "a post that was made before; not expected here, and no retry helps"),
     row(613, throttle_by_tier(Scope::Pixel), Documented, "too many calls from the ad account").of(&[1_487_742]),
     row(613, throttle(Scope::Token, 15), Documented, "the number of requests varies too much").of(&[1_996]),

@@ -51,9 +51,9 @@ pub(super) fn visible(raw: &str, notes: &mut Notes) -> Zeroizing<String> {
     }
     let is_seen = |c: &char| (!c.is_control() || c.is_whitespace()) && !is_invisible(*c);
     let mut seen = Zeroizing::new(String::with_capacity(plain.len()));
-    // any white space is a blank from here on, also one beyond ASCII
+    // any white space is a blank from here on, also one beyond ASCII, and the vertical tab
     for c in plain.chars().filter(is_seen) {
-        let is_odd_blank = c.is_whitespace() && !c.is_ascii();
+        let is_odd_blank = c.is_whitespace() && !c.is_ascii_whitespace();
         seen.push(if is_odd_blank { ' ' } else { c });
     }
     let kept = plain.chars().filter(is_seen).count();

@@ -29,6 +29,7 @@ fn hold(scope: Scope, cause: Cause) -> Verdict {
 fn expectations() -> Vec<(u16, i64, &'static [i64], Verdict)> {
     use Scope::{App, Lane, Pixel, Token};
     let token = || hold(Token, Cause::Token);
+    let app = || hold(Token, Cause::App);
     let permission = || hold(Pixel, Cause::Permission);
     let configuration = || hold(Pixel, Cause::Configuration);
     let blocked = || hold(Pixel, Cause::Blocked);
@@ -39,7 +40,8 @@ fn expectations() -> Vec<(u16, i64, &'static [i64], Verdict)> {
         (503, 2, &[0, 7], retry(Transient::Graph)),
         (400, 3, &[0, 7], permission()),
         (400, 4, &[0, 1_504_022, 1_504_039], slow(App, 1)),
-        (403, 5, &[0, 7], token()),
+        (403, 5, &[0, 7], app()),
+        (400, 9, &[0], slow(Token, 1)),
         (403, 10, &[0, 7], permission()),
         (400, 17, &[0, 2_446_079, 1_885_172, 7], slow(Token, 1)),
         (400, 32, &[0, 7], slow(Token, 1)),
@@ -60,7 +62,8 @@ fn expectations() -> Vec<(u16, i64, &'static [i64], Verdict)> {
         (400, 100, &[2_804_000, 2_804_555, 2_804_999], refused()),
         (400, 100, &[2_804_131], hold(Lane, Cause::Configuration)),
         (400, 102, &[0, 463, 7], token()),
-        (400, 104, &[0, 7], token()),
+        (400, 101, &[0], app()),
+        (400, 104, &[0, 7], app()),
         (400, 105, &[0], refused()),
         (401, 190, &[0], token()),
         (400, 190, &[458], token()),
@@ -75,6 +78,9 @@ fn expectations() -> Vec<(u16, i64, &'static [i64], Verdict)> {
         (200, 299, &[0], permission()),
         (400, 341, &[0, 7], slow(App, 1)),
         (400, 368, &[0, 1_390_008, 7], blocked()),
+        (400, 412, &[0], token()),
+        (400, 450, &[0], token()),
+        (400, 452, &[0], token()),
         (400, 506, &[0], refused()),
         (400, 613, &[0], slow(Token, 5)),
         (400, 613, &[1_487_742], slow(Pixel, 1)),
@@ -129,7 +135,7 @@ fn literals() -> Vec<(i64, i64, Literal, Verdict)> {
     let refused = || Verdict::Split(Split::Refused);
     let (proof, missing) = (Literal::AppsecretProof, Literal::MissingPermission);
     vec![
-        (100, 0, proof, hold(Scope::Token, Cause::Token)),
+        (100, 0, proof, hold(Scope::Token, Cause::App)),
         (100, 0, missing, hold(Scope::Pixel, Cause::Permission)),
         (100, 2_804_050, proof, refused()),
         (100, 34, missing, refused()),
@@ -167,6 +173,33 @@ fn every_answer_means_what_is_written_down() {
         let got = judged(400, error(code, subcode, Some(literal)), &usage);
         assert_eq!(got, want, "{code}/{subcode} naming {literal:?}");
     }
+}
+
+#[test]
+fn what_is_about_the_token_never_buries_an_event() {
+    let mut count = 0;
+    for row in crate::graph::oauth::catalogue::rows() {
+        let is_about_sending =
+            row.contexts.is_empty() || row.contexts.contains(&crate::graph::oauth::Context::Send);
+        if row.state == crate::graph::oauth::State::Unchanged || !is_about_sending {
+            continue;
+        }
+        let subcode = match row.subcode {
+            crate::graph::oauth::catalogue::Subcode::Is(subcode) => subcode,
+            _ => 0,
+        };
+        for (first, last) in row.codes {
+            for code in [*first, *last] {
+                // the names in messages that decide are tried with them
+                let literal = (code == 100 && subcode == 0).then_some(Literal::AppsecretProof);
+                let got = judged(400, error(code, subcode, literal), &Usage::default());
+                let is_split = matches!(got, Verdict::Split(_));
+                assert!(!is_split, "{code}/{subcode} ({}): {got:?}", row.slug);
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 20, "only {count} cases");
 }
 
 #[test]
