@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::contents::{ChangeError, Contents};
-use super::file::{self, FileError};
 use super::key::{KeyError, VaultKey};
 use super::seal::{self, SealError, UnsealError};
+use crate::private_file::{self, FileError};
 use crate::secret::Secret;
 
 /// Bytes of a vault file: some 20,000 tokens.
@@ -94,7 +94,7 @@ impl Vault {
     /// Makes a new key in a file of mode 0600, which must not be there yet.
     pub fn make_key(path: &Path) -> Result<(), VaultError> {
         let key = VaultKey::generate()?;
-        let made = file::create(path, format!("{}\n", key.expose()).as_bytes());
+        let made = private_file::create(path, format!("{}\n", key.expose()).as_bytes());
         made.map_err(|error| VaultError::File {
             path: path.to_owned(),
             error,
@@ -109,7 +109,7 @@ impl Vault {
     /// Reads it; a file that is not there is empty. Blocks.
     pub fn read(&self) -> Result<Contents, VaultError> {
         let path = &self.0.path;
-        let bytes = file::read(path, MAX_FILE).map_err(|error| self.failed(error))?;
+        let bytes = private_file::read(path, MAX_FILE).map_err(|error| self.failed(error))?;
         let Some(bytes) = bytes else {
             return Ok(Contents::default());
         };
@@ -126,19 +126,19 @@ impl Vault {
         work: impl FnOnce(&mut Contents) -> Result<R, E>,
     ) -> Result<R, E> {
         let path = &self.0.path;
-        let _turn = file::lock(path).map_err(|error| self.failed(error))?;
+        let _turn = private_file::lock(path).map_err(|error| self.failed(error))?;
         let mut contents = self.read()?;
         let result = work(&mut contents)?;
         contents.generation += 1;
         let bytes = seal::seal(&contents, &self.0.key).map_err(VaultError::Seal)?;
-        file::replace(path, &bytes).map_err(|error| self.failed(error))?;
+        private_file::replace(path, &bytes).map_err(|error| self.failed(error))?;
         Ok(result)
     }
 
     /// The turn to refresh a token, until the result is dropped, so that of several processes with
     /// this vault only one does; none while another has it.
     pub fn refresh_turn(&self) -> Result<Option<impl Sized + use<>>, VaultError> {
-        file::turn(&self.0.path, ".refresh").map_err(|error| self.failed(error))
+        private_file::turn(&self.0.path, ".refresh").map_err(|error| self.failed(error))
     }
 
     fn failed(&self, error: FileError) -> VaultError {

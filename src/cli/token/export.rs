@@ -13,8 +13,8 @@ use super::which::Which;
 use crate::cli::client::failure;
 use crate::cli::{USAGE, WRONG};
 use crate::custody::ladder::{Finding, Mark};
+use crate::private_file;
 use crate::secret::Secret;
-use crate::tokens::create_private;
 
 /// Characters of the name of a variable.
 const MAX_VARIABLE: usize = 100;
@@ -66,7 +66,7 @@ fn export(args: &ExportArgs, report: &mut Report<'_>) -> anyhow::Result<()> {
         return Ok(());
     };
     let text = Zeroizing::new(format!("{}\n", *line));
-    create_private(path, text.as_bytes())
+    private_file::create(path, text.as_bytes())
         .map_err(|error| failure(WRONG, format!("the file {} {error}", path.display())))?;
     let path = path.display().to_string();
     report.set("name", &kept.label)?;

@@ -33,7 +33,7 @@ pub enum FileError {
 }
 
 /// Reads a file that only its owner may read; none when there is no such file.
-pub(super) fn read(path: &Path, max: u64) -> Result<Option<Vec<u8>>, FileError> {
+pub(crate) fn read(path: &Path, max: u64) -> Result<Option<Vec<u8>>, FileError> {
     #[expect(clippy::disallowed_methods, reason = "this is no file of the journal")]
     let opened = File::open(path);
     let file = match opened {
@@ -59,7 +59,7 @@ pub(super) fn read(path: &Path, max: u64) -> Result<Option<Vec<u8>>, FileError> 
 
 /// Puts a file of mode 0600 in the place of what is there, so that whoever reads it, also after a
 /// power cut, finds the old one or the new one. Its directory is made, with mode 0700, if missing.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let dir = directory(path)?;
     let mut temporary = tempfile::Builder::new()
         .prefix(".capigate-")
@@ -75,7 +75,7 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 }
 
 /// Makes a file of mode 0600; an error when there is one. Blocks.
-pub fn create(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     directory(path)?;
     #[expect(clippy::disallowed_methods, reason = "this is no file of the journal")]
     let mut file = OpenOptions::new()
@@ -90,7 +90,7 @@ pub fn create(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 
 /// Keeps other processes, and other callers in this one, from changing `path` until the result is
 /// dropped. Blocks for up to ten seconds.
-pub(super) fn lock(path: &Path) -> Result<File, FileError> {
+pub(crate) fn lock(path: &Path) -> Result<File, FileError> {
     let file = beside(path, ".lock")?;
     for _ in 0..LOCK_WAIT.as_millis() / LOCK_LOOK.as_millis() {
         if is_locked(&file)? {
@@ -103,7 +103,7 @@ pub(super) fn lock(path: &Path) -> Result<File, FileError> {
 
 /// The turn to do what is named so with `path`, until the result is dropped; none while another
 /// process, or another caller in this one, has it.
-pub(super) fn turn(path: &Path, ending: &str) -> Result<Option<File>, FileError> {
+pub(crate) fn turn(path: &Path, ending: &str) -> Result<Option<File>, FileError> {
     let file = beside(path, ending)?;
     Ok(is_locked(&file)?.then_some(file))
 }
