@@ -24,6 +24,11 @@ pub enum FileError {
     /// It is larger than such a file ever is.
     #[error("is larger than such a file ever is, or no plain file")]
     TooLarge,
+    /// It is a symbolic link, and nothing is where it leads.
+    #[error(
+        "is a symbolic link to a file that is not there: remove the link, or put the file there"
+    )]
+    Dangling,
     /// Another process is changing it.
     #[error("is being changed by another process: try again")]
     Busy,
@@ -58,16 +63,18 @@ pub(crate) fn read(path: &Path, max: u64) -> Result<Option<Vec<u8>>, FileError> 
 }
 
 /// Puts a file of mode 0600 in the place of what is there, so that whoever reads it, also after a
-/// power cut, finds the old one or the new one. Its directory is made, with mode 0700, if missing.
+/// power cut, finds the old one or the new one. Where `path` is a symbolic link it stays one, and
+/// the file it leads to is replaced. Its directory is made, with mode 0700, if missing.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    let dir = directory(path)?;
+    let path = resolve(path)?;
+    let dir = directory(&path)?;
     let mut temporary = tempfile::Builder::new()
         .prefix(".capigate-")
         .permissions(Permissions::from_mode(0o600))
         .tempfile_in(&dir)?;
     temporary.write_all(bytes)?;
     temporary.as_file().sync_all()?;
-    temporary.persist(path).map_err(|failed| failed.error)?;
+    temporary.persist(&path).map_err(|failed| failed.error)?;
     #[expect(clippy::disallowed_methods, reason = "this is no file of the journal")]
     let dir = File::open(&dir)?;
     dir.sync_all()?;
@@ -118,8 +125,7 @@ fn is_locked(file: &File) -> Result<bool, FileError> {
 
 /// An empty file that only its lock matters of.
 fn beside(path: &Path, ending: &str) -> Result<File, FileError> {
-    directory(path)?;
-    let mut name = path.as_os_str().to_owned();
+    let mut name = resolve(path)?.into_os_string();
     name.push(ending);
     #[expect(clippy::disallowed_methods, reason = "this is no file of the journal")]
     let file = OpenOptions::new()
@@ -131,10 +137,61 @@ fn beside(path: &Path, ending: &str) -> Result<File, FileError> {
     Ok(file)
 }
 
+/// The file itself, whichever of its names `path` is, so that it has one lock. What is not there
+/// yet will be in the directory of that name, which is made.
+fn resolve(path: &Path) -> Result<PathBuf, FileError> {
+    match path.canonicalize() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        real => return Ok(real?),
+    }
+    if path.is_symlink() {
+        return Err(FileError::Dangling);
+    }
+    let name = path.file_name();
+    let name = name.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    Ok(directory(path)?.canonicalize()?.join(name))
+}
+
 /// The directory of a file, made if it is not there.
 fn directory(path: &Path) -> Result<PathBuf, FileError> {
     let parent = path.parent().filter(|dir| !dir.as_os_str().is_empty());
     let dir = parent.unwrap_or(Path::new(".")).to_owned();
     DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
     Ok(dir)
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "files of these tests")]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn every_name_of_a_file_has_its_lock_and_stays_a_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let file = at("real/file");
+        replace(&file, b"1").unwrap();
+        symlink("real/file", at("link")).unwrap();
+        symlink("real", at("dir")).unwrap();
+        for name in [at("link"), at("dir/file"), at("real/../real/file")] {
+            let turn = self::turn(&file, ".turn").unwrap();
+            assert!(turn.is_some());
+            assert!(self::turn(&name, ".turn").unwrap().is_none(), "{name:?}");
+            replace(&name, b"2").unwrap();
+            assert_eq!(std::fs::read(&file).unwrap(), b"2");
+            replace(&file, b"1").unwrap();
+            assert_eq!(read(&name, 9).unwrap().unwrap(), b"1");
+        }
+        assert!(at("link").is_symlink());
+        // one that is not there yet has a lock, too
+        let _turn = self::turn(&at("real/new"), ".turn").unwrap();
+        assert!(self::turn(&at("dir/new"), ".turn").unwrap().is_none());
+        symlink("nothing", at("lost")).unwrap();
+        let lost = replace(&at("lost"), b"3");
+        assert!(matches!(lost, Err(FileError::Dangling)), "{lost:?}");
+        assert!(matches!(lock(&at("lost")), Err(FileError::Dangling)));
+        assert!(!at("nothing").exists());
+    }
 }

@@ -69,6 +69,7 @@ impl VaultError {
             Self::File { error, .. } => match error {
                 FileError::Open { .. } => "permissions",
                 FileError::TooLarge => "too_large",
+                FileError::Dangling => "dangling_link",
                 FileError::Busy => "busy",
                 FileError::Io(_) => "io",
             },
