@@ -6,6 +6,8 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::OFlags;
+
 /// How long who wants to change a file waits for who is changing it.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 const LOCK_LOOK: Duration = Duration::from_millis(20);
@@ -39,8 +41,13 @@ pub enum FileError {
 
 /// Reads a file that only its owner may read; none when there is no such file.
 pub(crate) fn read(path: &Path, max: u64) -> Result<Option<Vec<u8>>, FileError> {
+    // without it, a pipe that nobody writes to would be waited for
+    let at_once = OFlags::NONBLOCK.bits() as i32;
     #[expect(clippy::disallowed_methods, reason = "this is no file of the journal")]
-    let opened = File::open(path);
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(at_once)
+        .open(path);
     let file = match opened {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened?,
@@ -165,7 +172,24 @@ fn directory(path: &Path) -> Result<PathBuf, FileError> {
 mod tests {
     use std::os::unix::fs::symlink;
 
+    use rustix::fs::{CWD, Mode, mkfifoat};
+
     use super::*;
+
+    #[test]
+    fn only_a_plain_file_within_the_bound_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        assert!(read(&path, 3).unwrap().is_none());
+        replace(&path, b"123").unwrap();
+        assert_eq!(read(&path, 3).unwrap().unwrap(), b"123");
+        assert!(matches!(read(&path, 2), Err(FileError::TooLarge)));
+        let pipe = dir.path().join("pipe");
+        mkfifoat(CWD, &pipe, Mode::RUSR | Mode::WUSR).unwrap();
+        for other in [dir.path(), &pipe, Path::new("/dev/zero")] {
+            assert!(matches!(read(other, 3), Err(FileError::TooLarge)));
+        }
+    }
 
     #[test]
     fn every_name_of_a_file_has_its_lock_and_stays_a_name() {
