@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::OFlags;
+use tempfile::NamedTempFile;
 
 /// How long who wants to change a file waits for who is changing it.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
@@ -75,30 +76,37 @@ pub(crate) fn read(path: &Path, max: u64) -> Result<Option<Vec<u8>>, FileError> 
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let path = resolve(path)?;
     let dir = directory(&path)?;
-    let mut temporary = tempfile::Builder::new()
-        .prefix(".capigate-")
-        .permissions(Permissions::from_mode(0o600))
-        .tempfile_in(&dir)?;
-    temporary.write_all(bytes)?;
-    temporary.as_file().sync_all()?;
-    temporary.persist(&path).map_err(|failed| failed.error)?;
-    #[expect(clippy::disallowed_methods, reason = "this is no file of the journal")]
-    let dir = File::open(&dir)?;
-    dir.sync_all()?;
-    Ok(())
+    let whole = write(&dir, bytes)?;
+    whole.persist(&path).map_err(|failed| failed.error)?;
+    sync(&dir)
 }
 
-/// Makes a file of mode 0600; an error when there is one. Blocks.
+/// Makes a file of mode 0600, as a whole or not at all; an error when there is one. Blocks.
 pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    directory(path)?;
-    #[expect(clippy::disallowed_methods, reason = "this is no file of the journal")]
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
+    let dir = directory(path)?;
+    let whole = write(&dir, bytes)?;
+    whole
+        .persist_noclobber(path)
+        .map_err(|failed| failed.error)?;
+    sync(&dir)
+}
+
+/// A file that has no name to last yet, and is gone unless it gets one.
+fn write(dir: &Path, bytes: &[u8]) -> Result<NamedTempFile, FileError> {
+    let mut file = tempfile::Builder::new()
+        .prefix(".capigate-")
+        .permissions(Permissions::from_mode(0o600))
+        .tempfile_in(dir)?;
     file.write_all(bytes)?;
-    file.sync_all()?;
+    file.as_file().sync_all()?;
+    Ok(file)
+}
+
+/// Makes the names in a directory last.
+fn sync(dir: &Path) -> Result<(), FileError> {
+    #[expect(clippy::disallowed_methods, reason = "this is no file of the journal")]
+    let dir = File::open(dir)?;
+    dir.sync_all()?;
     Ok(())
 }
 
@@ -189,6 +197,22 @@ mod tests {
         for other in [dir.path(), &pipe, Path::new("/dev/zero")] {
             assert!(matches!(read(other, 3), Err(FileError::TooLarge)));
         }
+    }
+
+    #[test]
+    fn what_is_made_is_whole_and_takes_no_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        create(&path, b"1").unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
+        symlink("nothing", dir.path().join("link")).unwrap();
+        for taken in ["file", "link"] {
+            let error = create(&dir.path().join(taken), b"2").unwrap_err();
+            let is_there = |error: &io::Error| error.kind() == io::ErrorKind::AlreadyExists;
+            assert!(matches!(&error, FileError::Io(error) if is_there(error)));
+        }
+        assert_eq!(std::fs::read(&path).unwrap(), b"1");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
     }
 
     #[test]
