@@ -1,8 +1,12 @@
 //! Small private files: read within a bound, replaced as a whole.
+//!
+//! What root makes belongs to the owner of the file whose place it takes, or else to the owner of
+//! its directory, locks and directories too: an administrator's command must not lock a service
+//! out of its own files.
 
-use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -76,7 +80,7 @@ pub(crate) fn read(path: &Path, max: u64) -> Result<Option<Vec<u8>>, FileError> 
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let path = resolve(path)?;
     let dir = directory(&path)?;
-    let whole = write(&dir, bytes)?;
+    let whole = write(&dir, bytes, &owner(&path)?)?;
     whole.persist(&path).map_err(|failed| failed.error)?;
     sync(&dir)
 }
@@ -84,7 +88,7 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 /// Makes a file of mode 0600, as a whole or not at all; an error when there is one. Blocks.
 pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let dir = directory(path)?;
-    let whole = write(&dir, bytes)?;
+    let whole = write(&dir, bytes, &dir.metadata()?)?;
     whole
         .persist_noclobber(path)
         .map_err(|failed| failed.error)?;
@@ -92,12 +96,13 @@ pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 }
 
 /// A file that has no name to last yet, and is gone unless it gets one.
-fn write(dir: &Path, bytes: &[u8]) -> Result<NamedTempFile, FileError> {
+fn write(dir: &Path, bytes: &[u8], owner: &Metadata) -> Result<NamedTempFile, FileError> {
     let mut file = tempfile::Builder::new()
         .prefix(".capigate-")
         .permissions(Permissions::from_mode(0o600))
         .tempfile_in(dir)?;
     file.write_all(bytes)?;
+    hand_over(file.as_file(), owner)?;
     file.as_file().sync_all()?;
     Ok(file)
 }
@@ -140,16 +145,42 @@ fn is_locked(file: &File) -> Result<bool, FileError> {
 
 /// An empty file that only its lock matters of.
 fn beside(path: &Path, ending: &str) -> Result<File, FileError> {
-    let mut name = resolve(path)?.into_os_string();
+    let path = resolve(path)?;
+    let owner = owner(&path)?;
+    let mut name = path.into_os_string();
     name.push(ending);
+    // whoever may write to the directory must not choose what root opens
+    let as_it_is = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     #[expect(clippy::disallowed_methods, reason = "this is no file of the journal")]
     let file = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(false)
         .mode(0o600)
+        .custom_flags(as_it_is.bits() as i32)
         .open(PathBuf::from(name))?;
+    let about = file.metadata()?;
+    // nor what root gives away: such a file is empty and has no other name
+    if about.is_file() && about.nlink() == 1 && about.len() == 0 {
+        hand_over(&file, &owner)?;
+    }
     Ok(file)
+}
+
+/// Whose a file in this place is to be.
+fn owner(path: &Path) -> io::Result<Metadata> {
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => parent(path).metadata(),
+        about => about,
+    }
+}
+
+/// Gives what root has made to whom it is to belong.
+fn hand_over(file: &File, owner: &Metadata) -> io::Result<()> {
+    if !rustix::process::geteuid().is_root() || file.metadata()?.uid() == owner.uid() {
+        return Ok(());
+    }
+    fchown(file, Some(owner.uid()), Some(owner.gid()))
 }
 
 /// The file itself, whichever of its names `path` is, so that it has one lock. What is not there
@@ -168,17 +199,41 @@ fn resolve(path: &Path) -> Result<PathBuf, FileError> {
 }
 
 /// The directory of a file, made if it is not there.
-fn directory(path: &Path) -> Result<PathBuf, FileError> {
+fn directory(path: &Path) -> io::Result<PathBuf> {
+    let dir = parent(path);
+    make(dir)?;
+    Ok(dir.to_owned())
+}
+
+fn make(dir: &Path) -> io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let above = parent(dir);
+    make(above)?;
+    match DirBuilder::new().mode(0o700).create(dir) {
+        // someone else was faster
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        made => made?,
+    }
+    let itself = OFlags::NOFOLLOW | OFlags::DIRECTORY;
+    #[expect(clippy::disallowed_methods, reason = "this is no file of the journal")]
+    let made = OpenOptions::new()
+        .read(true)
+        .custom_flags(itself.bits() as i32)
+        .open(dir)?;
+    hand_over(&made, &above.metadata()?)
+}
+
+fn parent(path: &Path) -> &Path {
     let parent = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-    let dir = parent.unwrap_or(Path::new(".")).to_owned();
-    DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
-    Ok(dir)
+    parent.unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "files of these tests")]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{chown, symlink};
 
     use rustix::fs::{CWD, Mode, mkfifoat};
 
@@ -213,6 +268,51 @@ mod tests {
         }
         assert_eq!(std::fs::read(&path).unwrap(), b"1");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn root_leaves_a_service_its_files() {
+        const SERVICE: u32 = 12_345;
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        // nobody else can be told apart from the service
+        if chown(dir.path(), Some(SERVICE), Some(SERVICE)).is_err() {
+            return;
+        }
+        let owner = |name: &str| at(name).symlink_metadata().unwrap().uid();
+        // left by an earlier root
+        std::fs::write(at("new.old"), b"").unwrap();
+        create(&at("key"), b"1").unwrap();
+        replace(&at("sub/sub/file"), b"1").unwrap();
+        for ending in [".lock", ".old"] {
+            turn(&at("new"), ending).unwrap();
+        }
+        for made in [
+            "key",
+            "sub",
+            "sub/sub",
+            "sub/sub/file",
+            "new.lock",
+            "new.old",
+        ] {
+            assert_eq!(owner(made), SERVICE, "{made}");
+        }
+        // the owner of the file goes before the owner of the directory
+        chown(at("key"), Some(SERVICE + 1), None).unwrap();
+        replace(&at("key"), b"2").unwrap();
+        turn(&at("key"), ".lock").unwrap();
+        assert_eq!([owner("key"), owner("key.lock")], [SERVICE + 1; 2]);
+        // what only looks like a lock is not given away
+        std::fs::write(at("secret"), b"x").unwrap();
+        std::fs::write(at("empty"), b"").unwrap();
+        std::fs::hard_link(at("secret"), at("new.a")).unwrap();
+        std::fs::hard_link(at("empty"), at("new.b")).unwrap();
+        symlink("empty", at("new.c")).unwrap();
+        for ending in [".a", ".b"] {
+            turn(&at("new"), ending).unwrap();
+        }
+        turn(&at("new"), ".c").unwrap_err();
+        assert_eq!([owner("secret"), owner("empty")], [0; 2]);
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! **Promises.** What is on disk shows no token, name or pixel (AES-256-GCM, see `seal`). A change
 //! is there as a whole or not at all, also after a power cut, and two processes that change it
-//! take turns. A file that cannot be read, for whatever reason, is never written over.
+//! take turns. A file that cannot be read, for whatever reason, is never written over. What root
+//! writes belongs to the owner of the vault, or else of its directory.
 //! **Refuses.** Files that others may read, and a key that is not the one it was sealed with.
 //! **Limits.** [`MAX_FILE`] bytes. Whoever has the file and the key has the tokens: keep the key
 //! elsewhere, also in backups.

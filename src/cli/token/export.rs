@@ -28,7 +28,7 @@ pub(super) struct ExportArgs {
     /// The variable, such as CAPIGATE_TOKEN
     #[arg(long, value_name = "NAME")]
     var: String,
-    /// The file that is made, readable by you alone; there must be none yet
+    /// The file that is made, readable by its owner alone; there must be none yet
     #[arg(long, value_name = "FILE", required_unless_present = "reveal")]
     out: Option<PathBuf>,
     /// Print it here, in clear
@@ -73,7 +73,7 @@ fn export(args: &ExportArgs, report: &mut Report<'_>) -> anyhow::Result<()> {
     report.set("variable", &args.var)?;
     report.set("file", &path)?;
     let says = format!(
-        "wrote {} in clear to {path}, readable by you alone",
+        "wrote {} in clear to {path}, readable by its owner alone",
         kept.label
     );
     report.tell(
