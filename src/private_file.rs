@@ -36,6 +36,12 @@ pub enum FileError {
         "is a symbolic link to a file that is not there: remove the link, or put the file there"
     )]
     Dangling,
+    /// It would be larger than what is read.
+    #[error("would be larger than {max} bytes: remove what is not used any more")]
+    TooMuch {
+        /// Bytes it may have.
+        max: u64,
+    },
     /// Another process is changing it.
     #[error("is being changed by another process: try again")]
     Busy,
@@ -76,8 +82,12 @@ pub(crate) fn read(path: &Path, max: u64) -> Result<Option<Vec<u8>>, FileError> 
 
 /// Puts a file of mode 0600 in the place of what is there, so that whoever reads it, also after a
 /// power cut, finds the old one or the new one. Where `path` is a symbolic link it stays one, and
-/// the file it leads to is replaced. Its directory is made, with mode 0700, if missing.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+/// the file it leads to is replaced. Its directory is made, with mode 0700, if missing. More than
+/// `max` bytes, which nobody would read again, are refused.
+pub(crate) fn replace(path: &Path, bytes: &[u8], max: u64) -> Result<(), FileError> {
+    if bytes.len() as u64 > max {
+        return Err(FileError::TooMuch { max });
+    }
     let path = resolve(path)?;
     let dir = directory(&path)?;
     let whole = write(&dir, bytes, &owner(&path)?)?;
@@ -244,7 +254,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         assert!(read(&path, 3).unwrap().is_none());
-        replace(&path, b"123").unwrap();
+        replace(&path, b"123", 9).unwrap();
         assert_eq!(read(&path, 3).unwrap().unwrap(), b"123");
         assert!(matches!(read(&path, 2), Err(FileError::TooLarge)));
         let pipe = dir.path().join("pipe");
@@ -283,7 +293,7 @@ mod tests {
         // left by an earlier root
         std::fs::write(at("new.old"), b"").unwrap();
         create(&at("key"), b"1").unwrap();
-        replace(&at("sub/sub/file"), b"1").unwrap();
+        replace(&at("sub/sub/file"), b"1", 9).unwrap();
         for ending in [".lock", ".old"] {
             turn(&at("new"), ending).unwrap();
         }
@@ -299,7 +309,7 @@ mod tests {
         }
         // the owner of the file goes before the owner of the directory
         chown(at("key"), Some(SERVICE + 1), None).unwrap();
-        replace(&at("key"), b"2").unwrap();
+        replace(&at("key"), b"2", 9).unwrap();
         turn(&at("key"), ".lock").unwrap();
         assert_eq!([owner("key"), owner("key.lock")], [SERVICE + 1; 2]);
         // what only looks like a lock is not given away
@@ -320,16 +330,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         let file = at("real/file");
-        replace(&file, b"1").unwrap();
+        replace(&file, b"1", 9).unwrap();
         symlink("real/file", at("link")).unwrap();
         symlink("real", at("dir")).unwrap();
         for name in [at("link"), at("dir/file"), at("real/../real/file")] {
             let turn = self::turn(&file, ".turn").unwrap();
             assert!(turn.is_some());
             assert!(self::turn(&name, ".turn").unwrap().is_none(), "{name:?}");
-            replace(&name, b"2").unwrap();
+            replace(&name, b"2", 9).unwrap();
             assert_eq!(std::fs::read(&file).unwrap(), b"2");
-            replace(&file, b"1").unwrap();
+            replace(&file, b"1", 9).unwrap();
             assert_eq!(read(&name, 9).unwrap().unwrap(), b"1");
         }
         assert!(at("link").is_symlink());
@@ -337,7 +347,7 @@ mod tests {
         let _turn = self::turn(&at("real/new"), ".turn").unwrap();
         assert!(self::turn(&at("dir/new"), ".turn").unwrap().is_none());
         symlink("nothing", at("lost")).unwrap();
-        let lost = replace(&at("lost"), b"3");
+        let lost = replace(&at("lost"), b"3", 9);
         assert!(matches!(lost, Err(FileError::Dangling)), "{lost:?}");
         assert!(matches!(lock(&at("lost")), Err(FileError::Dangling)));
         assert!(!at("nothing").exists());

@@ -68,7 +68,7 @@ impl Store {
             sent: sent.iter().map(line).collect(),
         };
         let text = serde_json::to_vec(&file).map_err(io::Error::from)?;
-        private_file::replace(&self.0, &text)
+        private_file::replace(&self.0, &text, MAX_FILE)
     }
 }
 
@@ -150,10 +150,10 @@ mod tests {
             &whole[..whole.len() / 2],
             &whole.replace("\"version\":1", "\"version\":2"),
         ] {
-            private_file::replace(&path, junk.as_bytes()).unwrap();
+            private_file::replace(&path, junk.as_bytes(), MAX_FILE).unwrap();
             assert!(store.read().is_empty(), "{junk}");
         }
-        private_file::replace(&path, whole.as_bytes()).unwrap();
+        private_file::replace(&path, whole.as_bytes(), MAX_FILE).unwrap();
         assert_eq!(store.read(), sent);
         std::fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
         assert!(store.read().is_empty(), "others may have written it");

@@ -53,7 +53,7 @@ impl Notes {
     /// Puts them in the place of what is there. Blocks.
     pub fn write(&self, path: &Path) -> Result<(), FileError> {
         let bytes = serde_json::to_vec_pretty(self).map_err(std::io::Error::from)?;
-        private_file::replace(path, &bytes)
+        private_file::replace(path, &bytes, MAX_FILE)
     }
 }
 
@@ -74,7 +74,7 @@ mod tests {
         notes.tokens.insert("9817945f".to_owned(), note);
         notes.write(&path).unwrap();
         assert_eq!(Notes::read(&path).unwrap(), notes);
-        private_file::replace(&path, b"{").unwrap();
+        private_file::replace(&path, b"{", MAX_FILE).unwrap();
         assert!(Notes::read(&path).is_err());
     }
 }

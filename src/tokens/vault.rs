@@ -69,6 +69,7 @@ impl VaultError {
             Self::Key(_) => "bad_key",
             Self::File { error, .. } => match error {
                 FileError::Open { .. } => "permissions",
+                FileError::TooMuch { .. } => "too_much",
                 FileError::TooLarge => "too_large",
                 FileError::Dangling => "dangling_link",
                 FileError::Busy => "busy",
@@ -133,7 +134,7 @@ impl Vault {
         let result = work(&mut contents)?;
         contents.generation += 1;
         let bytes = seal::seal(&contents, &self.0.key).map_err(VaultError::Seal)?;
-        private_file::replace(path, &bytes).map_err(|error| self.failed(error))?;
+        private_file::replace(path, &bytes, MAX_FILE).map_err(|error| self.failed(error))?;
         Ok(result)
     }
 
@@ -233,6 +234,25 @@ mod tests {
             Ok(contents.remove(&name, false)?)
         });
         assert_eq!(failed.unwrap_err().code(), "change");
+        assert_eq!(vault.read().unwrap().apps.len(), 1);
+    }
+
+    #[test]
+    fn what_could_not_be_read_again_is_not_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let vault = vault(&dir);
+        add_app(&vault, "1").unwrap();
+        let error = vault
+            .update(|contents| -> Result<_, VaultError> {
+                let secret = Secret::new("x".repeat(MAX_FILE as usize));
+                let added_at = UnixMs(1);
+                let app = AppRecord { secret, added_at };
+                contents.apps.insert("2".to_owned(), app);
+                Ok(())
+            })
+            .unwrap_err();
+        assert_eq!(error.code(), "too_much");
+        assert!(error.to_string().contains("16777216"), "{error}");
         assert_eq!(vault.read().unwrap().apps.len(), 1);
     }
 
