@@ -32,7 +32,10 @@ fn init(args: &InitArgs, report: &mut Report<'_>) -> anyhow::Result<()> {
     report.set("key_file", &path)?;
     report.done(
         "key",
-        format!("made a key in {}, readable by you alone", path.display()),
+        format!(
+            "made a key in {}, readable by its owner alone",
+            path.display()
+        ),
     )?;
     report.say(&lines(&path))
 }
