@@ -93,7 +93,7 @@ fn refused_itself(
     now: UnixMs,
 ) -> Result<Seen, OauthError> {
     let row = explain(Context::Any, &error);
-    if error.transient {
+    if row.exit == oauth::Exit::Network {
         return Err(OauthError::Meta(error));
     }
     // that it may not look at itself says nothing
@@ -241,6 +241,21 @@ mod tests {
             assert!(!seen.verdict, "{code}");
             assert_eq!(seen.facts, before(), "{code}");
         }
+    }
+
+    #[test]
+    fn a_token_that_may_not_look_at_itself_is_told_from_a_limit() {
+        let refused =
+            |code, subcode| refused_itself(Box::new(error(code, subcode, false)), &before(), NOW);
+        for code in [1, 2, 4, 17, 613] {
+            assert!(refused(code, None).is_err(), "{code}");
+        }
+        let seen = refused(100, None).unwrap();
+        assert!(!seen.verdict);
+        assert_eq!(seen.facts, before());
+        let seen = refused(190, Some(463)).unwrap();
+        assert!(seen.verdict);
+        assert_eq!(seen.facts.state, State::Expired);
     }
 
     #[test]
