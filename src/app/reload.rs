@@ -274,7 +274,7 @@ impl Reloader {
             Err(_) => return,
         };
         let changed = vault::changes(&now.held.contents, &held.contents);
-        if changed.is_empty() {
+        if changed.is_empty() && now.held.unread.is_none() {
             return;
         }
         let next = InForce {
