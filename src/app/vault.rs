@@ -11,6 +11,8 @@ pub(super) struct Held {
     /// None when the configuration names no key for it.
     pub(super) vault: Option<Vault>,
     pub(super) contents: Contents,
+    /// Why it could not be read; `contents` is empty then.
+    pub(super) unread: Option<String>,
 }
 
 impl Held {
@@ -21,6 +23,7 @@ impl Held {
         Ok(Self {
             vault,
             contents: contents.unwrap_or_default(),
+            unread: None,
         })
     }
 
@@ -32,6 +35,7 @@ impl Held {
             Self {
                 vault: vault(config, secrets).unwrap_or_default(),
                 contents: Contents::default(),
+                unread: Some(error.to_string()),
             }
         })
     }

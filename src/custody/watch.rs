@@ -49,6 +49,8 @@ pub struct Roster {
     pub pixels: Vec<PixelId>,
     /// The vault, if there is one.
     pub vault: Option<Vault>,
+    /// Why the vault could not be read; its tokens are missing here then.
+    pub unread: Option<String>,
     /// When something is due.
     pub policy: Policy,
 }
@@ -119,6 +121,8 @@ pub struct Watch {
     /// What is wrong with the vault.
     vault_trouble: Option<String>,
     written: Notes,
+    /// Since when it watches.
+    since: UnixMs,
 }
 
 impl Watch {
@@ -134,6 +138,7 @@ impl Watch {
             before: notes.tokens.iter().map(usage).collect(),
             written: notes.clone(),
             notes,
+            since: tools.clock.now(),
             tools,
             hooks,
             due: HashMap::new(),
