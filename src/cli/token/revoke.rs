@@ -74,7 +74,7 @@ async fn revoke(args: &RevokeArgs, report: &mut Report<'_>) -> anyhow::Result<()
         kept.label
     );
     if !ask::yes(&question, args.yes)? {
-        return report.say("Nothing was changed.");
+        return report.cancelled("revoked", "nothing was changed");
     }
     if !at_meta(&desk, report, &kept, told).await? {
         return Ok(());
