@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::ask;
 use super::desk::{Common, Desk};
-use super::look::{known, look};
+use super::look::{Looked, known, look};
 use super::say::Report;
 use crate::cli::WRONG;
 use crate::cli::client::failure;
@@ -105,11 +105,12 @@ pub(super) async fn at_meta(
     let before = known(kept, &desk.notes()).facts;
     let told = told.or_else(|| kept.app.clone());
     let app = match look(desk, &contents, &kept.secret, told.clone(), None, &before).await {
-        Ok(looked) if looked.seen.facts.state.is_dead() => {
+        // what was known before may have been put right since
+        Ok(looked) if looked.seen.verdict && looked.seen.facts.state.is_dead() => {
             report.done("revoked", format!("{} has ended already", kept.label))?;
             return Ok(true);
         }
-        Ok(looked) => looked.app.or(told.filter(|_| !looked.seen.foreign)),
+        Ok(Looked { seen, app }) => app.or(told.filter(|_| !(seen.verdict && seen.foreign))),
         // a leaked token is ended also when Meta has no time to be asked
         Err(_) => told,
     };

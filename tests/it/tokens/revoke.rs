@@ -1,8 +1,9 @@
 //! Tokens that are ended, or taken out.
 
-use capigate::sandbox::{Edge, Fault, SandboxToken};
+use capigate::sandbox::{Edge, Fault, SandboxToken, TokenState};
+use serde_json::json;
 
-use super::place::{PIXEL, Place, SECOND};
+use super::place::{APP, PIXEL, Place, SECOND};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_is_ended_confirmed_and_forgotten() {
@@ -49,6 +50,30 @@ async fn what_a_pixel_sends_with_is_ended_only_when_it_has_leaked() {
         .run(&words, "")
         .ended(1)
         .says("no token with this fingerprint");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_known_before_is_no_proof_that_it_has_ended() {
+    let place = Place::with_app().await;
+    let token = place.system_token();
+    let print = Place::print_of(&token);
+    place.run(&["add", "--name", "shop"], &token).done();
+    place.sandbox.set_token_state(&print, TokenState::Expired);
+    place.run(&["inspect", "shop"], "").ended(3);
+    assert_eq!(place.listed()["shop"]["state"], "expired");
+    place.sandbox.set_token_state(&print, TokenState::Valid);
+    // neither the app nor the token itself is told anything
+    let refusal =
+        json!({"do": "status", "edge": "debug_token", "times": 4, "status": 400, "code": 100});
+    let refusal: Fault = serde_json::from_value(refusal).unwrap();
+    place.sandbox.add_fault(refusal);
+    place
+        .run(&["revoke", "shop", "--app-id", APP, "--yes"], "")
+        .done()
+        .says("Meta has ended shop");
+    let all = place.sandbox.tokens();
+    let ended = all.iter().find(|one| one.fingerprint == print);
+    assert_eq!(ended.unwrap().state, "invalidated");
 }
 
 #[tokio::test(flavor = "multi_thread")]
