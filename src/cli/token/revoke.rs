@@ -14,6 +14,8 @@ use crate::config::AppId;
 use crate::custody::ladder::{Finding, Mark};
 use crate::custody::{Kept, Source};
 use crate::graph::oauth::{App, Context, Exit, OauthError, State as Said};
+use crate::pixel::PixelId;
+use crate::time::UnixMs;
 use crate::tokens::{Contents, Name, Slot};
 
 /// Where a person ends a token by hand.
@@ -187,7 +189,8 @@ async fn confirm(
     Ok(false)
 }
 
-/// Takes an ended token out of the vault; a pixel that sent with it goes on with its next one.
+/// Takes an ended token out of the vault; a pixel that sent with it goes on with its next one, else
+/// with the one before.
 pub(super) fn forget(desk: &Desk, report: &mut Report<'_>, kept: &Kept) -> anyhow::Result<()> {
     let Source::Vault(name) = &kept.source else {
         let says = format!("{} still points to it", kept.label);
@@ -195,24 +198,33 @@ pub(super) fn forget(desk: &Desk, report: &mut Report<'_>, kept: &Kept) -> anyho
             .tell(Finding::new("removed", Mark::Warn, says).next("put a new token there"));
     };
     let now = desk.clock.now();
-    let lost = desk.update(|contents| {
-        let mut lost = Vec::new();
-        let users: Vec<_> = contents.users(name).collect();
-        for (pixel, slot) in users {
-            if slot == Slot::Current && contents.promote(pixel, now).is_err() {
-                lost.push(pixel);
-            }
-        }
+    let heirs = desk.update(|contents| {
+        let senders = contents
+            .users(name)
+            .filter(|(_, slot)| *slot == Slot::Current);
+        let senders: Vec<PixelId> = senders.map(|(pixel, _)| pixel).collect();
         contents.remove(name, true)?;
-        Ok(lost)
+        let heir = |pixel| (pixel, succeed(contents, pixel, now));
+        Ok(senders.into_iter().map(heir).collect::<Vec<_>>())
     })?;
     report.done("removed", format!("{name} is not in the vault any more"))?;
-    for pixel in lost {
-        let says = format!("pixel {pixel} has no token now: its events are taken and wait");
-        report.tell(
+    for (pixel, heir) in heirs {
+        report.tell(if let Some(heir) = heir {
+            let says = format!("pixel {pixel} sends with {heir} now");
+            Finding::new("pixel", Mark::Pass, says)
+        } else {
+            let says = format!("pixel {pixel} has no token now: its events are taken and wait");
             Finding::new("pixel", Mark::Warn, says)
-                .next(format!("give it one: `capigate token add --pixel {pixel}`")),
-        )?;
+                .next(format!("give it one: `capigate token add --pixel {pixel}`"))
+        })?;
     }
     report.say(desk.takeover())
+}
+
+/// Gives a pixel without a current token its next one, else the one before; none when it has
+/// neither.
+fn succeed(contents: &mut Contents, pixel: PixelId, now: UnixMs) -> Option<Name> {
+    contents.candidates(pixel).next()?;
+    let next = contents.promote(pixel, now);
+    next.or_else(|_| contents.roll_back(pixel)).ok()
 }

@@ -53,6 +53,31 @@ async fn what_a_pixel_sends_with_is_ended_only_when_it_has_leaked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn after_a_leaked_one_the_pixel_goes_back_to_the_one_before() {
+    let place = Place::with_app().await;
+    for name in ["first", "second", "third"] {
+        let token = place.system_token();
+        let add = ["add", "--pixel", PIXEL, "--force", "--name", name];
+        place.run(&add, &token).done();
+    }
+    let next = place.system_token();
+    let add = ["add", "--pixel", PIXEL, "--slot", "next", "--name", "next"];
+    place.run(&add, &next).done();
+    let revoke = |name| place.run(&["revoke", name, "--now", "--yes"], "").done();
+    revoke("third").says(&format!("pixel {PIXEL} sends with next now"));
+    assert_eq!(
+        place.slots(),
+        [
+            format!("next: current of {PIXEL}"),
+            format!("second: retiring of {PIXEL}")
+        ]
+    );
+    revoke("next").says(&format!("pixel {PIXEL} sends with second now"));
+    assert_eq!(place.slots(), [format!("second: current of {PIXEL}")]);
+    revoke("second").says(&format!("pixel {PIXEL} has no token now"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_known_before_is_no_proof_that_it_has_ended() {
     let place = Place::with_app().await;
     let token = place.system_token();
