@@ -27,6 +27,23 @@ impl Held {
         })
     }
 
+    /// The same while a gateway runs: a vault that is not there any more is no empty one.
+    pub(super) fn read_again(
+        config: &Config,
+        secrets: &Secrets,
+        before: &Self,
+    ) -> Result<Self, VaultError> {
+        let now = Self::read(config, secrets)?;
+        let path = |held: &Self| held.vault.as_ref().map(|vault| vault.path().to_owned());
+        let is_gone = now.contents.generation == 0 && before.contents.generation > 0;
+        match path(&now) {
+            Some(path_now) if is_gone && Some(&path_now) == path(before).as_ref() => {
+                Err(VaultError::Gone(path_now))
+            }
+            _ => Ok(now),
+        }
+    }
+
     /// The same when a gateway starts, which a vault that cannot be read does not keep it from:
     /// events are taken, and wait for their token.
     pub(super) fn read_at_start(config: &Config, secrets: &Secrets) -> Self {

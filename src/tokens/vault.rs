@@ -54,6 +54,9 @@ pub enum VaultError {
         #[source]
         error: UnsealError,
     },
+    /// It was there before.
+    #[error("the vault {} is gone: put it back from a backup, or restart the gateway to begin a new one", .0.display())]
+    Gone(PathBuf),
     /// The new contents could not be sealed.
     #[error(transparent)]
     Seal(#[from] SealError),
@@ -81,6 +84,7 @@ impl VaultError {
                 UnsealError::WrongKey => "wrong_key",
                 UnsealError::Damaged => "damaged",
             },
+            Self::Gone(_) => "gone",
             Self::Seal(_) => "seal",
             Self::Change(_) => "change",
         }
