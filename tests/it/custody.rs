@@ -342,6 +342,25 @@ async fn a_current_token_that_meta_calls_dead_gives_way_before_a_batch_finds_out
 }
 
 #[tokio::test]
+async fn an_app_that_comes_to_the_vault_is_asked_in_the_name_of() {
+    let mut place = Place::new().await;
+    place.sandbox.set_quirks(Quirks {
+        no_self_inspection: true,
+        ..Quirks::default()
+    });
+    let token = place.put("shop", Slot::Current, None);
+    place.watch.round().await;
+    assert_eq!(place.facts(&token).state, State::Unknown);
+    place.know_app();
+    place.watch.round().await;
+    assert_eq!(place.facts(&token).state, State::Valid);
+    // from now on its requests carry a proof
+    let contents = place.vault.read().unwrap();
+    let known = contents.tokens[&name("shop")].facts.app_id.clone();
+    assert_eq!(known.as_deref(), Some(APP));
+}
+
+#[tokio::test]
 async fn a_dead_token_is_seen_and_told() {
     for (dead, state) in [
         (TokenState::PasswordChanged, State::Revoked),
