@@ -1,0 +1,163 @@
+use super::*;
+
+const START: UnixMs = UnixMs(1_795_305_600_000);
+const DAY: Duration = Duration::from_hours(24);
+const LIMITS: Limits = Limits {
+    repeat: DAY,
+    max_per_hour: 3,
+};
+
+fn alert(key: &str, severity: Severity) -> Alert {
+    Alert {
+        key: key.to_owned(),
+        severity,
+        title: format!("about {key}"),
+        text: String::new(),
+        next: String::new(),
+        pixels: Vec::new(),
+        token: None,
+        at: START,
+    }
+}
+
+fn warning(key: &str) -> Alert {
+    alert(key, Severity::Warning)
+}
+
+fn at(minutes: u64) -> UnixMs {
+    START.plus(Duration::from_mins(minutes))
+}
+
+fn word(step: &Step) -> &'static str {
+    match step {
+        Step::Quiet => "quiet",
+        Step::Log(_) => "log",
+        Step::Send(message) if message.resolved => "resolved",
+        Step::Send(_) => "send",
+        Step::HoldBack(_) => "hold",
+    }
+}
+
+#[test]
+fn one_key_is_told_when_it_begins_grows_worse_lasts_and_ends() {
+    let mut board = Board::new(Vec::new(), START);
+    let mut raise =
+        |severity, minutes| word(&board.raise(alert("a", severity), at(minutes), LIMITS));
+    assert_eq!(raise(Severity::Warning, 0), "send");
+    assert_eq!(raise(Severity::Warning, 1), "quiet");
+    assert_eq!(raise(Severity::Info, 2), "quiet");
+    // worse than the last time it was raised
+    assert_eq!(raise(Severity::Critical, 3), "send");
+    assert_eq!(raise(Severity::Critical, 1442), "quiet");
+    assert_eq!(raise(Severity::Critical, 1443), "send");
+    assert_eq!(board.raised(), 1);
+    assert_eq!(word(&board.clear("a", at(1444), LIMITS)), "resolved");
+    assert_eq!(word(&board.clear("a", at(1445), LIMITS)), "quiet");
+    assert_eq!(board.raised(), 0);
+    assert_eq!(word(&board.raise(warning("a"), at(1600), LIMITS)), "send");
+}
+
+#[test]
+fn what_lasts_is_told_again_without_being_raised_again() {
+    let mut board = Board::new(Vec::new(), START);
+    board.raise(warning("a"), at(0), LIMITS);
+    assert!(board.tick(at(1439), LIMITS).is_empty());
+    let steps = board.tick(at(1440), LIMITS);
+    assert_eq!(steps.iter().map(word).collect::<Vec<_>>(), ["send"]);
+    assert!(board.tick(at(1441), LIMITS).is_empty());
+    board.clear("a", at(1500), LIMITS);
+    assert!(board.tick(at(9999), LIMITS).is_empty());
+}
+
+#[test]
+fn what_is_only_good_to_know_is_told_once() {
+    let mut board = Board::new(Vec::new(), START);
+    let info = || alert("a", Severity::Info);
+    assert_eq!(word(&board.raise(info(), at(0), LIMITS)), "send");
+    assert!(board.tick(at(1440), LIMITS).is_empty());
+    assert_eq!(word(&board.raise(info(), at(3000), LIMITS)), "quiet");
+    assert_eq!(word(&board.raise(warning("a"), at(3001), LIMITS)), "send");
+}
+
+#[test]
+fn beyond_the_limit_one_message_says_how_many() {
+    let mut board = Board::new(Vec::new(), START);
+    for key in ["a", "b", "c"] {
+        assert_eq!(word(&board.raise(warning(key), at(0), LIMITS)), "send");
+    }
+    for n in 0..7 {
+        let severity = if n == 6 {
+            Severity::Critical
+        } else {
+            Severity::Info
+        };
+        let step = board.raise(alert(&format!("x{n}"), severity), at(1), LIMITS);
+        assert_eq!(word(&step), "hold");
+    }
+    assert!(board.tick(at(1), LIMITS).is_empty());
+    let steps = board.tick(at(2), LIMITS);
+    let [Step::Send(summary)] = steps.as_slice() else {
+        panic!("{steps:?}");
+    };
+    assert_eq!(summary.alert.title, "7 more alerts held back, see the log");
+    assert_eq!(summary.alert.severity, Severity::Critical);
+    assert!(
+        summary.alert.text.ends_with("about x4\n…"),
+        "{}",
+        summary.alert.text
+    );
+    // one in an hour, then the next
+    assert_eq!(word(&board.raise(warning("y"), at(3), LIMITS)), "hold");
+    assert!(board.tick(at(59), LIMITS).is_empty());
+    assert_eq!(word(&board.raise(warning("z"), at(60), LIMITS)), "send");
+    assert_eq!(board.tick(at(62), LIMITS).len(), 1);
+    // nobody was told of it, so nobody is told that it is over
+    assert_eq!(word(&board.clear("x0", at(63), LIMITS)), "log");
+}
+
+#[test]
+fn a_restart_tells_nothing_again_that_someone_has() {
+    let mut board = Board::new(Vec::new(), START);
+    for key in ["has", "waits"] {
+        board.raise(warning(key), at(0), LIMITS);
+    }
+    board.delivered(&Message::raised(warning("has")));
+    let sent = board.sent();
+    assert_eq!(sent.len(), 1);
+    let mut board = Board::new(sent, at(10));
+    assert_eq!(board.raised(), 0);
+    assert_eq!(word(&board.raise(warning("has"), at(10), LIMITS)), "log");
+    assert_eq!(word(&board.raise(warning("has"), at(11), LIMITS)), "quiet");
+    assert_eq!(word(&board.raise(warning("waits"), at(11), LIMITS)), "send");
+    assert_eq!(word(&board.clear("has", at(12), LIMITS)), "resolved");
+}
+
+#[test]
+fn what_nobody_raises_again_is_not_repeated_and_is_forgotten() {
+    let sent = |key: &str, at| Sent {
+        alert: warning(key),
+        at,
+    };
+    let mut board = Board::new(vec![sent("old", at(0))], at(1));
+    assert!(board.tick(at(2000), LIMITS).is_empty());
+    assert_eq!(board.sent().len(), 1);
+    assert!(board.tick(START.plus(MEMORY), LIMITS).is_empty());
+    assert!(board.sent().is_empty());
+    // written down by a clock that was ahead
+    let mut board = Board::new(vec![sent("ahead", at(999_999))], at(0));
+    assert_eq!(
+        word(&board.raise(warning("ahead"), at(1440), LIMITS)),
+        "send"
+    );
+}
+
+#[test]
+fn keys_are_bounded_and_the_oldest_goes() {
+    let mut board = Board::new(Vec::new(), START);
+    for n in 0..=MAX_KEYS {
+        board.raise(warning(&format!("k{n}")), at(n as u64), LIMITS);
+    }
+    assert_eq!(board.raised(), MAX_KEYS);
+    assert_eq!(word(&board.clear("k0", at(9999), LIMITS)), "quiet");
+    assert_ne!(word(&board.clear("k1", at(9999), LIMITS)), "quiet");
+}
