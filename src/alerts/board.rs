@@ -2,6 +2,7 @@
 
 mod budget;
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -56,6 +57,8 @@ struct Entry {
     told: bool,
     /// Someone has that message.
     delivered: bool,
+    /// It waits for room in the hour.
+    held: bool,
     /// Raised in this process, not only in one before.
     live: bool,
 }
@@ -73,6 +76,7 @@ impl Board {
                 at: sent.at.min(now),
                 told: true,
                 delivered: true,
+                held: false,
                 live: false,
                 alert: sent.alert,
             };
@@ -131,15 +135,16 @@ impl Board {
     pub(super) fn tick(&mut self, now: UnixMs, limits: Limits) -> Vec<Step> {
         self.entries
             .retain(|_, entry| entry.live || now.since(entry.at) < MEMORY);
-        let is_due =
-            |entry: &&Entry| entry.live && is_due_again(&entry.alert, entry.at, now, limits);
+        let mut steps = self.tell_held(now, limits);
+        let is_due = |entry: &&Entry| {
+            entry.live && !entry.held && is_due_again(&entry.alert, entry.at, now, limits)
+        };
         let due: Vec<Alert> = (self.entries.values().filter(is_due))
             .map(|entry| entry.alert.clone())
             .collect();
-        let mut steps: Vec<Step> = due
-            .into_iter()
-            .map(|alert| self.tell(alert, now, limits))
-            .collect();
+        for alert in due {
+            steps.push(self.tell(alert, now, limits));
+        }
         steps.extend(self.budget.summary(now, limits).map(Step::Send));
         steps
     }
@@ -150,6 +155,7 @@ impl Board {
             && !message.resolved
         {
             entry.delivered = true;
+            entry.held = false;
         }
     }
 
@@ -165,6 +171,29 @@ impl Board {
 
     fn tell(&mut self, alert: Alert, now: UnixMs, limits: Limits) -> Step {
         let step = self.emit(Message::raised(alert.clone()), now, limits);
+        self.note(alert, now, matches!(step, Step::Send(_)));
+        step
+    }
+
+    /// Tells what has waited, the worst and then the oldest first, as far as there is room.
+    fn tell_held(&mut self, now: UnixMs, limits: Limits) -> Vec<Step> {
+        let held = self.entries.values().filter(|entry| entry.held);
+        let mut held: Vec<(UnixMs, Alert)> =
+            held.map(|entry| (entry.at, entry.alert.clone())).collect();
+        held.sort_by_key(|(at, alert)| (Reverse(alert.severity), *at));
+        let mut steps = Vec::new();
+        for (_, alert) in held {
+            if !self.budget.take(alert.severity, now, limits) {
+                break;
+            }
+            self.note(alert.clone(), now, true);
+            steps.push(Step::Send(Message::raised(alert)));
+        }
+        steps
+    }
+
+    /// Remembers that an alert was told, or held back.
+    fn note(&mut self, alert: Alert, now: UnixMs, is_sent: bool) {
         let before = self.entries.remove(&alert.key);
         if self.entries.len() >= MAX_KEYS {
             let oldest = self.entries.iter().min_by_key(|(_, entry)| entry.at);
@@ -174,17 +203,17 @@ impl Board {
         }
         let entry = Entry {
             at: now,
-            told: matches!(step, Step::Send(_)) || before.is_some_and(|before| before.told),
+            told: is_sent || before.is_some_and(|before| before.told),
             delivered: false,
+            held: !is_sent,
             live: true,
             alert,
         };
         self.entries.insert(entry.alert.key.clone(), entry);
-        step
     }
 
     fn emit(&mut self, message: Message, now: UnixMs, limits: Limits) -> Step {
-        if self.budget.take(now, limits) {
+        if self.budget.take(message.severity(), now, limits) {
             return Step::Send(message);
         }
         self.budget.hold(&message, now);

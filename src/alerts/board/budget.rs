@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Limits;
 use crate::alerts::message::Message;
-use crate::alerts::{Alert, Severity};
+use crate::alerts::{Alert, MAX_CRITICAL, Severity};
 use crate::time::UnixMs;
 
 /// The key of the message about what was held back.
@@ -20,7 +20,9 @@ const MAX_TITLES: usize = 5;
 #[derive(Debug, Default)]
 pub(super) struct Budget {
     /// When messages of the last hour were sent.
-    window: VecDeque<UnixMs>,
+    usual: VecDeque<UnixMs>,
+    /// When those beyond the limit were, since they were critical.
+    critical: VecDeque<UnixMs>,
     held: Option<Held>,
     /// When the last message about what was held back was sent.
     held_told: Option<UnixMs>,
@@ -36,13 +38,19 @@ struct Held {
 
 impl Budget {
     /// Takes a place for a message, if there is one.
-    pub(super) fn take(&mut self, now: UnixMs, limits: Limits) -> bool {
-        self.window.retain(|at| *at <= now && now.since(*at) < HOUR);
-        let has_room = self.window.len() < limits.max_per_hour;
-        if has_room {
-            self.window.push_back(now);
+    pub(super) fn take(&mut self, severity: Severity, now: UnixMs, limits: Limits) -> bool {
+        for places in [&mut self.usual, &mut self.critical] {
+            places.retain(|at| *at <= now && now.since(*at) < HOUR);
         }
-        has_room
+        let places = if self.usual.len() < limits.max_per_hour {
+            &mut self.usual
+        } else if severity == Severity::Critical && self.critical.len() < MAX_CRITICAL {
+            &mut self.critical
+        } else {
+            return false;
+        };
+        places.push_back(now);
+        true
     }
 
     /// Counts a message that found no place.
@@ -83,7 +91,7 @@ impl Budget {
             severity: held.worst,
             title: format!("{} more alerts held back, see the log", held.count),
             text: format!(
-                "More than {} alerts an hour (alerts.max_per_hour) came up. These were only logged:\n{}{more}",
+                "More than {} alerts an hour (alerts.max_per_hour) came up. These were only logged so far; what is still raised is sent when there is room:\n{}{more}",
                 limits.max_per_hour,
                 held.titles.join("\n")
             ),

@@ -1,4 +1,5 @@
 use super::*;
+use crate::alerts::MAX_CRITICAL;
 
 const START: UnixMs = UnixMs(1_795_305_600_000);
 const DAY: Duration = Duration::from_hours(24);
@@ -87,7 +88,7 @@ fn beyond_the_limit_one_message_says_how_many() {
     }
     for n in 0..7 {
         let severity = if n == 6 {
-            Severity::Critical
+            Severity::Warning
         } else {
             Severity::Info
         };
@@ -100,7 +101,7 @@ fn beyond_the_limit_one_message_says_how_many() {
         panic!("{steps:?}");
     };
     assert_eq!(summary.alert.title, "7 more alerts held back, see the log");
-    assert_eq!(summary.alert.severity, Severity::Critical);
+    assert_eq!(summary.alert.severity, Severity::Warning);
     assert!(
         summary.alert.text.ends_with("about x4\n…"),
         "{}",
@@ -109,10 +110,67 @@ fn beyond_the_limit_one_message_says_how_many() {
     // one in an hour, then the next
     assert_eq!(word(&board.raise(warning("y"), at(3), LIMITS)), "hold");
     assert!(board.tick(at(59), LIMITS).is_empty());
-    assert_eq!(word(&board.raise(warning("z"), at(60), LIMITS)), "send");
-    assert_eq!(board.tick(at(62), LIMITS).len(), 1);
     // nobody was told of it, so nobody is told that it is over
-    assert_eq!(word(&board.clear("x0", at(63), LIMITS)), "log");
+    assert_eq!(word(&board.clear("y", at(59), LIMITS)), "log");
+    let steps = board.tick(at(62), LIMITS);
+    let Some(Step::Send(summary)) = steps.last() else {
+        panic!("{steps:?}");
+    };
+    assert_eq!(summary.alert.title, "1 more alerts held back, see the log");
+}
+
+#[test]
+fn what_was_held_back_is_told_when_there_is_room_the_worst_first() {
+    let mut board = Board::new(Vec::new(), START);
+    for key in ["a", "b", "c"] {
+        board.raise(warning(key), at(0), LIMITS);
+    }
+    let held = [
+        ("info", Severity::Info),
+        ("late", Severity::Warning),
+        ("over", Severity::Warning),
+        ("early", Severity::Warning),
+        ("more", Severity::Info),
+    ];
+    for (key, severity) in held {
+        let minute = if key == "early" { 1 } else { 2 };
+        let step = board.raise(alert(key, severity), at(minute), LIMITS);
+        assert_eq!(word(&step), "hold", "{key}");
+    }
+    board.clear("over", at(3), LIMITS);
+    let told = |steps: &[Step]| -> Vec<String> {
+        let told = steps.iter().map(|step| match step {
+            Step::Send(message) => message.alert.key.clone(),
+            other => panic!("{other:?}"),
+        });
+        told.collect()
+    };
+    assert_eq!(told(&board.tick(at(4), LIMITS)), ["alerts:held_back"]);
+    assert!(board.tick(at(59), LIMITS).is_empty());
+    assert_eq!(told(&board.tick(at(60), LIMITS)), ["early", "late", "info"]);
+    assert!(board.tick(at(61), LIMITS).is_empty());
+    assert_eq!(told(&board.tick(at(120), LIMITS)), ["more"]);
+    assert_eq!(word(&board.clear("early", at(121), LIMITS)), "resolved");
+}
+
+#[test]
+fn what_is_critical_passes_the_limit_within_its_own() {
+    let mut board = Board::new(Vec::new(), START);
+    for key in ["a", "b", "c"] {
+        board.raise(warning(key), at(0), LIMITS);
+    }
+    let mut raise = |n: usize, minutes| {
+        let alert = alert(&format!("x{n}"), Severity::Critical);
+        word(&board.raise(alert, at(minutes), LIMITS))
+    };
+    for n in 0..MAX_CRITICAL {
+        assert_eq!(raise(n, 1), "send", "{n}");
+    }
+    assert_eq!(raise(MAX_CRITICAL, 2), "hold");
+    // that it is over is not critical
+    assert_eq!(word(&board.clear("x0", at(3), LIMITS)), "hold");
+    assert_eq!(word(&board.raise(warning("d"), at(3), LIMITS)), "hold");
+    assert_eq!(board.tick(at(60), LIMITS).len(), 3);
 }
 
 #[test]
