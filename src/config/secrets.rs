@@ -281,6 +281,20 @@ impl Config {
 impl Config {
     /// Every file that holds a secret, and those that are read together with them.
     pub fn secret_files(&self) -> Vec<&Path> {
+        let files = self.secret_places().filter_map(SecretRef::file);
+        files.chain(self.alerts.ca.as_deref()).collect()
+    }
+
+    /// Every environment variable that holds a secret.
+    pub fn secret_variables(&self) -> impl Iterator<Item = &str> {
+        self.secret_places().filter_map(|place| match place {
+            SecretRef::Env(name) => Some(name.as_str()),
+            SecretRef::File(_) | SecretRef::Credential(_) => None,
+        })
+    }
+
+    /// Every place where a secret is to be found.
+    fn secret_places(&self) -> impl Iterator<Item = &SecretRef> {
         let pixels = self.pixels.values();
         let pixels = pixels.flat_map(|pixel| [pixel.token.as_ref(), pixel.app_secret.as_ref()]);
         let vault_key = self.tokens.vault_key.as_ref();
@@ -295,9 +309,6 @@ impl Config {
             .chain([vault_key])
             .chain(self.alerts.places().map(Some))
             .flatten()
-            .filter_map(SecretRef::file)
-            .chain(self.alerts.ca.as_deref())
-            .collect()
     }
 }
 

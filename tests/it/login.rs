@@ -1,5 +1,7 @@
 //! Logging in, against a made-up Facebook, with a test in the place of the browser.
 
+mod browser;
+
 use std::net::TcpListener;
 
 use capigate::sandbox::{Action, DialogMood, DialogOutcome, Edge, Fault, Headers};

@@ -2,7 +2,6 @@
 
 use std::io::Write;
 
-use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -140,7 +139,9 @@ fn asked(args: &AddArgs, report: &mut Report<'_>) -> anyhow::Result<App> {
             "say which app with --app-id ID, or give ID|SECRET on standard input",
         )
     })?;
-    let id: AppId = id.parse().context("the part before |")?;
+    let id: AppId = id
+        .parse()
+        .map_err(|error| failure(USAGE, format!("the part before |: {error}")))?;
     Ok(App {
         id: id.get().to_string(),
         secret: Secret::new(secret.to_owned()),
@@ -196,7 +197,7 @@ fn remove(args: &RemoveArgs, report: &mut Report<'_>) -> anyhow::Result<()> {
             tokens.join(", ")
         );
         if !ask::yes(&question, args.yes)? {
-            return report.say("Nothing was changed.");
+            return report.cancelled("removed", "nothing was changed");
         }
     }
     desk.update(|contents| Ok(contents.apps.remove(&id)))?;

@@ -60,10 +60,10 @@ fn export(args: &ExportArgs, report: &mut Report<'_>) -> anyhow::Result<()> {
             "This shows {} in clear, also to whoever can read this screen or its log. Show it?",
             kept.label
         );
-        if ask::yes(&question, args.yes)? {
-            report.say(&line)?;
+        if !ask::yes(&question, args.yes)? {
+            return report.cancelled("exported", "it was not shown");
         }
-        return Ok(());
+        return report.say(&line);
     };
     let text = Zeroizing::new(format!("{}\n", *line));
     create_private(path, text.as_bytes())

@@ -4,6 +4,7 @@
 
 mod args;
 mod attempt;
+mod browser;
 mod finish;
 mod listener;
 mod typed;
@@ -111,11 +112,9 @@ async fn log_in(
     if args.no_browser {
         tell(report, words::OPEN_IT)?;
     } else {
-        let address = url.to_string();
-        // a launcher may take a moment; whether a window opens nobody can tell
-        let opened = tokio::task::spawn_blocking(move || open::that_detached(address)).await;
-        let is_open = opened.is_ok_and(|opened| opened.is_ok());
-        tell(report, words::browser(is_open))?;
+        let launchers = browser::launchers(&desk.config, url.as_str());
+        let opened = tokio::task::spawn_blocking(move || browser::open(launchers)).await;
+        tell(report, words::browser(opened.unwrap_or(false)))?;
     }
     tell(report, &words::address(&url))?;
     tell(report, &words::waiting(args.timeout, typed.is_some()))?;

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::ask;
 use super::desk::{Common, Desk};
-use super::look::{known, look};
+use super::look::{Looked, known, look};
 use super::say::Report;
 use crate::cli::WRONG;
 use crate::cli::client::failure;
@@ -14,6 +14,8 @@ use crate::config::AppId;
 use crate::custody::ladder::{Finding, Mark};
 use crate::custody::{Kept, Source};
 use crate::graph::oauth::{App, Context, Exit, OauthError, State as Said};
+use crate::pixel::PixelId;
+use crate::time::UnixMs;
 use crate::tokens::{Contents, Name, Slot};
 
 /// Where a person ends a token by hand.
@@ -74,7 +76,7 @@ async fn revoke(args: &RevokeArgs, report: &mut Report<'_>) -> anyhow::Result<()
         kept.label
     );
     if !ask::yes(&question, args.yes)? {
-        return report.say("Nothing was changed.");
+        return report.cancelled("revoked", "nothing was changed");
     }
     if !at_meta(&desk, report, &kept, told).await? {
         return Ok(());
@@ -105,11 +107,12 @@ pub(super) async fn at_meta(
     let before = known(kept, &desk.notes()).facts;
     let told = told.or_else(|| kept.app.clone());
     let app = match look(desk, &contents, &kept.secret, told.clone(), None, &before).await {
-        Ok(looked) if looked.seen.facts.state.is_dead() => {
+        // what was known before may have been put right since
+        Ok(looked) if looked.seen.verdict && looked.seen.facts.state.is_dead() => {
             report.done("revoked", format!("{} has ended already", kept.label))?;
             return Ok(true);
         }
-        Ok(looked) => looked.app.or(told.filter(|_| !looked.seen.foreign)),
+        Ok(Looked { seen, app }) => app.or(told.filter(|_| !(seen.verdict && seen.foreign))),
         // a leaked token is ended also when Meta has no time to be asked
         Err(_) => told,
     };
@@ -186,7 +189,8 @@ async fn confirm(
     Ok(false)
 }
 
-/// Takes an ended token out of the vault; a pixel that sent with it goes on with its next one.
+/// Takes an ended token out of the vault; a pixel that sent with it goes on with its next one, else
+/// with the one before.
 pub(super) fn forget(desk: &Desk, report: &mut Report<'_>, kept: &Kept) -> anyhow::Result<()> {
     let Source::Vault(name) = &kept.source else {
         let says = format!("{} still points to it", kept.label);
@@ -194,24 +198,33 @@ pub(super) fn forget(desk: &Desk, report: &mut Report<'_>, kept: &Kept) -> anyho
             .tell(Finding::new("removed", Mark::Warn, says).next("put a new token there"));
     };
     let now = desk.clock.now();
-    let lost = desk.update(|contents| {
-        let mut lost = Vec::new();
-        let users: Vec<_> = contents.users(name).collect();
-        for (pixel, slot) in users {
-            if slot == Slot::Current && contents.promote(pixel, now).is_err() {
-                lost.push(pixel);
-            }
-        }
+    let heirs = desk.update(|contents| {
+        let senders = contents
+            .users(name)
+            .filter(|(_, slot)| *slot == Slot::Current);
+        let senders: Vec<PixelId> = senders.map(|(pixel, _)| pixel).collect();
         contents.remove(name, true)?;
-        Ok(lost)
+        let heir = |pixel| (pixel, succeed(contents, pixel, now));
+        Ok(senders.into_iter().map(heir).collect::<Vec<_>>())
     })?;
     report.done("removed", format!("{name} is not in the vault any more"))?;
-    for pixel in lost {
-        let says = format!("pixel {pixel} has no token now: its events are taken and wait");
-        report.tell(
+    for (pixel, heir) in heirs {
+        report.tell(if let Some(heir) = heir {
+            let says = format!("pixel {pixel} sends with {heir} now");
+            Finding::new("pixel", Mark::Pass, says)
+        } else {
+            let says = format!("pixel {pixel} has no token now: its events are taken and wait");
             Finding::new("pixel", Mark::Warn, says)
-                .next(format!("give it one: `capigate token add --pixel {pixel}`")),
-        )?;
+                .next(format!("give it one: `capigate token add --pixel {pixel}`"))
+        })?;
     }
     report.say(desk.takeover())
+}
+
+/// Gives a pixel without a current token its next one, else the one before; none when it has
+/// neither.
+fn succeed(contents: &mut Contents, pixel: PixelId, now: UnixMs) -> Option<Name> {
+    contents.candidates(pixel).next()?;
+    let next = contents.promote(pixel, now);
+    next.or_else(|_| contents.roll_back(pixel)).ok()
 }

@@ -235,7 +235,7 @@ async fn finish(args: &RotateArgs, desk: &Desk, report: &mut Report<'_>) -> anyh
         }
         let question = format!("This ends {old} at Meta, at once and for good. End it?");
         if !ask::yes(&question, args.yes)? {
-            return report.say("Nothing was changed.");
+            return report.cancelled("revoked", "nothing was changed");
         }
         let kept = desk.find(&contents, Some(&old), None)?;
         if !at_meta(desk, report, &kept, None).await? {

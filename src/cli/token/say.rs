@@ -86,6 +86,15 @@ impl<'o> Report<'o> {
         self.tell(Finding::of(check, Mark::Fail, context, error))
     }
 
+    /// What a person has said no to.
+    pub(in crate::cli) fn cancelled(
+        &mut self,
+        check: &'static str,
+        says: impl Into<String>,
+    ) -> anyhow::Result<()> {
+        self.tell(Finding::new(check, Mark::Fail, says).exit(Exit::Cancelled))
+    }
+
     /// A text for people, who read no JSON.
     pub(in crate::cli) fn say(&mut self, text: &str) -> anyhow::Result<()> {
         if !self.is_json() {
@@ -130,11 +139,12 @@ impl<'o> Report<'o> {
         let Err(error) = done else {
             return self.end();
         };
-        let failure = error.downcast_ref::<Failure>();
-        let Some(exit) = failure.map(|failure| failure.exit).filter(|_| self.json) else {
+        if !self.json {
             return Err(error);
-        };
-        let told = Finding::new("command", Mark::Fail, error.to_string());
+        }
+        let failure = error.downcast_ref::<Failure>();
+        let exit = failure.map_or(WRONG, |failure| failure.exit);
+        let told = Finding::new("command", Mark::Fail, format!("{error:#}"));
         self.findings.push(told);
         self.end()?;
         Ok(exit)
@@ -158,5 +168,42 @@ impl<'o> Report<'o> {
             Some(Exit::Usage) => USAGE,
             Some(exit) => exit.code(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::client::failure;
+
+    fn closed(json: bool, done: anyhow::Result<()>) -> (anyhow::Result<u8>, Vec<u8>) {
+        let mut out = Vec::new();
+        let code = Report::new(&mut out, json).close(done);
+        (code, out)
+    }
+
+    #[test]
+    fn a_no_ends_with_7() {
+        let mut out = Vec::new();
+        let mut report = Report::new(&mut out, false);
+        report.cancelled("revoked", "nothing was changed").unwrap();
+        assert_eq!(report.close(Ok(())).unwrap(), 7);
+    }
+
+    #[test]
+    fn every_error_is_told_in_json() {
+        let odd = || anyhow::anyhow!("no terminal").context("the prompt");
+        for (error, exit, says) in [
+            (failure(USAGE, "say which"), USAGE, "say which"),
+            (odd(), WRONG, "the prompt: no terminal"),
+        ] {
+            let (code, out) = closed(true, Err(error));
+            assert_eq!(code.unwrap(), exit);
+            let told: Value = serde_json::from_slice(&out).unwrap();
+            assert_eq!(told["ok"], false);
+            assert_eq!(told["findings"][0]["says"], says);
+        }
+        let (code, out) = closed(false, Err(odd()));
+        assert!(code.is_err() && out.is_empty());
     }
 }

@@ -128,8 +128,7 @@ async fn send(
     report.say(&format!("\n{WARNING}\n"))?;
     report.set("test_event_warning", WARNING)?;
     if !ask::yes(&format!("Send one to pixel {pixel}?"), args.yes)? {
-        let says = "no test event was sent";
-        return report.tell(Finding::new("test_event", Mark::Skipped, says));
+        return report.cancelled("test_event", "no test event was sent");
     }
     let (now, app) = (desk.clock.now(), looked.app.as_ref());
     let sent = send_test(&desk.client, &kept.secret, app, pixel, code, now).await;

@@ -86,4 +86,8 @@ async fn shapes_are_looked_at_and_meta_need_not_be_asked() {
         .run(&["app", "add"], SECRET)
         .ended(64)
         .says("--app-id");
+    let both = format!("0{APP}|{SECRET}");
+    let ran = place.json(&["app", "add"], &both).ended(64);
+    let told = ran.finding("command");
+    assert!(told["says"].as_str().unwrap().contains("the id of an app"));
 }

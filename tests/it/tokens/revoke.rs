@@ -1,8 +1,9 @@
 //! Tokens that are ended, or taken out.
 
-use capigate::sandbox::{Edge, Fault, SandboxToken};
+use capigate::sandbox::{Edge, Fault, SandboxToken, TokenState};
+use serde_json::json;
 
-use super::place::{PIXEL, Place, SECOND};
+use super::place::{APP, PIXEL, Place, SECOND};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_is_ended_confirmed_and_forgotten() {
@@ -49,6 +50,55 @@ async fn what_a_pixel_sends_with_is_ended_only_when_it_has_leaked() {
         .run(&words, "")
         .ended(1)
         .says("no token with this fingerprint");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_leaked_one_the_pixel_goes_back_to_the_one_before() {
+    let place = Place::with_app().await;
+    for name in ["first", "second", "third"] {
+        let token = place.system_token();
+        let add = ["add", "--pixel", PIXEL, "--force", "--name", name];
+        place.run(&add, &token).done();
+    }
+    let next = place.system_token();
+    let add = ["add", "--pixel", PIXEL, "--slot", "next", "--name", "next"];
+    place.run(&add, &next).done();
+    let revoke = |name| place.run(&["revoke", name, "--now", "--yes"], "").done();
+    revoke("third").says(&format!("pixel {PIXEL} sends with next now"));
+    assert_eq!(
+        place.slots(),
+        [
+            format!("next: current of {PIXEL}"),
+            format!("second: retiring of {PIXEL}")
+        ]
+    );
+    revoke("next").says(&format!("pixel {PIXEL} sends with second now"));
+    assert_eq!(place.slots(), [format!("second: current of {PIXEL}")]);
+    revoke("second").says(&format!("pixel {PIXEL} has no token now"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_known_before_is_no_proof_that_it_has_ended() {
+    let place = Place::with_app().await;
+    let token = place.system_token();
+    let print = Place::print_of(&token);
+    place.run(&["add", "--name", "shop"], &token).done();
+    place.sandbox.set_token_state(&print, TokenState::Expired);
+    place.run(&["inspect", "shop"], "").ended(3);
+    assert_eq!(place.listed()["shop"]["state"], "expired");
+    place.sandbox.set_token_state(&print, TokenState::Valid);
+    // neither the app nor the token itself is told anything
+    let refusal =
+        json!({"do": "status", "edge": "debug_token", "times": 4, "status": 400, "code": 100});
+    let refusal: Fault = serde_json::from_value(refusal).unwrap();
+    place.sandbox.add_fault(refusal);
+    place
+        .run(&["revoke", "shop", "--app-id", APP, "--yes"], "")
+        .done()
+        .says("Meta has ended shop");
+    let all = place.sandbox.tokens();
+    let ended = all.iter().find(|one| one.fingerprint == print);
+    assert_eq!(ended.unwrap().state, "invalidated");
 }
 
 #[tokio::test(flavor = "multi_thread")]
