@@ -15,6 +15,8 @@ use crate::pixel::PixelId;
 use crate::secret::Secret;
 use crate::tokens::{ChangeError, Expiry, Facts, Kind, Name, Obtained, Slot};
 
+pub(super) use store::bound;
+
 /// A person's token with no more seconds left than this is a short-lived one, which no pixel gets.
 pub(in crate::cli) const SHORT_LIVED_SECS: u64 = 7_200;
 

@@ -126,16 +126,29 @@ impl Fresh {
 }
 
 /// Tells that a pixel has it now, and what keeps that from having an effect.
-fn bound(desk: &Desk, report: &mut Report<'_>, pixel: PixelId, slot: Slot) -> anyhow::Result<()> {
+pub(in crate::cli::token) fn bound(
+    desk: &Desk,
+    report: &mut Report<'_>,
+    pixel: PixelId,
+    slot: Slot,
+) -> anyhow::Result<()> {
     report.set("pixel", pixel)?;
     report.set("slot", slot)?;
-    let says = match slot {
-        Slot::Current => format!("pixel {pixel} sends with it"),
-        Slot::Next => format!("pixel {pixel} falls back on it when its current token is refused"),
-        Slot::Retiring => format!("pixel {pixel} can go back to it"),
+    let configured = desk.config.pixels.get(&pixel);
+    let elsewhere = configured.and_then(|pixel| pixel.token.as_ref());
+    let says = match (elsewhere, slot) {
+        (Some(place), _) => format!(
+            "pixel {pixel} has it as its {} token in the vault, and sends with what is in {place}",
+            slot.code()
+        ),
+        (None, Slot::Current) => format!("pixel {pixel} sends with it"),
+        (None, Slot::Next) => {
+            format!("pixel {pixel} falls back on it when its current token is refused")
+        }
+        (None, Slot::Retiring) => format!("pixel {pixel} can go back to it"),
     };
     report.done("bound", says)?;
-    match desk.config.pixels.get(&pixel) {
+    match configured {
         None => report.tell(
             Finding::new(
                 "configured",
