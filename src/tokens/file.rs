@@ -6,6 +6,8 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tempfile::NamedTempFile;
+
 /// How long who wants to change a file waits for who is changing it.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 const LOCK_LOOK: Duration = Duration::from_millis(20);
@@ -27,6 +29,9 @@ pub enum FileError {
     /// Another process is changing it.
     #[error("is being changed by another process: try again")]
     Busy,
+    /// It is there, and was to be made.
+    #[error("is there already, and is left as it is: name another one")]
+    Exists,
     /// The disk or the permissions are in the way.
     #[error("cannot be used: {}", .0.kind())]
     Io(#[from] io::Error),
@@ -61,10 +66,7 @@ pub(super) fn read(path: &Path, max: u64) -> Result<Option<Vec<u8>>, FileError> 
 /// power cut, finds the old one or the new one. Its directory is made, with mode 0700, if missing.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let dir = directory(path)?;
-    let mut temporary = tempfile::Builder::new()
-        .prefix(".capigate-")
-        .permissions(Permissions::from_mode(0o600))
-        .tempfile_in(&dir)?;
+    let mut temporary = temporary(&dir)?;
     temporary.write_all(bytes)?;
     temporary.as_file().sync_all()?;
     temporary.persist(path).map_err(|failed| failed.error)?;
@@ -82,10 +84,30 @@ pub fn create(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(path)?;
+        .open(path)
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => FileError::Exists,
+            _ => error.into(),
+        })?;
     file.write_all(bytes)?;
     file.sync_all()?;
     Ok(())
+}
+
+/// Whether [`replace`] would find the room and the rights for so many bytes: writes them beside the
+/// file, and takes them away again.
+pub(super) fn probe(path: &Path, bytes: u64) -> Result<(), FileError> {
+    let mut temporary = temporary(&directory(path)?)?;
+    io::copy(&mut io::repeat(0).take(bytes), &mut temporary)?;
+    temporary.as_file().sync_all()?;
+    Ok(temporary.close()?)
+}
+
+fn temporary(dir: &Path) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new()
+        .prefix(".capigate-")
+        .permissions(Permissions::from_mode(0o600))
+        .tempfile_in(dir)
 }
 
 /// Keeps other processes, and other callers in this one, from changing `path` until the result is
