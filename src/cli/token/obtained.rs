@@ -78,7 +78,7 @@ impl Keep {
     ///
     /// There is no vault, the name is taken, or the pixel has another token in that slot.
     pub(in crate::cli) fn check(&self, desk: &Desk) -> anyhow::Result<()> {
-        desk.vault()?;
+        desk.writable()?;
         let contents = desk.contents()?;
         let taken = self.name.as_ref();
         if let Some(name) = taken.filter(|name| contents.tokens.contains_key(*name)) {

@@ -6,8 +6,9 @@ use std::io::Write;
 use clap::Args;
 
 use super::ask;
-use super::desk::{Common, Desk, refused};
+use super::desk::{Common, Desk, also, refused};
 use super::look::known;
+use super::loose::tell_loose;
 use super::obtained::{Extend, Keep, keep};
 use super::revoke::at_meta;
 use super::say::Report;
@@ -124,6 +125,7 @@ async fn forward(args: &RotateArgs, desk: &Desk, report: &mut Report<'_>) -> any
     let Some(like) = facts_of(desk, report, &current).await? else {
         return Ok(());
     };
+    let is_dead = like.state.is_dead();
     options.like = Some(like);
     let token = match next.filter(|_| args.step.from_next) {
         Some(next) => contents
@@ -158,8 +160,19 @@ async fn forward(args: &RotateArgs, desk: &Desk, report: &mut Report<'_>) -> any
     report.set("retiring", &current)?;
     report.done(
         "rotated",
-        format!("pixel {pixel} sends with {name} now; {current} is kept as the one to go back to"),
+        if is_dead {
+            format!("pixel {pixel} sends with {name} now; {current} has ended, so there is no going back to it")
+        } else {
+            format!("pixel {pixel} sends with {name} now; {current} is kept as the one to go back to")
+        },
     )?;
+    tell_loose(desk, report, &contents)?;
+    if is_dead {
+        report.say(desk.takeover())?;
+        return report.say(&format!(
+            "Let go of the old one: `capigate token rotate --pixel {pixel} --finish --force`."
+        ));
+    }
     report.say(&format!(
         "A running gateway takes that over by itself, and goes back to {current} when Graph refuses {name}.\nWhen events have been delivered with {name}, and {} later, let go of the old one:\n`capigate token rotate --pixel {pixel} --finish --revoke`. `--undo` goes back.",
         desk.config.tokens.overlap
@@ -233,6 +246,7 @@ async fn finish(args: &RotateArgs, desk: &Desk, report: &mut Report<'_>) -> anyh
                 ),
             ));
         }
+        desk.writable()?;
         let question = format!("This ends {old} at Meta, at once and for good. End it?");
         if !ask::yes(&question, args.yes)? {
             return report.cancelled("revoked", "nothing was changed");
@@ -243,12 +257,21 @@ async fn finish(args: &RotateArgs, desk: &Desk, report: &mut Report<'_>) -> anyh
         }
     }
     let revoked = args.revoke;
-    let loose = desk.update(|contents| {
+    let finished = desk.update(|contents| {
         let loose = contents.finish(pixel)?;
         if let Some(name) = loose.as_ref().filter(|_| revoked) {
             contents.remove(name, true)?;
         }
         Ok(loose)
+    });
+    let loose = finished.map_err(|error| {
+        if !revoked {
+            return error;
+        }
+        let says = format!(
+            "{old} has ended at Meta and is still in the vault: mend that, then run `capigate token rotate --pixel {pixel} --finish --force`"
+        );
+        also(&error, &says)
     })?;
     report.set("finished", &old)?;
     report.set("revoked", revoked)?;

@@ -156,6 +156,18 @@ async fn a_lost_token_is_replaced_without_its_value() {
         .done();
     assert_eq!(ran.finding("current")["mark"], "warn");
     assert_eq!(ran.json()["current"], "new");
+    ran.says("there is no going back");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_falls_out_of_all_slots_is_told() {
+    let (place, _) = place().await;
+    for name in ["second", "third"] {
+        let words = [&ROTATE[..], &["--name", name]].concat();
+        let ran = place.run(&words, &place.system_token()).done();
+        let is_told = ran.out.contains("old is in no slot now");
+        assert_eq!(is_told, name == "third", "{ran:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::{Fresh, Keep};
-use crate::cli::token::desk::Desk;
+use crate::cli::token::desk::{Desk, also};
 use crate::cli::token::look::{ends, shown};
+use crate::cli::token::revoke::BY_HAND;
 use crate::cli::token::say::Report;
 use crate::custody::ladder::{Finding, Mark};
 use crate::graph::oauth::Exit;
 use crate::pixel::PixelId;
-use crate::tokens::{Facts, Kind, Name, Slot, TokenKey, TokenRecord};
+use crate::tokens::{Facts, Kind, Name, Obtained, Slot, TokenKey, TokenRecord};
 
 impl Fresh {
     /// Seals it into the vault, and gives it to the pixel unless it is too short-lived.
@@ -27,7 +28,7 @@ impl Fresh {
             added_at: now,
             facts: self.facts.clone(),
         };
-        let (name, is_new) = desk.update(|contents| {
+        let made = desk.update(|contents| {
             let key = TokenKey::of(&record.secret);
             let twin = contents.find(key).map(|(name, _)| name.clone());
             let is_new = twin.is_none();
@@ -50,7 +51,8 @@ impl Fresh {
                 contents.bind(pixel, slot, &name, now)?;
             }
             Ok((name, is_new))
-        })?;
+        });
+        let (name, is_new) = made.map_err(|error| self.lost(&error))?;
         report.set("name", &name)?;
         report.set(
             "token",
@@ -75,6 +77,18 @@ impl Fresh {
         }
         report.say(desk.takeover())?;
         Ok(name)
+    }
+
+    /// What is at Meta though it could not be kept.
+    fn lost(&self, error: &anyhow::Error) -> anyhow::Error {
+        if self.how == Obtained::Pasted {
+            return also(error, "nothing was kept");
+        }
+        let says = format!(
+            "Meta has made the token {}, which is good there and kept nowhere: mend the vault and make another one; {BY_HAND}",
+            self.secret.masked()
+        );
+        also(error, &says)
     }
 
     /// Why no pixel gets it: no failure unless one was to.
