@@ -66,6 +66,7 @@ pub mod ingest;
 pub mod journal;
 pub mod lanes;
 pub mod pixel;
+pub mod private_file;
 pub mod receipts;
 pub mod redrive;
 pub mod sandbox;

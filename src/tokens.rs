@@ -12,7 +12,6 @@
 pub mod contents;
 pub mod credential;
 pub mod facts;
-mod file;
 pub mod key;
 pub mod live;
 pub mod notes;
@@ -26,7 +25,6 @@ pub use contents::{
 };
 pub use credential::{AppKey, Credential, TokenKey};
 pub use facts::{Expiry, Facts, Kind, State, Target};
-pub use file::{FileError, create as create_private};
 pub use live::{Candidates, Refused, Tokens};
 pub use notes::{Note, Notes};
 pub use seal::{SealError, UnsealError};

@@ -14,11 +14,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Anyone may use these; they use none of the rooms.
-const COMMON: &[&str] = &["pixel", "secret", "time", "telemetry::metrics", "failpoint"];
+const COMMON: &[&str] = &[
+    "pixel",
+    "private_file",
+    "secret",
+    "time",
+    "telemetry::metrics",
+    "failpoint",
+];
 
 /// A room, and what it may use beyond [`COMMON`] and itself. `*` is everything.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("pixel", &[]),
+    ("private_file", &[]),
     ("secret", &[]),
     ("time", &[]),
     ("failpoint", &[]),

@@ -142,8 +142,9 @@ impl Message {
             "severity": alert.severity.code(),
             "title": alert.title,
             "text": text,
-            "detail": alert.text,
-            "next": alert.next,
+            // what was to be done is done
+            "detail": if self.resolved { "" } else { &alert.text },
+            "next": if self.resolved { "" } else { &alert.next },
             "pixels": alert.pixels,
             "token": alert.token,
             "at": alert.at.0,

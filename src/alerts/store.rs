@@ -1,7 +1,6 @@
 //! What was told, in a small file, so that a restart does not tell it again.
 
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::board::Sent;
 use super::{Alert, MAX_KEYS, Severity, message};
 use crate::pixel::PixelId;
+use crate::private_file::{self, FileError};
 use crate::time::UnixMs;
 
 /// The version of the file's format.
@@ -47,19 +47,10 @@ impl Store {
 
     /// What was told before; nothing, with a warning, if that cannot be read.
     pub(super) fn read(&self) -> Vec<Sent> {
-        let read = read_file(&self.0).and_then(|text| {
-            let file: File = serde_json::from_slice(&text).map_err(io::Error::from)?;
-            if file.version == VERSION {
-                Ok(file.sent)
-            } else {
-                Err(io::Error::from(io::ErrorKind::Unsupported))
-            }
-        });
-        match read {
+        match read_file(&self.0) {
             Ok(lines) => lines.into_iter().take(MAX_KEYS).map(sent).collect(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => {
-                tracing::warn!(path = %self.0.display(), error = %error.kind(), "the file with the alerts that were sent cannot be read; some may be sent again");
+                tracing::warn!(path = %self.0.display(), %error, "the file with the alerts that were sent cannot be read; some may be sent again");
                 Vec::new()
             }
         }
@@ -67,48 +58,29 @@ impl Store {
 
     pub(super) fn write(&self, sent: &[Sent]) {
         if let Err(error) = self.replace(sent) {
-            tracing::warn!(path = %self.0.display(), error = %error.kind(), "the alerts that were sent cannot be written down; after a restart some may be sent again");
+            tracing::warn!(path = %self.0.display(), %error, "the alerts that were sent cannot be written down; after a restart some may be sent again");
         }
     }
 
-    fn replace(&self, sent: &[Sent]) -> io::Result<()> {
+    fn replace(&self, sent: &[Sent]) -> Result<(), FileError> {
         let file = File {
             version: VERSION,
             sent: sent.iter().map(line).collect(),
         };
-        let text = serde_json::to_vec(&file)?;
-        let fresh = self.0.with_extension("json.new");
-        write_file(&fresh, &text)?;
-        #[expect(clippy::disallowed_methods, reason = "this is no file of the journal")]
-        std::fs::rename(&fresh, &self.0)?;
-        match self.0.parent() {
-            Some(dir) => open(dir)?.sync_all(),
-            None => Ok(()),
-        }
+        let text = serde_json::to_vec(&file).map_err(io::Error::from)?;
+        private_file::replace(&self.0, &text, MAX_FILE)
     }
 }
 
-fn open(path: &Path) -> io::Result<std::fs::File> {
-    #[expect(clippy::disallowed_methods, reason = "this is no file of the journal")]
-    std::fs::File::open(path)
-}
-
-fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    open(path)?.take(MAX_FILE + 1).read_to_end(&mut text)?;
-    if text.len() as u64 > MAX_FILE {
-        return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+fn read_file(path: &Path) -> Result<Vec<Line>, FileError> {
+    let Some(text) = private_file::read(path, MAX_FILE)? else {
+        return Ok(Vec::new());
+    };
+    let file: File = serde_json::from_slice(&text).map_err(io::Error::from)?;
+    if file.version != VERSION {
+        return Err(io::Error::from(io::ErrorKind::Unsupported).into());
     }
-    Ok(text)
-}
-
-fn write_file(path: &Path, text: &[u8]) -> io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    #[expect(clippy::disallowed_methods, reason = "this is no file of the journal")]
-    let mut file = options.open(path)?;
-    file.write_all(text)?;
-    file.sync_all()
+    Ok(file.sent)
 }
 
 fn line(sent: &Sent) -> Line {
@@ -144,6 +116,7 @@ fn sent(line: Line) -> Sent {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
     use std::os::unix::fs::PermissionsExt;
 
     use super::super::message::Message;
@@ -177,10 +150,36 @@ mod tests {
             &whole[..whole.len() / 2],
             &whole.replace("\"version\":1", "\"version\":2"),
         ] {
-            write_file(&path, junk.as_bytes()).unwrap();
+            private_file::replace(&path, junk.as_bytes(), MAX_FILE).unwrap();
             assert!(store.read().is_empty(), "{junk}");
         }
+        private_file::replace(&path, whole.as_bytes(), MAX_FILE).unwrap();
+        assert_eq!(store.read(), sent);
+        std::fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        assert!(store.read().is_empty(), "others may have written it");
         // a disk that refuses is logged, no more
-        Store::new(dir.path().join("no/such/alerts.json")).write(&sent);
+        Store::new(path.join("alerts.json")).write(&sent);
+    }
+
+    #[test]
+    fn two_that_write_at_once_leave_one_whole_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path().join("alerts.json"));
+        std::thread::scope(|scope| {
+            for writer in 0..4 {
+                let store = &store;
+                scope.spawn(move || {
+                    let mut alert = Message::test(UnixMs(7)).alert;
+                    alert.text = "x".repeat(writer * 1000);
+                    let at = UnixMs(9);
+                    for _ in 0..20 {
+                        let alert = alert.clone();
+                        store.replace(&[Sent { alert, at }]).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(store.read().len(), 1);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

@@ -31,6 +31,7 @@ fn hooks(reloader: Reloader, lanes: Lanes) -> Hooks {
                 kept: roster::of(&now.config, &now.secrets, &now.held.contents),
                 pixels: now.config.pixels.keys().copied().collect(),
                 vault: now.held.vault.clone(),
+                unread: now.held.unread.clone(),
                 policy: roster::policy(&now.config),
             }
         }),

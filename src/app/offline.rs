@@ -85,6 +85,7 @@ impl Offline {
                 held: super::vault::Held {
                     vault: None,
                     contents: Contents::default(),
+                    unread: None,
                 },
             })),
             metrics,

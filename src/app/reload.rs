@@ -214,12 +214,13 @@ impl Reloader {
 
     async fn read(&self) -> Result<InForce, ReloadError> {
         let layers = self.0.layers.clone().ok_or(ReloadError::NoFiles)?;
+        let before = self.now();
         let read = move || {
             let loaded = layers.load();
             let (loaded, secrets) = loaded.map_err(|ConfigErrors { faults }| {
                 faults.iter().map(ToString::to_string).collect::<Vec<_>>()
             })?;
-            let held = Held::read(&loaded.config, &secrets);
+            let held = Held::read_again(&loaded.config, &secrets, &before.held);
             let held = held.map_err(|error| vec![error.to_string()])?;
             Ok(InForce {
                 config: loaded.config,
@@ -269,7 +270,7 @@ impl Reloader {
     async fn take_vault_over(&self) {
         let now = self.now();
         let before = Arc::clone(&now);
-        let read = move || Held::read(&before.config, &before.secrets);
+        let read = move || Held::read_again(&before.config, &before.secrets, &before.held);
         let held = match tokio::task::spawn_blocking(read).await {
             Ok(Ok(held)) => held,
             Ok(Err(error)) => {

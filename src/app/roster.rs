@@ -24,7 +24,8 @@ pub fn roster(
         key: TokenKey::of(&record.secret),
         secret: record.secret.clone(),
         source: Source::Vault(name.clone()),
-        app: app_of(config, secrets, vault, &record.facts, first(vault, name)),
+        app: app_of(config, secrets, vault, &record.facts, first(vault, name))
+            .or_else(|| likely(vault, &record.facts)),
         pixels: (vault.users(name))
             .filter(|(id, _)| {
                 config
@@ -50,7 +51,8 @@ pub fn roster(
             key,
             secret: token.clone(),
             source: Source::Config,
-            app: app_of(config, secrets, vault, &Facts::default(), Some(*id)),
+            app: app_of(config, secrets, vault, &Facts::default(), Some(*id))
+                .or_else(|| likely(vault, &Facts::default())),
             pixels: vec![served],
             added_at: None,
             noted: Facts::default(),
@@ -100,6 +102,16 @@ pub(super) fn app_and_secret(
     let own = own.app_secret.clone().filter(|_| !is_others);
     let secret = own.or_else(|| secret_in(vault, id.as_ref()?));
     (id, secret)
+}
+
+/// The one app in the vault, for asking about a token whose app nobody knows: Meta says when it is
+/// another one.
+fn likely(vault: &Contents, facts: &Facts) -> Option<App> {
+    let (id, app) = vault.apps.first_key_value()?;
+    (vault.apps.len() == 1 && facts.app_id.is_none()).then(|| App {
+        id: id.clone(),
+        secret: app.secret.clone(),
+    })
 }
 
 fn secret_in(vault: &Contents, id: &str) -> Option<Secret> {

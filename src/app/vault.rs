@@ -11,6 +11,8 @@ pub(super) struct Held {
     /// None when the configuration names no key for it.
     pub(super) vault: Option<Vault>,
     pub(super) contents: Contents,
+    /// Why it could not be read; `contents` is empty then.
+    pub(super) unread: Option<String>,
 }
 
 impl Held {
@@ -21,7 +23,25 @@ impl Held {
         Ok(Self {
             vault,
             contents: contents.unwrap_or_default(),
+            unread: None,
         })
+    }
+
+    /// The same while a gateway runs: a vault that is not there any more is no empty one.
+    pub(super) fn read_again(
+        config: &Config,
+        secrets: &Secrets,
+        before: &Self,
+    ) -> Result<Self, VaultError> {
+        let now = Self::read(config, secrets)?;
+        let path = |held: &Self| held.vault.as_ref().map(|vault| vault.path().to_owned());
+        let is_gone = now.contents.generation == 0 && before.contents.generation > 0;
+        match path(&now) {
+            Some(path_now) if is_gone && Some(&path_now) == path(before).as_ref() => {
+                Err(VaultError::Gone(path_now))
+            }
+            _ => Ok(now),
+        }
     }
 
     /// The same when a gateway starts, which a vault that cannot be read does not keep it from:
@@ -32,6 +52,7 @@ impl Held {
             Self {
                 vault: vault(config, secrets).unwrap_or_default(),
                 contents: Contents::default(),
+                unread: Some(error.to_string()),
             }
         })
     }

@@ -195,7 +195,8 @@ pub fn about(seen: &Seen, pixel: Option<PixelId>, now: UnixMs) -> Vec<Finding> {
         let mut bad = Finding::new("token", Mark::Fail, format!("{}: {}", row.title, row.says))
             .next(row.next)
             .exit(row.exit);
-        bad.code.clone_from(&facts.cause);
+        let code = seen.error.as_ref().map(ToString::to_string);
+        bad.code = code.or_else(|| facts.cause.clone());
         bad.row = Some(row.slug);
         bad.words = seen.error.as_ref().and_then(words);
         bad.trace_id = (seen.error.as_ref())

@@ -49,6 +49,8 @@ pub struct Roster {
     pub pixels: Vec<PixelId>,
     /// The vault, if there is one.
     pub vault: Option<Vault>,
+    /// Why the vault could not be read; its tokens are missing here then.
+    pub unread: Option<String>,
     /// When something is due.
     pub policy: Policy,
 }
@@ -112,6 +114,8 @@ pub struct Watch {
     before: BTreeMap<String, Usage>,
     /// When each token is to be asked about next; what is not here is asked about at once.
     due: HashMap<TokenKey, UnixMs>,
+    /// The app in whose name each was asked about last.
+    asked_by: HashMap<TokenKey, Option<String>>,
     /// Refusals after which a token was asked about already.
     doubted: BTreeSet<Refused>,
     /// When a refresh was tried last, and why it failed.
@@ -119,6 +123,8 @@ pub struct Watch {
     /// What is wrong with the vault.
     vault_trouble: Option<String>,
     written: Notes,
+    /// Since when it watches.
+    since: UnixMs,
 }
 
 impl Watch {
@@ -134,9 +140,11 @@ impl Watch {
             before: notes.tokens.iter().map(usage).collect(),
             written: notes.clone(),
             notes,
+            since: tools.clock.now(),
             tools,
             hooks,
             due: HashMap::new(),
+            asked_by: HashMap::new(),
             doubted: BTreeSet::new(),
             refreshed: HashMap::new(),
             vault_trouble: None,
@@ -211,7 +219,10 @@ impl Watch {
         self.doubted = refused;
         let is_due = |kept: &&Kept| {
             let is_doubted = doubted.contains(&kept.key);
-            is_doubted || self.due.get(&kept.key).is_none_or(|due| *due <= now)
+            // an app that has come to the vault may be told more
+            let by = kept.app.as_ref().map(|app| app.id.clone());
+            let is_other = self.asked_by.get(&kept.key).is_some_and(|was| *was != by);
+            is_doubted || is_other || self.due.get(&kept.key).is_none_or(|due| *due <= now)
         };
         let due: Vec<Kept> = roster.kept.iter().filter(is_due).cloned().collect();
         let mut left = due.into_iter();
@@ -222,6 +233,8 @@ impl Watch {
                 && let Some(kept) = left.next()
             {
                 let (client, before) = (self.tools.client.clone(), self.note(&kept).facts);
+                let by = kept.app.as_ref().map(|app| app.id.clone());
+                self.asked_by.insert(kept.key, by);
                 asking.spawn(async move {
                     let seen = inspect_kept(&client, &kept, &before, now).await;
                     (kept, seen)

@@ -144,6 +144,11 @@ pub enum ChangeError {
         slot = .1.code()
     )]
     Occupied(PixelId, Slot, Name),
+    /// A pixel cannot fall back on what it sends with.
+    #[error(
+        "token {0} is what pixel {1} sends with, so it is no token to fall back on: make another one"
+    )]
+    IsCurrent(Name, PixelId),
     /// It is in use.
     #[error("token {0} is what pixel {1} sends with: rotate that pixel first, or say --force")]
     InUse(Name, PixelId),
@@ -240,6 +245,9 @@ impl Contents {
             return Err(ChangeError::NoToken(name.clone()));
         }
         let slots = self.pixels.entry(pixel).or_default();
+        if slot != Slot::Current && slots.current.as_ref() == Some(name) {
+            return Err(ChangeError::IsCurrent(name.clone(), pixel));
+        }
         let before = slots.current.clone().filter(|current| current != name);
         slots.drop_name(name);
         match slot {
@@ -306,7 +314,8 @@ impl Contents {
         Ok(Some(retiring.name).filter(|name| self.users(name).next().is_none()))
     }
 
-    /// Takes a token out of every slot and out of the vault; `force` also what events travel with.
+    /// Takes a token out of every slot and out of the vault; `force` also what events travel with,
+    /// and then the pixel's next or retiring token becomes current.
     pub fn remove(&mut self, name: &Name, force: bool) -> Result<TokenRecord, ChangeError> {
         if !self.tokens.contains_key(name) {
             return Err(ChangeError::NoToken(name.clone()));
@@ -317,6 +326,10 @@ impl Contents {
         }
         for slots in self.pixels.values_mut() {
             slots.drop_name(name);
+            if slots.current.is_none() {
+                let retiring = || Some(slots.retiring.take()?.name);
+                slots.current = slots.next.take().or_else(retiring);
+            }
         }
         self.pixels.retain(|_, slots| !slots.is_empty());
         let removed = self.tokens.remove(name);

@@ -11,6 +11,9 @@ use super::usage::{LastError, Usage};
 use crate::pixel::PixelId;
 use crate::time::UnixMs;
 
+/// Tokens whose use is remembered though no pixel has them any more.
+const MAX_USED: usize = 4096;
+
 /// The credentials of one pixel in the order in which they are tried: current, next, retiring.
 pub type Candidates = Vec<Credential>;
 
@@ -129,7 +132,11 @@ impl Tokens {
                 });
             }
         }
-        lock(&self.0.usage).retain(|key, _| keys.contains(key));
+        let mut usage = lock(&self.0.usage);
+        if usage.len() > MAX_USED {
+            usage.retain(|key, _| keys.contains(key));
+        }
+        drop(usage);
         self.0.live.store(Arc::new(Live::new(candidates, refused)));
         self.0.changed.send_modify(|generation| *generation += 1);
     }

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::facts::Facts;
-use super::file::{self, FileError};
 use super::usage::Usage;
+use crate::private_file::{self, FileError};
 use crate::time::UnixMs;
 
 /// Bytes of the file that are read.
@@ -44,7 +44,7 @@ impl Notes {
 
     /// Reads them; none when there is no file. Blocks.
     pub fn read(path: &Path) -> Result<Self, FileError> {
-        let bytes = file::read(path, MAX_FILE)?;
+        let bytes = private_file::read(path, MAX_FILE)?;
         let read = bytes.map(|bytes| serde_json::from_slice(&bytes));
         let read = read.transpose().map_err(std::io::Error::from)?;
         Ok(read.unwrap_or_default())
@@ -53,7 +53,7 @@ impl Notes {
     /// Puts them in the place of what is there. Blocks.
     pub fn write(&self, path: &Path) -> Result<(), FileError> {
         let bytes = serde_json::to_vec_pretty(self).map_err(std::io::Error::from)?;
-        file::replace(path, &bytes)
+        private_file::replace(path, &bytes, MAX_FILE)
     }
 }
 
@@ -74,7 +74,7 @@ mod tests {
         notes.tokens.insert("9817945f".to_owned(), note);
         notes.write(&path).unwrap();
         assert_eq!(Notes::read(&path).unwrap(), notes);
-        file::replace(&path, b"{").unwrap();
+        private_file::replace(&path, b"{", MAX_FILE).unwrap();
         assert!(Notes::read(&path).is_err());
     }
 }

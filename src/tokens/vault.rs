@@ -2,7 +2,8 @@
 //!
 //! **Promises.** What is on disk shows no token, name or pixel (AES-256-GCM, see `seal`). A change
 //! is there as a whole or not at all, also after a power cut, and two processes that change it
-//! take turns. A file that cannot be read, for whatever reason, is never written over.
+//! take turns. A file that cannot be read, for whatever reason, is never written over. What root
+//! writes belongs to the owner of the vault, or else of its directory.
 //! **Refuses.** Files that others may read, and a key that is not the one it was sealed with.
 //! **Limits.** [`MAX_FILE`] bytes. Whoever has the file and the key has the tokens: keep the key
 //! elsewhere, also in backups.
@@ -11,16 +12,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::contents::{ChangeError, Contents};
-use super::file::{self, FileError};
 use super::key::{KeyError, VaultKey};
 use super::seal::{self, SealError, UnsealError};
+use crate::private_file::{self, FileError};
 use crate::secret::Secret;
 
 /// Bytes of a vault file: some 20,000 tokens.
 pub const MAX_FILE: u64 = 16 << 20;
 
 /// Bytes by which one change makes the file larger, at most.
-const SLACK: u64 = 64 << 10;
+const SLACK: usize = 64 << 10;
 
 /// A vault on disk. Cheap to clone; nothing is read before it is asked for.
 #[derive(Clone, Debug)]
@@ -56,6 +57,9 @@ pub enum VaultError {
         #[source]
         error: UnsealError,
     },
+    /// It was there before.
+    #[error("the vault {} is gone: put it back from a backup, or restart the gateway to begin a new one", .0.display())]
+    Gone(PathBuf),
     /// The new contents could not be sealed.
     #[error(transparent)]
     Seal(#[from] SealError),
@@ -71,7 +75,9 @@ impl VaultError {
             Self::Key(_) => "bad_key",
             Self::File { error, .. } => match error {
                 FileError::Open { .. } => "permissions",
+                FileError::TooMuch { .. } => "too_much",
                 FileError::TooLarge => "too_large",
+                FileError::Dangling => "dangling_link",
                 FileError::Busy => "busy",
                 FileError::Exists => "exists",
                 FileError::Io(_) => "io",
@@ -82,6 +88,7 @@ impl VaultError {
                 UnsealError::WrongKey => "wrong_key",
                 UnsealError::Damaged => "damaged",
             },
+            Self::Gone(_) => "gone",
             Self::Seal(_) => "seal",
             Self::Change(_) => "change",
         }
@@ -98,7 +105,7 @@ impl Vault {
     /// Makes a new key in a file of mode 0600, which must not be there yet.
     pub fn make_key(path: &Path) -> Result<(), VaultError> {
         let key = VaultKey::generate()?;
-        let made = file::create(path, format!("{}\n", key.expose()).as_bytes());
+        let made = private_file::create(path, format!("{}\n", key.expose()).as_bytes());
         made.map_err(|error| VaultError::File {
             path: path.to_owned(),
             error,
@@ -113,7 +120,7 @@ impl Vault {
     /// Reads it; a file that is not there is empty. Blocks.
     pub fn read(&self) -> Result<Contents, VaultError> {
         let path = &self.0.path;
-        let bytes = file::read(path, MAX_FILE).map_err(|error| self.failed(error))?;
+        let bytes = private_file::read(path, MAX_FILE).map_err(|error| self.failed(error))?;
         let Some(bytes) = bytes else {
             return Ok(Contents::default());
         };
@@ -130,12 +137,12 @@ impl Vault {
         work: impl FnOnce(&mut Contents) -> Result<R, E>,
     ) -> Result<R, E> {
         let path = &self.0.path;
-        let _turn = file::lock(path).map_err(|error| self.failed(error))?;
+        let _turn = private_file::lock(path).map_err(|error| self.failed(error))?;
         let mut contents = self.read()?;
         let result = work(&mut contents)?;
         contents.generation += 1;
         let bytes = seal::seal(&contents, &self.0.key).map_err(VaultError::Seal)?;
-        file::replace(path, &bytes).map_err(|error| self.failed(error))?;
+        private_file::replace(path, &bytes, MAX_FILE).map_err(|error| self.failed(error))?;
         Ok(result)
     }
 
@@ -147,16 +154,17 @@ impl Vault {
     /// As of [`Self::update`].
     pub fn probe(&self) -> Result<(), VaultError> {
         let path = &self.0.path;
-        let _turn = file::lock(path).map_err(|error| self.failed(error))?;
+        let _turn = private_file::lock(path).map_err(|error| self.failed(error))?;
         self.read()?;
         let size = path.metadata().map_or(0, |about| about.len());
-        file::probe(path, size + SLACK).map_err(|error| self.failed(error))
+        let bytes = size.min(MAX_FILE) as usize + SLACK;
+        private_file::probe(path, bytes).map_err(|error| self.failed(error))
     }
 
     /// The turn to refresh a token, until the result is dropped, so that of several processes with
     /// this vault only one does; none while another has it.
     pub fn refresh_turn(&self) -> Result<Option<impl Sized + use<>>, VaultError> {
-        file::turn(&self.0.path, ".refresh").map_err(|error| self.failed(error))
+        private_file::turn(&self.0.path, ".refresh").map_err(|error| self.failed(error))
     }
 
     fn failed(&self, error: FileError) -> VaultError {
@@ -269,6 +277,25 @@ mod tests {
         std::fs::write(&blocked, "").unwrap();
         let blocked = Vault::new(blocked.join("tokens.vault"), &key(1)).unwrap();
         assert_eq!(blocked.probe().unwrap_err().code(), "io");
+    }
+
+    #[test]
+    fn what_could_not_be_read_again_is_not_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let vault = vault(&dir);
+        add_app(&vault, "1").unwrap();
+        let error = vault
+            .update(|contents| -> Result<_, VaultError> {
+                let secret = Secret::new("x".repeat(MAX_FILE as usize));
+                let added_at = UnixMs(1);
+                let app = AppRecord { secret, added_at };
+                contents.apps.insert("2".to_owned(), app);
+                Ok(())
+            })
+            .unwrap_err();
+        assert_eq!(error.code(), "too_much");
+        assert!(error.to_string().contains("16777216"), "{error}");
+        assert_eq!(vault.read().unwrap().apps.len(), 1);
     }
 
     #[test]

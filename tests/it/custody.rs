@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use capigate::alerts::{self, Alerts};
+use capigate::alerts::{self, Alert, Alerts, Severity};
 use capigate::app::roster;
 use capigate::config::Config;
 use capigate::custody::watch::{Hooks, Roster, Tools, Waiting, Watch};
@@ -55,6 +55,7 @@ struct Place {
     tokens: Tokens,
     alerts: Alerts,
     metrics: Metrics,
+    config: Config,
     watch: Watch,
 }
 
@@ -109,25 +110,9 @@ impl Place {
             metrics: metrics.clone(),
             notes: dir.path().join("tokens.json"),
         };
-        let hooks = {
-            let (vault, config) = (vault.clone(), config.clone());
-            let reload = (vault.clone(), tokens.clone());
-            Hooks {
-                roster: Box::new(move || Roster {
-                    kept: roster::roster(&config, &BTreeMap::new(), &vault.read().unwrap()),
-                    pixels: vec![pixel()],
-                    vault: Some(vault.clone()),
-                    policy: Policy::default(),
-                }),
-                reload: Box::new(move || {
-                    load(&reload.0, &reload.1);
-                    Box::pin(std::future::ready(()))
-                }),
-                waiting: Arc::new(move || waiting.clone()),
-            }
-        };
         Self {
-            watch: Watch::new(tools, hooks),
+            watch: Watch::new(tools, hooks(&config, &vault, &tokens, waiting)),
+            config,
             dir,
             sandbox,
             clock,
@@ -136,6 +121,21 @@ impl Place {
             alerts,
             metrics,
         }
+    }
+
+    /// Another process in the place of this one, with what was noted and told before.
+    fn restart(&mut self) {
+        let tools = Tools {
+            client: OauthClient::new(roster::oauth(&self.config).unwrap(), self.clock.clone())
+                .unwrap(),
+            tokens: self.tokens.clone(),
+            alerts: self.alerts.clone(),
+            clock: self.clock.clone(),
+            metrics: self.metrics.clone(),
+            notes: self.dir.path().join("tokens.json"),
+        };
+        let hooks = hooks(&self.config, &self.vault, &self.tokens, Vec::new());
+        self.watch = Watch::new(tools, hooks);
     }
 
     /// Mints a token of the system user and puts it into the vault.
@@ -208,6 +208,29 @@ impl Place {
 
     fn raised(&self) -> i64 {
         self.metrics.alerts_raised.get()
+    }
+}
+
+fn hooks(config: &Config, vault: &Vault, tokens: &Tokens, waiting: Vec<Waiting>) -> Hooks {
+    let (vault, config) = (vault.clone(), config.clone());
+    let reload = (vault.clone(), tokens.clone());
+    Hooks {
+        roster: Box::new(move || {
+            let read = vault.read();
+            let unread = read.as_ref().err().map(ToString::to_string);
+            Roster {
+                kept: roster::roster(&config, &BTreeMap::new(), &read.unwrap_or_default()),
+                pixels: vec![pixel()],
+                vault: Some(vault.clone()),
+                unread,
+                policy: Policy::default(),
+            }
+        }),
+        reload: Box::new(move || {
+            load(&reload.0, &reload.1);
+            Box::pin(std::future::ready(()))
+        }),
+        waiting: Arc::new(move || waiting.clone()),
     }
 }
 
@@ -316,6 +339,25 @@ async fn a_current_token_that_meta_calls_dead_gives_way_before_a_batch_finds_out
     load(&place.vault, &place.tokens);
     place.watch.round().await;
     assert_eq!(place.slots(), "current=old");
+}
+
+#[tokio::test]
+async fn an_app_that_comes_to_the_vault_is_asked_in_the_name_of() {
+    let mut place = Place::new().await;
+    place.sandbox.set_quirks(Quirks {
+        no_self_inspection: true,
+        ..Quirks::default()
+    });
+    let token = place.put("shop", Slot::Current, None);
+    place.watch.round().await;
+    assert_eq!(place.facts(&token).state, State::Unknown);
+    place.know_app();
+    place.watch.round().await;
+    assert_eq!(place.facts(&token).state, State::Valid);
+    // from now on its requests carry a proof
+    let contents = place.vault.read().unwrap();
+    let known = contents.tokens[&name("shop")].facts.app_id.clone();
+    assert_eq!(known.as_deref(), Some(APP));
 }
 
 #[tokio::test]
@@ -481,4 +523,77 @@ async fn what_waits_and_what_is_missing_is_told() {
     assert_eq!(place.raised(), 2);
     place.alerts.clear("hold:pixel:1234567890123456");
     assert_eq!(place.raised(), 1);
+}
+
+fn told(key: &str, now: UnixMs) -> Alert {
+    Alert {
+        key: key.to_owned(),
+        severity: Severity::Critical,
+        title: "told".to_owned(),
+        text: "Told by the process before.".to_owned(),
+        next: "look".to_owned(),
+        pixels: Vec::new(),
+        token: None,
+        at: now,
+    }
+}
+
+#[tokio::test]
+async fn what_was_held_before_a_restart_is_not_over_at_once() {
+    let mut place = Place::new().await;
+    place.put("shop", Slot::Current, None);
+    let hold = told("hold:pixel:1234567890123456", place.clock.now());
+    place.alerts.raise(hold);
+    place.watch.round().await;
+    assert_eq!(place.raised(), 1, "nobody knows yet");
+    place.pass(Duration::from_mins(2));
+    place.watch.round().await;
+    assert_eq!(place.raised(), 0);
+}
+
+#[tokio::test]
+async fn what_is_held_anew_is_not_over_in_between() {
+    let waiting = Waiting {
+        id: "pixel:1234567890123456".to_owned(),
+        cause: "permission",
+        advice: "give the token the pixel",
+        graph: None,
+        pixels: vec![pixel()],
+        events: 7,
+        lasts: Duration::from_secs(30),
+        first_expiry: None,
+    };
+    let mut place = Place::with_waiting(vec![waiting]).await;
+    place.put("shop", Slot::Current, None);
+    let hold = told("hold:pixel:1234567890123456", place.clock.now());
+    place.alerts.raise(hold);
+    place.pass(Duration::from_mins(5));
+    place.watch.round().await;
+    assert_eq!(place.raised(), 1);
+}
+
+#[tokio::test]
+async fn a_vault_that_cannot_be_read_at_a_start_says_nothing_about_its_tokens() {
+    let mut place = Place::new().await;
+    let token = place.put("shop", Slot::Current, None);
+    place
+        .sandbox
+        .set_token_state(&print(&token), TokenState::Revoked);
+    place.watch.round().await;
+    assert_eq!(place.raised(), 1);
+    let whole = std::fs::read(place.vault.path()).unwrap();
+    std::fs::write(place.vault.path(), b"gone").unwrap();
+    place.restart();
+    for _ in 0..2 {
+        place.watch.round().await;
+        place.pass(Duration::from_mins(5));
+        // the token and the vault, and not that the pixel had no token
+        assert_eq!(place.raised(), 2);
+    }
+    std::fs::write(place.vault.path(), whole).unwrap();
+    place
+        .sandbox
+        .set_token_state(&print(&token), TokenState::Valid);
+    place.watch.round().await;
+    assert_eq!(place.raised(), 0);
 }

@@ -340,6 +340,27 @@ async fn a_fault_in_the_configuration_keeps_no_token_from_its_pixel() {
     assert_eq!(process.terminate(), 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vault_that_goes_takes_no_token_from_a_running_gateway() {
+    let shop = Shop::new().await;
+    shop.token(
+        &["add", "--pixel", PIXEL, "--name", "first"],
+        &shop.mint("first"),
+    );
+    let mut process = shop.site.start(None, "").unwrap();
+    let vault = shop.site.dir.path().join("tokens.vault");
+    let aside = vault.with_extension("aside");
+    std::fs::rename(&vault, &aside).unwrap();
+    shop.until("it is noticed", async || process.log().contains("is gone"))
+        .await;
+    assert_eq!(shop.post(&process, "without").await, 200);
+    shop.drained(&process).await;
+    std::fs::rename(&aside, &vault).unwrap();
+    assert_eq!(shop.post(&process, "with").await, 200);
+    shop.drained(&process).await;
+    assert_eq!(process.terminate(), 0);
+}
+
 /// The slot that a listing says a token is in.
 fn slot_of(list: &Value, name: &str) -> Option<String> {
     let token = list["tokens"]

@@ -13,9 +13,10 @@ use crate::config::{Config, PixelSecrets, SecretRef};
 use crate::custody::Kept;
 use crate::graph::oauth::{App, OauthClient};
 use crate::pixel::PixelId;
+use crate::private_file::FileError;
 use crate::secret::Secret;
 use crate::time::Clock;
-use crate::tokens::{Contents, Facts, FileError, Name, Notes, Vault, VaultError};
+use crate::tokens::{Contents, Facts, Name, Notes, Vault, VaultError};
 
 /// What every command takes.
 #[derive(Args, Clone, Debug, Default)]

@@ -13,8 +13,8 @@ use super::which::Which;
 use crate::cli::client::failure;
 use crate::cli::{USAGE, WRONG};
 use crate::custody::ladder::{Finding, Mark};
+use crate::private_file;
 use crate::secret::Secret;
-use crate::tokens::create_private;
 
 /// Characters of the name of a variable.
 const MAX_VARIABLE: usize = 100;
@@ -28,7 +28,7 @@ pub(super) struct ExportArgs {
     /// The variable, such as CAPIGATE_TOKEN
     #[arg(long, value_name = "NAME")]
     var: String,
-    /// The file that is made, readable by you alone; there must be none yet
+    /// The file that is made, readable by its owner alone; there must be none yet
     #[arg(long, value_name = "FILE", required_unless_present = "reveal")]
     out: Option<PathBuf>,
     /// Print it here, in clear
@@ -66,14 +66,14 @@ fn export(args: &ExportArgs, report: &mut Report<'_>) -> anyhow::Result<()> {
         return report.say(&line);
     };
     let text = Zeroizing::new(format!("{}\n", *line));
-    create_private(path, text.as_bytes())
+    private_file::create(path, text.as_bytes())
         .map_err(|error| failure(WRONG, format!("the file {} {error}", path.display())))?;
     let path = path.display().to_string();
     report.set("name", &kept.label)?;
     report.set("variable", &args.var)?;
     report.set("file", &path)?;
     let says = format!(
-        "wrote {} in clear to {path}, readable by you alone",
+        "wrote {} in clear to {path}, readable by its owner alone",
         kept.label
     );
     report.tell(

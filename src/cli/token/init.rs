@@ -9,7 +9,8 @@ use super::desk::refused;
 use super::say::Report;
 use crate::cli::USAGE;
 use crate::cli::client::failure;
-use crate::tokens::{FileError, Vault, VaultError};
+use crate::private_file::FileError;
+use crate::tokens::{Vault, VaultError};
 
 #[derive(Args, Debug)]
 pub(super) struct InitArgs {
@@ -44,7 +45,10 @@ fn init(args: &InitArgs, report: &mut Report<'_>) -> anyhow::Result<()> {
     report.set("key_file", &path)?;
     report.done(
         "key",
-        format!("made a key in {}, readable by you alone", path.display()),
+        format!(
+            "made a key in {}, readable by its owner alone",
+            path.display()
+        ),
     )?;
     report.say(&lines(&path))
 }
@@ -52,7 +56,7 @@ fn init(args: &InitArgs, report: &mut Report<'_>) -> anyhow::Result<()> {
 /// What to put into the configuration.
 fn lines(path: &Path) -> String {
     format!(
-        "\nPut this into the configuration:\n\n    [tokens]\n    vault = \"data/tokens.vault\"\n    vault_key = {{ file = \"{}\" }}\n\nthen run `capigate token add --pixel ID`. Whoever has the key and the vault has the tokens; whoever\nloses the key makes new tokens.",
+        "\nPut this into the configuration:\n\n    [tokens]\n    vault = \"data/tokens.vault\"\n    vault_key = {{ file = \"{}\" }}\n\nthen run `capigate token add --config FILE --pixel ID`. Whoever has the key and the vault has the tokens; whoever\nloses the key makes new tokens.",
         path.display()
     )
 }

@@ -12,10 +12,8 @@ use crate::pixel::PixelId;
 use crate::time::UnixMs;
 use crate::tokens::State;
 
-/// What begins so is raised and cleared here and nowhere else.
-const OURS: [&str; 4] = ["token:", "pixel:", "hold:", "vault:"];
-
-/// What is held for less is not told yet: most of it passes.
+/// What is held for less is not told yet: most of it passes. And for so long after its start the
+/// watch does not know yet what is held.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 impl Watch {
@@ -23,14 +21,21 @@ impl Watch {
     pub(super) async fn tell(&self, roster: &Roster, now: UnixMs) {
         let waiting = Arc::clone(&self.hooks.waiting);
         // it reads when the first events expire
-        let waiting = tokio::task::spawn_blocking(move || waiting()).await;
+        let waiting = tokio::task::spawn_blocking(move || waiting()).await.ok();
+        let ours = ours(
+            roster.unread.is_none(),
+            waiting.is_some() && now.since(self.since) >= PATIENCE,
+        );
+        let mut keys = BTreeSet::new();
         let mut all = Vec::new();
         for kept in &roster.kept {
             let mut own = alarms(kept, &self.note(kept), &roster.policy, now);
             self.add_refresh(kept, &mut own);
             all.extend(own);
         }
-        all.extend(without_token(roster, now));
+        if roster.unread.is_none() {
+            all.extend(without_token(roster, now));
+        }
         all.extend(loose(roster, self, now));
         for one in waiting.unwrap_or_default() {
             // that a dead token holds its pixels is told with the token
@@ -39,22 +44,33 @@ impl Watch {
                 Some(alert) => alert.text = format!("{} {}", alert.text, waits(&one)),
                 None => all.extend(hold(&one, now)),
             }
+            // it may have been told before it began anew
+            keys.extend((one.cause != "no_token").then(|| format!("hold:{}", one.id)));
         }
-        all.extend(self.vault_trouble.as_ref().map(|trouble| Alert {
+        all.extend(self.without_vault(roster, now));
+        keys.extend(all.iter().map(|alert| alert.key.clone()));
+        self.tools.alerts.clear_others(&ours, &keys);
+        for alert in all {
+            self.tools.alerts.raise(alert);
+        }
+    }
+
+    fn without_vault(&self, roster: &Roster, now: UnixMs) -> Option<Alert> {
+        let trouble = self.vault_trouble.as_ref().or(roster.unread.as_ref())?;
+        let effect = match roster.unread {
+            Some(_) => "Events of pixels whose token is in it are taken and wait.",
+            None => "The gateway goes on with the tokens it has read before.",
+        };
+        Some(Alert {
             key: "vault:unreadable".to_owned(),
             severity: Severity::Critical,
             title: "The vault cannot be used".to_owned(),
-            text: format!("{trouble}. The gateway goes on with the tokens it has read before."),
+            text: format!("{trouble}. {effect}"),
             next: "mend it, then run `capigate check`".to_owned(),
             pixels: Vec::new(),
             token: None,
             at: now,
-        }));
-        let keys: BTreeSet<String> = all.iter().map(|alert| alert.key.clone()).collect();
-        self.tools.alerts.clear_others(&OURS, &keys);
-        for alert in all {
-            self.tools.alerts.raise(alert);
-        }
+        })
     }
 
     /// A refresh that failed is told with the end of the token that it is about.
@@ -68,6 +84,14 @@ impl Watch {
             }
         }
     }
+}
+
+/// What begins so is raised and cleared here and nowhere else; without what nobody could look at,
+/// since that may go on.
+fn ours(knows_tokens: bool, knows_holds: bool) -> Vec<&'static str> {
+    let tokens = ["token:", "pixel:"].into_iter().filter(|_| knows_tokens);
+    let holds = ["hold:"].into_iter().filter(|_| knows_holds);
+    tokens.chain(holds).chain(["vault:"]).collect()
 }
 
 /// Pixels whose events have no token to travel with.

@@ -107,6 +107,30 @@ fn a_rotation_goes_forward_and_back() {
 }
 
 #[test]
+fn a_pixel_that_has_tokens_has_a_current_one() {
+    let mut contents = contents();
+    let now = UnixMs(5);
+    contents
+        .bind(pixel(1), Slot::Current, &name("a"), now)
+        .unwrap();
+    assert_eq!(
+        contents.bind(pixel(1), Slot::Next, &name("a"), now),
+        Err(ChangeError::IsCurrent(name("a"), pixel(1)))
+    );
+    contents
+        .bind(pixel(1), Slot::Current, &name("b"), now)
+        .unwrap();
+    contents
+        .bind(pixel(1), Slot::Next, &name("c"), now)
+        .unwrap();
+    assert_eq!(slots(&contents, 1), "current=b next=c retiring=a");
+    contents.remove(&name("b"), true).unwrap();
+    assert_eq!(slots(&contents, 1), "current=c retiring=a");
+    contents.remove(&name("c"), true).unwrap();
+    assert_eq!(slots(&contents, 1), "current=a");
+}
+
+#[test]
 fn what_others_use_is_not_finished_with_nor_removed() {
     let mut contents = contents();
     let now = UnixMs(5);

@@ -49,6 +49,26 @@ async fn a_key_is_made_once_and_readable_by_its_owner() {
     place.run(&["list"], "").ended(64).says("chmod 600");
 }
 
+#[test]
+fn a_key_that_cannot_be_written_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |limit: &str| {
+        let script = format!("{limit} exec \"$0\" token init --key-file \"$1\"");
+        std::process::Command::new("bash")
+            .args(["-c", &script, env!("CARGO_BIN_EXE_capigate")])
+            .arg(dir.path().join("vault.key"))
+            .output()
+            .unwrap()
+    };
+    // no file may have a byte in it
+    let refused = run("trap '' XFSZ; ulimit -f 0;");
+    assert!(!refused.status.success(), "{refused:?}");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    let made = run("");
+    assert!(made.status.success(), "{made:?}");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_is_shown_in_clear_only_where_it_is_asked_for() {
     let place = Place::new().await;
