@@ -44,10 +44,11 @@ impl Fresh {
                 known.facts = record.facts;
             }
             if let Some((pixel, slot)) = bind {
-                if !options.force {
-                    contents.check_free(pixel, slot, Some(&name))?;
+                options.check_free(contents, Some(&name))?;
+                match &options.replaces {
+                    Some(old) => contents.replace(pixel, old, &name, now)?,
+                    None => contents.bind(pixel, slot, &name, now)?,
                 }
-                contents.bind(pixel, slot, &name, now)?;
             }
             Ok((name, is_new))
         })?;
@@ -65,7 +66,7 @@ impl Fresh {
             report.tell(Finding::new("stored", Mark::Warn, says))?;
         }
         match bind {
-            Some((pixel, slot)) => bound(desk, report, pixel, slot)?,
+            Some((pixel, slot)) => bound(desk, report, options, &name, pixel, slot)?,
             None if self.is_short => report.tell(self.too_short(desk, options, &name))?,
             None => {}
         }
@@ -126,15 +127,33 @@ impl Fresh {
 }
 
 /// Tells that a pixel has it now, and what keeps that from having an effect.
-fn bound(desk: &Desk, report: &mut Report<'_>, pixel: PixelId, slot: Slot) -> anyhow::Result<()> {
+fn bound(
+    desk: &Desk,
+    report: &mut Report<'_>,
+    options: &Keep,
+    name: &Name,
+    pixel: PixelId,
+    slot: Slot,
+) -> anyhow::Result<()> {
     report.set("pixel", pixel)?;
     report.set("slot", slot)?;
-    let says = match slot {
-        Slot::Current => format!("pixel {pixel} sends with it"),
-        Slot::Next => format!("pixel {pixel} falls back on it when its current token is refused"),
-        Slot::Retiring => format!("pixel {pixel} can go back to it"),
-    };
-    report.done("bound", says)?;
+    if let Some(old) = &options.replaces {
+        report.set("current", name)?;
+        report.set("retiring", old)?;
+        let says =
+            format!("pixel {pixel} sends with {name} now; {old} is kept as the one to go back to");
+        let next = format!("`capigate token rotate --pixel {pixel} --undo` goes back");
+        report.tell(Finding::new("rotated", Mark::Pass, says).next(next))?;
+    } else {
+        let says = match slot {
+            Slot::Current => format!("pixel {pixel} sends with it"),
+            Slot::Next => {
+                format!("pixel {pixel} falls back on it when its current token is refused")
+            }
+            Slot::Retiring => format!("pixel {pixel} can go back to it"),
+        };
+        report.done("bound", says)?;
+    }
     match desk.config.pixels.get(&pixel) {
         None => report.tell(
             Finding::new(
