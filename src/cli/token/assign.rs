@@ -8,7 +8,7 @@ use super::add::Wanted;
 use super::desk::{Common, Desk, refused};
 use super::look::{ends, shown};
 use super::loose::tell_loose;
-use super::obtained::{SHORT_LIVED_SECS, bound};
+use super::obtained::{Keep, SHORT_LIVED_SECS, bound};
 use super::say::Report;
 use super::which::look_at;
 use crate::cli::WRONG;
@@ -84,15 +84,14 @@ async fn assign(args: &AssignArgs, report: &mut Report<'_>) -> anyhow::Result<()
         contents.bind(pixel, slot, name, now)?;
         Ok(current)
     })?;
-    bound(&desk, report, pixel, slot)?;
-    let old = old.filter(|old| old != name && slot == Slot::Current);
-    if let Some(old) = old {
-        report.set("retiring", &old)?;
-        let says = format!("{old}, the token until now, is kept as the one to go back to");
-        report.tell(Finding::new("retiring", Mark::Skipped, says).next(format!(
-            "`capigate token rotate --pixel {pixel} --undo` goes back, `--finish` lets go of it"
-        )))?;
-    }
+    let replaces = old.filter(|old| old != name && slot == Slot::Current);
+    let like = replaces.as_ref().and_then(|old| before.tokens.get(old));
+    let how = Keep {
+        like: like.map(|record| record.facts.clone()),
+        replaces,
+        ..Keep::default()
+    };
+    bound(&desk, report, &how, name, pixel, slot)?;
     tell_loose(&desk, report, &before)?;
     report.say(desk.takeover())
 }
@@ -104,7 +103,7 @@ fn allowed(contents: &Contents, args: &AssignArgs) -> Result<(), ChangeError> {
     }
     let in_use = (args.pixel, Slot::Current);
     if contents.users(&args.name).any(|user| user == in_use) {
-        return Err(ChangeError::InUse(args.name.clone(), args.pixel));
+        return Err(ChangeError::IsCurrent(args.name.clone(), args.pixel));
     }
     contents.check_free(args.pixel, Slot::Next, Some(&args.name))
 }

@@ -84,13 +84,6 @@ async fn rotate(args: &RotateArgs, report: &mut Report<'_>) -> anyhow::Result<()
     forward(args, &desk, report).await
 }
 
-/// The token in a slot of a pixel.
-fn in_slot(contents: &Contents, pixel: PixelId, slot: Slot) -> Option<Name> {
-    let mut all = contents.candidates(pixel);
-    let found = all.find(|(other, _, _)| *other == slot);
-    found.map(|(_, name, _)| name.clone())
-}
-
 async fn forward(args: &RotateArgs, desk: &Desk, report: &mut Report<'_>) -> anyhow::Result<()> {
     let (pixel, contents) = (args.pixel, desk.contents()?);
     let configured = desk.config.pixels.get(&pixel);
@@ -102,19 +95,20 @@ async fn forward(args: &RotateArgs, desk: &Desk, report: &mut Report<'_>) -> any
             ),
         ));
     }
-    let Some(current) = in_slot(&contents, pixel, Slot::Current) else {
+    let Some(current) = contents.in_slot(pixel, Slot::Current).cloned() else {
         return Err(failure(
             WRONG,
             format!("pixel {pixel} sends with nothing yet: `capigate token add --pixel {pixel}`"),
         ));
     };
-    let next = in_slot(&contents, pixel, Slot::Next);
+    let next = contents.in_slot(pixel, Slot::Next).cloned();
     if args.step.from_next && next.is_none() {
         return Err(refused(ChangeError::NoNext(pixel).into()));
     }
     let mut options = Keep {
         name: args.name.clone(),
-        bind: Some((pixel, Slot::Next)),
+        bind: Some((pixel, Slot::Current)),
+        replaces: Some(current.clone()),
         extend: Extend::Ask,
         force: args.force,
         ..Keep::default()
@@ -153,19 +147,6 @@ async fn forward(args: &RotateArgs, desk: &Desk, report: &mut Report<'_>) -> any
     let Some(name) = kept.filter(|_| !report.has_failed()) else {
         return Ok(());
     };
-    let now = desk.clock.now();
-    desk.update(|contents| Ok(contents.promote(pixel, now)?))?;
-    report.set("current", &name)?;
-    report.set("slot", Slot::Current)?;
-    report.set("retiring", &current)?;
-    report.done(
-        "rotated",
-        if is_dead {
-            format!("pixel {pixel} sends with {name} now; {current} has ended, so there is no going back to it")
-        } else {
-            format!("pixel {pixel} sends with {name} now; {current} is kept as the one to go back to")
-        },
-    )?;
     tell_loose(desk, report, &contents)?;
     if is_dead {
         report.say(desk.takeover())?;
@@ -174,7 +155,7 @@ async fn forward(args: &RotateArgs, desk: &Desk, report: &mut Report<'_>) -> any
         ));
     }
     report.say(&format!(
-        "A running gateway takes that over by itself, and goes back to {current} when Graph refuses {name}.\nWhen events have been delivered with {name}, and {} later, let go of the old one:\n`capigate token rotate --pixel {pixel} --finish --revoke`. `--undo` goes back.",
+        "A running gateway takes that over by itself, and goes back to {current} when Graph refuses {name}.\nWhen events have been delivered with {name}, and {} later, let go of the old one:\n`capigate token rotate --pixel {pixel} --finish --revoke`.",
         desk.config.tokens.overlap
     ))
 }
@@ -206,7 +187,7 @@ async fn facts_of(
 fn undo(args: &RotateArgs, desk: &Desk, report: &mut Report<'_>) -> anyhow::Result<()> {
     let pixel = args.pixel;
     let (failed, name) = desk.update(|contents| {
-        let failed = in_slot(contents, pixel, Slot::Current);
+        let failed = contents.in_slot(pixel, Slot::Current).cloned();
         Ok((failed, contents.roll_back(pixel)?))
     })?;
     report.set("current", &name)?;
@@ -220,7 +201,7 @@ fn undo(args: &RotateArgs, desk: &Desk, report: &mut Report<'_>) -> anyhow::Resu
 
 async fn finish(args: &RotateArgs, desk: &Desk, report: &mut Report<'_>) -> anyhow::Result<()> {
     let (pixel, contents) = (args.pixel, desk.contents()?);
-    let Some(old) = in_slot(&contents, pixel, Slot::Retiring) else {
+    let Some(old) = contents.in_slot(pixel, Slot::Retiring).cloned() else {
         return Err(refused(ChangeError::NoRetiring(pixel).into()));
     };
     if let Some(why) = too_early(desk, &contents, pixel).filter(|_| !args.force) {

@@ -17,7 +17,7 @@ async fn a_kept_token_is_given_to_a_pixel() {
     place
         .run(&["assign", "other", "--pixel", PIXEL], "")
         .done()
-        .says("spare, the token until now, is kept");
+        .says("spare is kept as the one to go back to");
     assert_eq!(
         place.slots(),
         [

@@ -45,10 +45,11 @@ impl Fresh {
                 known.facts = record.facts;
             }
             if let Some((pixel, slot)) = bind {
-                if !options.force {
-                    contents.check_free(pixel, slot, Some(&name))?;
+                options.check_free(contents, Some(&name))?;
+                match &options.replaces {
+                    Some(old) => contents.replace(pixel, old, &name, now)?,
+                    None => contents.bind(pixel, slot, &name, now)?,
                 }
-                contents.bind(pixel, slot, &name, now)?;
             }
             Ok((name, is_new))
         });
@@ -67,7 +68,7 @@ impl Fresh {
             report.tell(Finding::new("stored", Mark::Warn, says))?;
         }
         match bind {
-            Some((pixel, slot)) => bound(desk, report, pixel, slot)?,
+            Some((pixel, slot)) => bound(desk, report, options, &name, pixel, slot)?,
             None if self.is_short => report.tell(self.too_short(desk, options, &name))?,
             None => {}
         }
@@ -143,6 +144,8 @@ impl Fresh {
 pub(in crate::cli::token) fn bound(
     desk: &Desk,
     report: &mut Report<'_>,
+    options: &Keep,
+    name: &Name,
     pixel: PixelId,
     slot: Slot,
 ) -> anyhow::Result<()> {
@@ -150,18 +153,38 @@ pub(in crate::cli::token) fn bound(
     report.set("slot", slot)?;
     let configured = desk.config.pixels.get(&pixel);
     let elsewhere = configured.and_then(|pixel| pixel.token.as_ref());
-    let says = match (elsewhere, slot) {
-        (Some(place), _) => format!(
-            "pixel {pixel} has it as its {} token in the vault, and sends with what is in {place}",
-            slot.code()
-        ),
-        (None, Slot::Current) => format!("pixel {pixel} sends with it"),
-        (None, Slot::Next) => {
-            format!("pixel {pixel} falls back on it when its current token is refused")
+    if let Some(old) = &options.replaces {
+        report.set("current", name)?;
+        report.set("retiring", old)?;
+        let is_dead = options.like.as_ref().is_some_and(|old| old.state.is_dead());
+        let says = if is_dead {
+            format!(
+                "pixel {pixel} sends with {name} now; {old} has ended, so there is no going back to it"
+            )
+        } else {
+            format!("pixel {pixel} sends with {name} now; {old} is kept as the one to go back to")
+        };
+        let mut rotated = Finding::new("rotated", Mark::Pass, says);
+        if !is_dead {
+            rotated = rotated.next(format!(
+                "`capigate token rotate --pixel {pixel} --undo` goes back"
+            ));
         }
-        (None, Slot::Retiring) => format!("pixel {pixel} can go back to it"),
-    };
-    report.done("bound", says)?;
+        report.tell(rotated)?;
+    } else {
+        let says = match (elsewhere, slot) {
+            (Some(place), _) => format!(
+                "pixel {pixel} has it as its {} token in the vault, and sends with what is in {place}",
+                slot.code()
+            ),
+            (None, Slot::Current) => format!("pixel {pixel} sends with it"),
+            (None, Slot::Next) => {
+                format!("pixel {pixel} falls back on it when its current token is refused")
+            }
+            (None, Slot::Retiring) => format!("pixel {pixel} can go back to it"),
+        };
+        report.done("bound", says)?;
+    }
     match configured {
         None => report.tell(
             Finding::new(
