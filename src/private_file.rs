@@ -45,6 +45,9 @@ pub enum FileError {
     /// Another process is changing it.
     #[error("is being changed by another process: try again")]
     Busy,
+    /// It is there, and was to be made.
+    #[error("is there already, and is left as it is: name another one")]
+    Exists,
     /// The disk or the permissions are in the way.
     #[error("cannot be used: {}", .0.kind())]
     Io(#[from] io::Error),
@@ -105,8 +108,19 @@ pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let whole = write(&dir, bytes, &dir.metadata()?)?;
     whole
         .persist_noclobber(path)
-        .map_err(|failed| failed.error)?;
+        .map_err(|failed| match failed.error.kind() {
+            io::ErrorKind::AlreadyExists => FileError::Exists,
+            _ => failed.error.into(),
+        })?;
     sync(&dir)
+}
+
+/// Whether [`replace`] would find the room and the rights for so many bytes: writes them beside the
+/// file, and takes them away again.
+pub(crate) fn probe(path: &Path, bytes: usize) -> Result<(), FileError> {
+    let path = resolve(path)?;
+    let whole = write(&directory(&path)?, &vec![0; bytes], &owner(&path)?)?;
+    Ok(whole.close()?)
 }
 
 /// A file that has no name to last yet, and is gone unless it gets one.

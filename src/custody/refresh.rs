@@ -1,13 +1,14 @@
 //! Refreshes 60-day tokens of system users in time: a new token beside the old one, checked before
 //! anything is sent with it, then current in its place, with the old one to go back to.
 
-use super::alarms::is_refreshable;
+use super::alarms::{is_refreshable, only_retires};
 use super::inspect::{Seen, inspect};
 use super::{Kept, Policy, Source};
 use crate::graph::oauth::{OauthClient, OauthError};
 use crate::time::UnixMs;
 use crate::tokens::{
-    ChangeError, Contents, Facts, Name, Obtained, Slot, State, TokenRecord, Vault, VaultError,
+    ChangeError, Contents, Facts, Name, Obtained, Slot, State, TokenKey, TokenRecord, Vault,
+    VaultError,
 };
 
 /// Why a token was not refreshed. The old one is where it was.
@@ -38,7 +39,7 @@ impl From<ChangeError> for RefreshError {
     }
 }
 
-/// Whether it is time.
+/// Whether it is time. What only retires has its successor already.
 pub fn is_due(kept: &Kept, facts: &Facts, policy: &Policy, now: UnixMs) -> bool {
     let Some(end) = facts.expires.at() else {
         return false;
@@ -48,6 +49,7 @@ pub fn is_due(kept: &Kept, facts: &Facts, policy: &Policy, now: UnixMs) -> bool 
         .or(kept.added_at)
         .map(|since| now.since(since));
     is_refreshable(kept, facts)
+        && !only_retires(kept)
         && end > now
         && (end.since(now) <= policy.refresh_before
             || age.is_some_and(|age| age >= policy.refresh_after))
@@ -68,7 +70,7 @@ pub async fn refresh(
     let Some(_turn) = vault.refresh_turn()? else {
         return Err(RefreshError::Elsewhere);
     };
-    if !is_served(vault, old).await? {
+    if !is_served(vault, old, kept.key).await? {
         return Err(RefreshError::Elsewhere);
     }
     let granted = client.extend(app, &kept.secret, true).await?;
@@ -109,12 +111,18 @@ pub async fn refresh(
     Ok((name, seen))
 }
 
-/// Whether a pixel has the token as current or next, or nobody has it at all: what only retires has
-/// its successor already.
-async fn is_served(vault: &Vault, name: &Name) -> Result<bool, RefreshError> {
+/// Whether that very token is there, and a pixel has it as current or next, or nobody has it at all:
+/// what only retires has its successor already. An error when the vault cannot be changed, so that
+/// nothing is made that could not be kept.
+async fn is_served(vault: &Vault, name: &Name, key: TokenKey) -> Result<bool, RefreshError> {
     let (vault, name) = (vault.clone(), name.clone());
     let read = tokio::task::spawn_blocking(move || -> Result<bool, VaultError> {
+        vault.probe()?;
         let contents = vault.read()?;
+        let own = contents.tokens.get(&name);
+        if own.is_none_or(|record| TokenKey::of(&record.secret) != key) {
+            return Ok(false);
+        }
         let mut users = contents.users(&name).peekable();
         let is_alone = users.peek().is_none();
         Ok(is_alone || users.any(|(_, slot)| slot != Slot::Retiring))
@@ -125,14 +133,38 @@ async fn is_served(vault: &Vault, name: &Name) -> Result<bool, RefreshError> {
     Ok(read?)
 }
 
+/// Whether a token that no pixel has is what an earlier refresh has left behind: the one with the
+/// next name came later, and is of the same user and app.
+pub fn is_left_behind(kept: &Kept, all: &[Kept]) -> bool {
+    let Source::Vault(name) = &kept.source else {
+        return false;
+    };
+    let next = successor(name);
+    kept.pixels.is_empty()
+        && kept.noted.user_id.is_some()
+        && all.iter().any(|other| {
+            other.label == next
+                && matches!(other.source, Source::Vault(_))
+                && other.added_at > kept.added_at
+                && other.noted.user_id == kept.noted.user_id
+                && other.noted.app_id == kept.noted.app_id
+        })
+}
+
 /// Puts a token into the vault, and into every current or next slot that an older one has; where
-/// that was current it becomes retiring.
+/// that was current it becomes retiring. An older one that no pixel has makes way for it, and its
+/// name goes on.
 pub fn supersede(
     contents: &mut Contents,
     old: &Name,
     record: TokenRecord,
     now: UnixMs,
 ) -> Result<Name, ChangeError> {
+    if contents.users(old).next().is_none() {
+        contents.remove(old, true)?;
+        contents.add(old.clone(), record)?;
+        return Ok(old.clone());
+    }
     let name = contents.free_name(&successor(old));
     contents.add(name.clone(), record)?;
     let users: Vec<_> = contents.users(old).collect();
@@ -159,7 +191,7 @@ mod tests {
     use super::*;
     use crate::graph::oauth::App;
     use crate::secret::Secret;
-    use crate::tokens::{Expiry, Kind, TokenKey};
+    use crate::tokens::{Expiry, Kind};
 
     const NOW: UnixMs = UnixMs(1_800_000_000_000);
 
@@ -209,6 +241,14 @@ mod tests {
             ..long
         };
         assert!(!due(&kept, &never, day(300)));
+        let with = |slots: &[Slot]| Kept {
+            pixels: (slots.iter())
+                .map(|slot| (crate::pixel::PixelId::from_u64(1).unwrap(), *slot))
+                .collect(),
+            ..kept.clone()
+        };
+        assert!(!due(&with(&[Slot::Retiring]), &short, day(10)), "replaced");
+        assert!(due(&with(&[Slot::Retiring, Slot::Next]), &short, day(10)));
         let alone = Kept { app: None, ..kept };
         assert!(!due(&alone, &short, day(10)), "no app secret");
     }
@@ -234,5 +274,42 @@ mod tests {
         assert_eq!(slots(2), "next=shop-2");
         let third = supersede(&mut contents, &name, record("c"), NOW).unwrap();
         assert_eq!(third.as_str(), "shop-3");
+    }
+
+    #[test]
+    fn one_that_no_pixel_has_makes_way() {
+        let mut contents = Contents::default();
+        let admin: Name = "admin".parse().unwrap();
+        contents.add(admin.clone(), record("a")).unwrap();
+        for token in ["b", "c"] {
+            let name = supersede(&mut contents, &admin, record(token), NOW).unwrap();
+            assert_eq!(name, admin);
+            assert_eq!(contents.tokens.len(), 1);
+            assert_eq!(contents.tokens[&admin].secret.expose(), token);
+        }
+    }
+
+    #[test]
+    fn what_a_refresh_has_left_behind_is_known() {
+        let kept = |label: &str, added| Kept {
+            label: label.to_owned(),
+            key: TokenKey::of(&Secret::new(label.to_owned())),
+            secret: Secret::new(label.to_owned()),
+            source: Source::Vault(label.parse().unwrap()),
+            app: None,
+            pixels: Vec::new(),
+            added_at: Some(UnixMs(added)),
+            noted: Facts {
+                user_id: Some("7".to_owned()),
+                ..Facts::default()
+            },
+        };
+        let (old, new) = (kept("shop", 1), kept("shop-2", 2));
+        let all = [old.clone(), new.clone()];
+        assert!(is_left_behind(&old, &all) && !is_left_behind(&new, &all));
+        assert!(!is_left_behind(&kept("shop", 3), &all), "it came later");
+        let mut other = new;
+        other.noted.user_id = Some("8".to_owned());
+        assert!(!is_left_behind(&old, &[old.clone(), other]));
     }
 }

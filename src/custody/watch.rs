@@ -351,11 +351,8 @@ impl Watch {
             let facts = self.note(kept).facts;
             let tried = self.refreshed.get(&kept.key);
             let rests = tried.is_some_and(|(at, _)| now.since(*at) < REFRESH_AGAIN);
-            let serves = kept
-                .pixels
-                .iter()
-                .any(|(_, slot)| *slot != crate::tokens::Slot::Retiring);
-            if rests || !serves || !refresh::is_due(kept, &facts, &roster.policy, now) {
+            let is_left = refresh::is_left_behind(kept, &roster.kept);
+            if rests || is_left || !refresh::is_due(kept, &facts, &roster.policy, now) {
                 continue;
             }
             let (label, print) = (&kept.label, kept.key.to_string());
@@ -373,7 +370,7 @@ impl Watch {
                 Ok((name, seen)) => {
                     any = true;
                     self.refreshed.remove(&kept.key);
-                    tracing::info!(token.name = %label, token.id = %print, token.new = %name, "a token was refreshed, the new one is current");
+                    tracing::info!(token.name = %label, token.id = %print, token.new = %name, "a token was refreshed, the new one is in its place");
                     drop(seen);
                 }
                 // the roster is about to change

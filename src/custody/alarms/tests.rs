@@ -55,6 +55,17 @@ fn in_days(days: i64) -> UnixMs {
 }
 
 #[test]
+fn of_what_only_retires_no_end_is_told() {
+    let mut kept = kept();
+    let mut note = good();
+    note.facts.expires = Expiry::At(in_days(3));
+    note.facts.data_access = Expiry::At(in_days(3));
+    assert_eq!(told(&kept, &note, NOW).len(), 2);
+    kept.pixels[0].1 = Slot::Retiring;
+    assert_eq!(told(&kept, &note, NOW), []);
+}
+
+#[test]
 fn a_good_token_is_no_news() {
     assert_eq!(told(&kept(), &good(), NOW), []);
 }
