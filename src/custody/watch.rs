@@ -151,7 +151,9 @@ impl Watch {
     /// Watches until `ended`, and writes down at the end what was counted.
     pub async fn run(mut self, ended: CancellationToken) {
         if ended.run_until_cancelled(self.watch()).await.is_none() {
-            self.count(&(self.hooks.roster)());
+            let roster = (self.hooks.roster)();
+            self.count(&roster);
+            self.forget(&roster);
             self.write().await;
         }
     }
@@ -192,6 +194,7 @@ impl Watch {
             }
         }
         self.count(&roster);
+        self.forget(&roster);
         if self.move_slots(&roster, now).await {
             (self.hooks.reload)().await;
             roster = (self.hooks.roster)();
@@ -393,10 +396,18 @@ impl Watch {
             let note = self.notes.tokens.entry(print).or_default();
             note.usage = own.and(&before);
         }
-        let keys: BTreeSet<String> = (roster.kept.iter())
-            .map(|kept| kept.key.to_string())
-            .collect();
-        self.notes.tokens.retain(|print, _| keys.contains(print));
+    }
+
+    /// Forgets tokens that are gone; not while nobody knows which are.
+    fn forget(&mut self, roster: &Roster) {
+        if roster.unread.is_some() {
+            return;
+        }
+        let keys: BTreeSet<TokenKey> = roster.kept.iter().map(|kept| kept.key).collect();
+        self.due.retain(|key, _| keys.contains(key));
+        self.refreshed.retain(|key, _| keys.contains(key));
+        let prints: BTreeSet<String> = keys.iter().map(ToString::to_string).collect();
+        self.notes.tokens.retain(|print, _| prints.contains(print));
     }
 
     /// Writes down what was noticed, if anything has changed.

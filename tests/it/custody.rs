@@ -570,6 +570,8 @@ async fn a_vault_that_cannot_be_read_at_a_start_says_nothing_about_its_tokens() 
         place.pass(Duration::from_mins(5));
         // the token and the vault, and not that the pixel had no token
         assert_eq!(place.raised(), 2);
+        // and what was noted stays
+        assert_eq!(place.facts(&token).state, State::Revoked);
     }
     std::fs::write(place.vault.path(), whole).unwrap();
     place
