@@ -33,6 +33,7 @@ pub fn roster(
             })
             .collect(),
         added_at: Some(record.added_at),
+        obtained: Some(record.obtained),
         noted: record.facts.clone(),
     });
     let mut all: Vec<Kept> = in_vault.collect();
@@ -52,6 +53,7 @@ pub fn roster(
             app: app_of(config, secrets, vault, &Facts::default(), Some(*id)),
             pixels: vec![served],
             added_at: None,
+            obtained: None,
             noted: Facts::default(),
         });
     }

@@ -5,8 +5,9 @@
 //! is. Without an answer of Meta's nothing is said about a token. What changes in the vault is one
 //! change, that a crash leaves undone or done.
 //! **Limits.** [`AT_ONCE`] questions at a time, one a token and refusal; a refresh that failed is
-//! tried again after [`REFRESH_AGAIN`].
+//! tried again after [`REFRESH_AGAIN`], or after a day where another try so soon would not help.
 
+mod renew;
 mod show;
 mod slots;
 mod told;
@@ -20,7 +21,6 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::inspect::{Seen, inspect_kept};
-use super::refresh::{self, RefreshError, refresh};
 use super::{Kept, Policy, Source};
 use crate::alerts::Alerts;
 use crate::graph::oauth::{OauthClient, OauthError};
@@ -29,12 +29,13 @@ use crate::telemetry::metrics::Metrics;
 use crate::time::{Clock, UnixMs};
 use crate::tokens::{Facts, Notes, Refused, State, TokenKey, Tokens, Usage, Vault, VaultError};
 
+pub use renew::REFRESH_AGAIN;
+use renew::Tried;
+
 /// Questions to Meta at a time.
 pub const AT_ONCE: usize = 4;
 /// The longest time after which a token is asked about again when Meta gave no answer.
 const NO_ANSWER: Duration = Duration::from_hours(1);
-/// The time between two tries to refresh a token.
-pub const REFRESH_AGAIN: Duration = Duration::from_hours(1);
 /// How often everything is looked at that needs no question.
 const TICK: Duration = Duration::from_mins(1);
 /// What comes together, such as the refusals of several lanes, is looked at together.
@@ -116,8 +117,8 @@ pub struct Watch {
     due: HashMap<TokenKey, UnixMs>,
     /// Refusals after which a token was asked about already.
     doubted: BTreeSet<Refused>,
-    /// When a refresh was tried last, and why it failed.
-    refreshed: HashMap<TokenKey, (UnixMs, Option<String>)>,
+    /// What came of the last try to refresh.
+    refreshed: HashMap<TokenKey, Tried>,
     /// What is wrong with the vault.
     vault_trouble: Option<String>,
     written: Notes,
@@ -334,56 +335,6 @@ impl Watch {
             }
             Err(_) => {}
         }
-    }
-
-    /// Refreshes what is due; true when the vault has changed.
-    async fn refresh(&mut self, roster: &Roster, now: UnixMs) -> bool {
-        let Some(vault) = &roster.vault else {
-            return false;
-        };
-        let mut any = false;
-        for kept in &roster.kept {
-            let facts = self.note(kept).facts;
-            let tried = self.refreshed.get(&kept.key);
-            let rests = tried.is_some_and(|(at, _)| now.since(*at) < REFRESH_AGAIN);
-            let serves = kept
-                .pixels
-                .iter()
-                .any(|(_, slot)| *slot != crate::tokens::Slot::Retiring);
-            if rests || !serves || !refresh::is_due(kept, &facts, &roster.policy, now) {
-                continue;
-            }
-            let (label, print) = (&kept.label, kept.key.to_string());
-            let outcome = refresh(&self.tools.client, vault, kept, &facts, now).await;
-            let counted = match &outcome {
-                Ok(_) => Some("done"),
-                Err(RefreshError::Elsewhere) => None,
-                Err(_) => Some("failed"),
-            };
-            let refreshes = &self.tools.metrics.token_refreshes;
-            if let Some(outcome) = counted {
-                refreshes.with_label_values(&[outcome]).inc();
-            }
-            match outcome {
-                Ok((name, seen)) => {
-                    any = true;
-                    self.refreshed.remove(&kept.key);
-                    tracing::info!(token.name = %label, token.id = %print, token.new = %name, "a token was refreshed, the new one is current");
-                    drop(seen);
-                }
-                // the roster is about to change
-                Err(RefreshError::Elsewhere) => {}
-                Err(error) => {
-                    tracing::warn!(token.name = %label, token.id = %print, %error, "a token could not be refreshed, the old one stays");
-                    self.refreshed
-                        .insert(kept.key, (now, Some(error.to_string())));
-                }
-            }
-        }
-        if any {
-            (self.hooks.reload)().await;
-        }
-        any
     }
 
     /// Adds what this process has counted to what earlier ones have.
