@@ -50,7 +50,10 @@ pub(super) struct Board {
 
 #[derive(Debug)]
 struct Entry {
+    /// As it was raised last.
     alert: Alert,
+    /// How bad it was when it was last told or held back: to be that bad again is nothing new.
+    worst: Severity,
     /// When it was last told or held back.
     at: UnixMs,
     /// A message of its own was made.
@@ -78,6 +81,7 @@ impl Board {
                 delivered: true,
                 held: false,
                 live: false,
+                worst: sent.alert.severity,
                 alert: sent.alert,
             };
             (entry.alert.key.clone(), entry)
@@ -102,7 +106,7 @@ impl Board {
     pub(super) fn raise(&mut self, alert: Alert, now: UnixMs, limits: Limits) -> Step {
         match self.entries.get_mut(&alert.key) {
             Some(known)
-                if alert.severity <= known.alert.severity
+                if alert.severity <= known.worst
                     && !is_due_again(&alert, known.at, now, limits) =>
             {
                 known.alert = alert;
@@ -163,7 +167,10 @@ impl Board {
     pub(super) fn sent(&self) -> Vec<Sent> {
         let known = self.entries.values().filter(|entry| entry.delivered);
         let sent = |entry: &Entry| Sent {
-            alert: entry.alert.clone(),
+            alert: Alert {
+                severity: entry.worst,
+                ..entry.alert.clone()
+            },
             at: entry.at,
         };
         known.map(sent).collect()
@@ -207,6 +214,7 @@ impl Board {
             delivered: false,
             held: !is_sent,
             live: true,
+            worst: alert.severity,
             alert,
         };
         self.entries.insert(entry.alert.key.clone(), entry);

@@ -59,6 +59,34 @@ fn one_key_is_told_when_it_begins_grows_worse_lasts_and_ends() {
 }
 
 #[test]
+fn what_goes_up_and_down_is_told_at_its_worst_until_it_is_over_or_repeated() {
+    let mut board = Board::new(Vec::new(), START);
+    let raise = |board: &mut Board, severity, minutes| {
+        word(&board.raise(alert("a", severity), at(minutes), LIMITS))
+    };
+    assert_eq!(raise(&mut board, Severity::Critical, 0), "send");
+    for minutes in 1..9 {
+        assert_eq!(raise(&mut board, Severity::Warning, minutes), "quiet");
+        assert_eq!(raise(&mut board, Severity::Critical, minutes), "quiet");
+    }
+    assert_eq!(raise(&mut board, Severity::Warning, 10), "quiet");
+    // so also after a restart
+    board.delivered(&Message::raised(alert("a", Severity::Critical)));
+    let mut again = Board::new(board.sent(), at(11));
+    assert_eq!(raise(&mut again, Severity::Critical, 11), "log");
+    // repeated as it is by then
+    let steps = board.tick(at(1440), LIMITS);
+    let [Step::Send(message)] = steps.as_slice() else {
+        panic!("{steps:?}");
+    };
+    assert_eq!(message.alert.severity, Severity::Warning);
+    assert_eq!(raise(&mut board, Severity::Critical, 1441), "send");
+    board.clear("a", at(1442), LIMITS);
+    assert_eq!(raise(&mut board, Severity::Warning, 1543), "send");
+    assert_eq!(raise(&mut board, Severity::Critical, 1544), "send");
+}
+
+#[test]
 fn what_lasts_is_told_again_without_being_raised_again() {
     let mut board = Board::new(Vec::new(), START);
     board.raise(warning("a"), at(0), LIMITS);
