@@ -346,6 +346,8 @@ impl Watch {
             let own = usage.get(&kept.key).cloned().unwrap_or_default();
             let note = self.notes.tokens.entry(print).or_default();
             note.usage = own.and(&before);
+            let used_by = &mut note.usage.used_by;
+            used_by.retain(|pixel, _| roster.pixels.contains(pixel));
         }
     }
 

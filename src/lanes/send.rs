@@ -190,7 +190,7 @@ impl Sender {
         }
         let refused = match &answer.verdict {
             Verdict::Delivered { .. } => {
-                tokens.sent(token, events as u64, clock.now());
+                tokens.sent(token, pixel, events as u64, clock.now());
                 return tokens.accept(pixel, token);
             }
             Verdict::Hold(Hold {

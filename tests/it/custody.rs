@@ -396,7 +396,9 @@ async fn a_refused_token_is_asked_about_at_once_and_its_next_one_becomes_current
     place.pass(DAY * 2);
     place.watch.round().await;
     assert_eq!(place.slots(), "current=new retiring=old");
-    place.tokens.sent(now.token_key(), 1, place.clock.now());
+    place
+        .tokens
+        .sent(now.token_key(), pixel(), 1, place.clock.now());
     place.watch.round().await;
     assert_eq!(place.slots(), "current=new");
 }
