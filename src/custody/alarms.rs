@@ -36,6 +36,8 @@ pub fn alarms(kept: &Kept, note: &Note, policy: &Policy, now: UnixMs) -> Vec<Ale
         return Vec::new();
     }
     let facts = &note.facts;
+    // its successor is there, and its end is what is wanted
+    let is_replaced = kept.pixels.iter().all(|(_, slot)| *slot == Slot::Retiring);
     let about = |what: &str, severity, title: String, text: String, next: String| Alert {
         key: format!("token:{}:{what}", kept.key),
         severity,
@@ -61,7 +63,7 @@ pub fn alarms(kept: &Kept, note: &Note, policy: &Policy, now: UnixMs) -> Vec<Ale
             ),
             remedy(kept, facts),
         ));
-    } else if let Some((severity, left)) = nearing(facts.expires, now) {
+    } else if let Some((severity, left)) = nearing(facts.expires, now).filter(|_| !is_replaced) {
         let refreshed = if is_refreshable(kept, facts) {
             " It is refreshed by itself before that; if you read this, see the log for why it was not yet."
         } else {
@@ -79,6 +81,7 @@ pub fn alarms(kept: &Kept, note: &Note, policy: &Policy, now: UnixMs) -> Vec<Ale
         ));
     }
     if !facts.state.is_dead()
+        && !is_replaced
         && let Some((severity, left)) = nearing(facts.data_access, now)
     {
         all.push(about(
@@ -92,7 +95,7 @@ pub fn alarms(kept: &Kept, note: &Note, policy: &Policy, now: UnixMs) -> Vec<Ale
             format!("log in again with `capigate token login{}`", for_pixels(kept)),
         ));
     }
-    if !facts.state.is_dead() {
+    if !facts.state.is_dead() && !is_replaced {
         all.extend(age(kept, note, policy, now).map(|(severity, days)| {
             about(
                 "age",

@@ -219,6 +219,9 @@ impl Watch {
             .collect();
         self.doubted = refused;
         let is_due = |kept: &&Kept| {
+            if kept.pixels.is_empty() && self.note(kept).facts.state.is_dead() {
+                return false;
+            }
             let is_doubted = doubted.contains(&kept.key);
             is_doubted || self.due.get(&kept.key).is_none_or(|due| *due <= now)
         };

@@ -19,8 +19,8 @@ use capigate::secret::Secret;
 use capigate::telemetry::metrics::Metrics;
 use capigate::time::{Clock, UnixMs};
 use capigate::tokens::{
-    AppRecord, Candidates, Credential, Expiry, Facts, Kind, Name, Notes, Obtained, Refused, Slot,
-    Slots, State, TokenKey, TokenRecord, Tokens, Vault, VaultError,
+    AppRecord, Candidates, Contents, Credential, Expiry, Facts, Kind, Name, Notes, Obtained,
+    Refused, Slot, Slots, State, TokenKey, TokenRecord, Tokens, Vault, VaultError,
 };
 
 const APP: &str = "1000000000000001";
@@ -342,6 +342,25 @@ async fn a_current_token_that_meta_calls_dead_gives_way_before_a_batch_finds_out
     load(&place.vault, &place.tokens);
     place.watch.round().await;
     assert_eq!(place.slots(), "current=old");
+}
+
+#[tokio::test]
+async fn a_dead_token_that_no_pixel_has_is_not_asked_about_again() {
+    let mut place = Place::new().await;
+    let token = place.put("shop", Slot::Current, None);
+    let dead = TokenState::Revoked;
+    place.sandbox.set_token_state(&print(&token), dead);
+    let let_go = |contents: &mut Contents| -> Result<(), VaultError> {
+        contents.pixels.clear();
+        Ok(())
+    };
+    place.vault.update(let_go).unwrap();
+    place.watch.round().await;
+    let asked = place.sandbox.account_calls().len();
+    assert!(asked > 0, "once, to know it");
+    place.pass(DAY * 2);
+    place.watch.round().await;
+    assert_eq!(place.sandbox.account_calls().len(), asked);
 }
 
 #[tokio::test]
