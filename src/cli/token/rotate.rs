@@ -279,9 +279,11 @@ fn too_early(desk: &Desk, contents: &Contents, pixel: PixelId) -> Option<String>
     }
     let current = slots.current.as_ref()?;
     let kept = desk.find(contents, Some(current), None).ok()?;
-    let used = known(&kept, &notes).usage.last_used;
-    let is_proved = used.is_some_and(|at| at > since);
+    let usage = known(&kept, &notes).usage;
+    let is_proved = usage.used_by.get(&pixel).is_some_and(|at| *at > since);
     (!is_proved).then(|| {
-        format!("the gateway of this configuration has delivered nothing with {current} yet")
+        format!(
+            "the gateway of this configuration has delivered nothing of pixel {pixel} with {current} yet"
+        )
     })
 }

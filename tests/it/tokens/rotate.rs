@@ -23,6 +23,7 @@ fn delivered(place: &Place, token: &str, at: UnixMs) {
     let mut notes = Notes::read(&path).unwrap();
     let mut note = Note::default();
     note.usage.last_used = Some(at);
+    note.usage.used_by.insert(PIXEL.parse().unwrap(), at);
     note.usage.events = 7;
     notes.tokens.insert(Place::print_of(token), note);
     notes.write(&path).unwrap();
@@ -70,7 +71,7 @@ async fn the_overlap_ends_when_the_new_one_has_delivered() {
     place
         .run(&finish, "")
         .ended(1)
-        .says("has delivered nothing with new");
+        .says("has delivered nothing of pixel");
     delivered(&place, &new, Clock::Real.now());
     place
         .run(&finish, "")
