@@ -53,16 +53,20 @@ pub enum FileError {
     Io(#[from] io::Error),
 }
 
-/// Reads a file that only its owner may read; none when there is no such file.
-pub(crate) fn read(path: &Path, max: u64) -> Result<Option<Vec<u8>>, FileError> {
-    // without it, a pipe that nobody writes to would be waited for
+/// Opens a file to read it, or whatever else is there: a pipe that nobody writes to is not waited
+/// for. Blocks for no longer than the disk does.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
     let at_once = OFlags::NONBLOCK.bits() as i32;
     #[expect(clippy::disallowed_methods, reason = "this is no file of the journal")]
-    let opened = OpenOptions::new()
+    OpenOptions::new()
         .read(true)
         .custom_flags(at_once)
-        .open(path);
-    let file = match opened {
+        .open(path)
+}
+
+/// Reads a file that only its owner may read; none when there is no such file.
+pub(crate) fn read(path: &Path, max: u64) -> Result<Option<Vec<u8>>, FileError> {
+    let file = match open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened?,
     };

@@ -11,6 +11,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use super::contents::{ChangeError, Contents};
 use super::key::{KeyError, VaultKey};
 use super::seal::{self, SealError, UnsealError};
@@ -105,7 +107,8 @@ impl Vault {
     /// Makes a new key in a file of mode 0600, which must not be there yet.
     pub fn make_key(path: &Path) -> Result<(), VaultError> {
         let key = VaultKey::generate()?;
-        let made = private_file::create(path, format!("{}\n", key.expose()).as_bytes());
+        let line = Zeroizing::new([key.expose(), "\n"].concat());
+        let made = private_file::create(path, line.as_bytes());
         made.map_err(|error| VaultError::File {
             path: path.to_owned(),
             error,

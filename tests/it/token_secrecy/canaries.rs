@@ -11,6 +11,9 @@ const PIECE: usize = 12;
 /// Letters and digits that no word of ours is made of.
 const LETTERS: &[u8] = b"BCDFGHJKLMNPQRSTVWXZbcdfghjkmnpqrstvwxz0123456789";
 
+/// What secrets are made of beside letters and digits, in any form.
+const SIGNS: &[u8] = b"+/~=.-_%";
+
 /// Every piece of every secret, and which secret it is of.
 #[derive(Default)]
 pub(super) struct Canaries {
@@ -34,6 +37,8 @@ impl Canaries {
     /// From now on this is looked for as it is.
     pub(super) fn add_plain(&mut self, name: &str, secret: &str) {
         assert!(secret.len() >= 20, "{name} is too short to be told apart");
+        let is_made_of = |byte: u8| byte.is_ascii_alphanumeric() || SIGNS.contains(&byte);
+        assert!(secret.bytes().all(is_made_of), "{name} would not be found");
         self.names.push(name.to_owned());
         self.cut(self.names.len() - 1, secret);
     }
@@ -47,9 +52,13 @@ impl Canaries {
 
     /// The secret of which there is a piece in these bytes, and what stands before it.
     pub(super) fn find(&self, bytes: &[u8]) -> Option<String> {
-        let found = bytes.windows(PIECE).enumerate().find_map(|(at, piece)| {
-            let number = self.pieces.get(piece)?;
-            Some((at, *number))
+        // only where so many characters that secrets are made of stand together
+        let mut run = 0;
+        let found = bytes.iter().enumerate().find_map(|(at, byte)| {
+            let is_one = byte.is_ascii_alphanumeric() || SIGNS.contains(byte);
+            run = if is_one { run + 1 } else { 0 };
+            let from = (run >= PIECE).then(|| at + 1 - PIECE)?;
+            Some((from, *self.pieces.get(&bytes[from..=at])?))
         });
         let (at, number) = found?;
         let before = &bytes[at.saturating_sub(120)..at];
