@@ -150,7 +150,7 @@ impl Vault {
     }
 
     /// Whether it could be changed now, as far as that can be told: takes the turn, and writes and
-    /// removes a file of its size, and [`SLACK`] more, beside it. Blocks.
+    /// removes a file of its size, and 64 KiB more, beside it. Blocks.
     ///
     /// # Errors
     ///

@@ -15,7 +15,6 @@ use crate::custody::ladder::{Finding, Mark};
 use crate::custody::{Kept, Source};
 use crate::graph::oauth::{App, Context, Exit, OauthError, State as Said};
 use crate::pixel::PixelId;
-use crate::time::UnixMs;
 use crate::tokens::{Contents, Facts, Kind, Name, Slot, TokenKey};
 
 /// Where a person ends a token by hand.
@@ -230,14 +229,13 @@ pub(super) fn forget(desk: &Desk, report: &mut Report<'_>, kept: &Kept) -> anyho
         return report
             .tell(Finding::new("removed", Mark::Warn, says).next("put a new token there"));
     };
-    let now = desk.clock.now();
     let updated = desk.update(|contents| {
         let senders = contents
             .users(name)
             .filter(|(_, slot)| *slot == Slot::Current);
         let senders: Vec<PixelId> = senders.map(|(pixel, _)| pixel).collect();
         contents.remove(name, true)?;
-        let heir = |pixel| (pixel, succeed(contents, pixel, now));
+        let heir = |pixel| (pixel, contents.in_slot(pixel, Slot::Current).cloned());
         Ok(senders.into_iter().map(heir).collect::<Vec<_>>())
     });
     let heirs = updated.map_err(|error| {
@@ -258,12 +256,4 @@ pub(super) fn forget(desk: &Desk, report: &mut Report<'_>, kept: &Kept) -> anyho
         })?;
     }
     report.say(desk.takeover())
-}
-
-/// Gives a pixel without a current token its next one, else the one before; none when it has
-/// neither.
-fn succeed(contents: &mut Contents, pixel: PixelId, now: UnixMs) -> Option<Name> {
-    contents.candidates(pixel).next()?;
-    let next = contents.promote(pixel, now);
-    next.or_else(|_| contents.roll_back(pixel)).ok()
 }
