@@ -11,7 +11,7 @@ use super::look::known;
 use super::obtained::{Extend, Keep, keep};
 use super::revoke::at_meta;
 use super::say::Report;
-use super::which::look_at;
+use super::which::facts_of;
 use crate::app::roster;
 use crate::cli::WRONG;
 use crate::cli::client::failure;
@@ -115,10 +115,7 @@ async fn forward(args: &RotateArgs, desk: &Desk, report: &mut Report<'_>) -> any
     if !args.step.from_next {
         options.check(desk)?;
     }
-    let Some(like) = facts_of(desk, report, &current).await? else {
-        return Ok(());
-    };
-    options.like = Some(like);
+    options.like = Some(model(desk, report, &current).await?);
     let token = match next.filter(|_| args.step.from_next) {
         Some(next) => contents
             .tokens
@@ -152,17 +149,10 @@ async fn forward(args: &RotateArgs, desk: &Desk, report: &mut Report<'_>) -> any
 }
 
 /// What the new token is held to: what is known of the one it replaces, which may have ended.
-async fn facts_of(
-    desk: &Desk,
-    report: &mut Report<'_>,
-    current: &Name,
-) -> anyhow::Result<Option<Facts>> {
+async fn model(desk: &Desk, report: &mut Report<'_>, current: &Name) -> anyhow::Result<Facts> {
     let kept = desk.find(&desk.contents()?, Some(current), None)?;
     let before = known(&kept, &desk.notes()).facts;
-    let Some(looked) = look_at(desk, report, &kept).await? else {
-        return Ok(None);
-    };
-    let mut facts = looked.seen.facts;
+    let mut facts = facts_of(desk, report, &kept).await?;
     if facts.state.is_dead() {
         let says = format!("{current}, the token until now, is {}", facts.state.code());
         report.tell(Finding::new("current", Mark::Warn, says))?;
@@ -172,7 +162,7 @@ async fn facts_of(
         facts.scopes = before.scopes;
     }
     facts.app_id = facts.app_id.or(before.app_id);
-    Ok(Some(facts))
+    Ok(facts)
 }
 
 fn undo(args: &RotateArgs, desk: &Desk, report: &mut Report<'_>) -> anyhow::Result<()> {

@@ -1,6 +1,6 @@
 //! One token in the place of another.
 
-use capigate::sandbox::TokenState;
+use capigate::sandbox::{Edge, Fault, TokenState};
 use capigate::time::{Clock, UnixMs};
 use capigate::tokens::{Note, Notes};
 
@@ -202,6 +202,31 @@ async fn a_lost_token_is_replaced_without_its_value() {
         .done();
     assert_eq!(ran.finding("current")["mark"], "warn");
     assert_eq!(ran.json()["current"], "new");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_nobody_answers_about_the_old_one_ends_no_rotation() {
+    let (place, _) = place().await;
+    let down = Fault::status(503).at(Edge::DebugToken);
+    place.sandbox.add_fault(down.clone());
+    let new = place.system_token();
+    let words = [&ROTATE[..], &["--name", "new"]].concat();
+    let ran = place.json(&words, &new).done();
+    assert_eq!(ran.finding("token")["mark"], "warn");
+    assert_eq!(ran.json()["current"], "new");
+    // nor about the new one, when it is forced
+    place.sandbox.add_fault(down.forever());
+    let newer = place.system_token();
+    place.json(&ROTATE, &newer).ended(6);
+    let forced = [&ROTATE[..], &["--force", "--name", "newer"]].concat();
+    place.json(&forced, &newer).done();
+    assert_eq!(
+        place.slots(),
+        [
+            format!("new: retiring of {PIXEL}"),
+            format!("newer: current of {PIXEL}")
+        ]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
