@@ -1,6 +1,8 @@
 //! `capigate token rotate`: another token in the place of the one that a pixel sends with, without
 //! a gap and with a way back.
 
+mod undo;
+
 use std::io::Write;
 
 use clap::Args;
@@ -35,7 +37,8 @@ pub(super) struct RotateArgs {
     /// What to call the new token
     #[arg(long)]
     name: Option<Name>,
-    /// Take the new one whatever speaks against it; with --finish, end the overlap early
+    /// Take the new one whatever speaks against it; with --finish, end the overlap early;
+    /// with --undo, go back also to a token that has ended
     #[arg(long)]
     force: bool,
     /// Do not ask
@@ -59,7 +62,7 @@ struct Step {
     /// Let go of the old token, which is kept until then
     #[arg(long)]
     finish: bool,
-    /// Go back to the old token
+    /// Go back to the old token; the new one becomes the next one
     #[arg(long)]
     undo: bool,
 }
@@ -75,7 +78,7 @@ async fn rotate(args: &RotateArgs, report: &mut Report<'_>) -> anyhow::Result<()
     desk.vault()?;
     report.set("pixel", args.pixel)?;
     if args.step.undo {
-        return undo(args, &desk, report);
+        return undo::undo(&desk, report, args.pixel, args.force).await;
     }
     if args.step.finish {
         return finish(args, &desk, report).await;
@@ -163,21 +166,6 @@ async fn model(desk: &Desk, report: &mut Report<'_>, current: &Name) -> anyhow::
     }
     facts.app_id = facts.app_id.or(before.app_id);
     Ok(facts)
-}
-
-fn undo(args: &RotateArgs, desk: &Desk, report: &mut Report<'_>) -> anyhow::Result<()> {
-    let pixel = args.pixel;
-    let (failed, name) = desk.update(|contents| {
-        let failed = contents.in_slot(pixel, Slot::Current).cloned();
-        Ok((failed, contents.roll_back(pixel)?))
-    })?;
-    report.set("current", &name)?;
-    report.done("undone", format!("pixel {pixel} sends with {name} again"))?;
-    if let Some(failed) = failed {
-        let says = format!("{failed} stays in the vault, and is in no slot of this pixel");
-        report.tell(Finding::new("replaced", Mark::Skipped, says))?;
-    }
-    report.say(desk.takeover())
 }
 
 async fn finish(args: &RotateArgs, desk: &Desk, report: &mut Report<'_>) -> anyhow::Result<()> {

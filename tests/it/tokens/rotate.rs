@@ -93,8 +93,48 @@ async fn there_is_a_way_back() {
         .done();
     let ran = place.json(&undo, "").done();
     assert_eq!(ran.json()["current"], "old");
-    assert_eq!(place.slots(), [format!("old: current of {PIXEL}")]);
-    assert!(place.listed().contains_key("new"));
+    assert_eq!(
+        place.slots(),
+        [
+            format!("new: next of {PIXEL}"),
+            format!("old: current of {PIXEL}")
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn there_is_no_way_back_to_a_token_that_has_ended() {
+    let (place, token) = place().await;
+    let new = place.system_token();
+    let words = [&ROTATE[..], &["--name", "new"]].concat();
+    place.run(&words, &new).done();
+    let next = place.system_token();
+    let add = ["add", "--pixel", PIXEL, "--slot", "next", "--name", "next"];
+    place.run(&add, &next).done();
+    let before = place.slots();
+    let print = Place::print_of(&token);
+    place.sandbox.set_token_state(&print, TokenState::Expired);
+    let undo = [&ROTATE[..], &["--undo"]].concat();
+    let ran = place.json(&undo, "").ended(3);
+    assert_eq!(ran.failed(), "retiring");
+    // what is known stays known while nobody answers
+    let down = Fault::status(503).at(Edge::DebugToken);
+    place.sandbox.add_fault(down);
+    let ran = place.json(&undo, "").ended(3);
+    assert_eq!(ran.finding("token")["mark"], "warn");
+    assert_eq!(place.slots(), before);
+    let forced = [&undo[..], &["--force"]].concat();
+    let ran = place.json(&forced, "").done();
+    assert_eq!(ran.finding("retiring")["mark"], "warn");
+    // what waits as the next one keeps its place
+    assert_eq!(ran.finding("replaced")["mark"], "skipped");
+    assert_eq!(
+        place.slots(),
+        [
+            format!("next: next of {PIXEL}"),
+            format!("old: current of {PIXEL}")
+        ]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
