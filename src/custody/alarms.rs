@@ -139,7 +139,8 @@ pub fn alarms(kept: &Kept, note: &Note, policy: &Policy, now: UnixMs) -> Vec<Ale
     all
 }
 
-fn is_bad(state: State) -> bool {
+/// Whether Meta has something against a token.
+pub(super) fn is_bad(state: State) -> bool {
     !matches!(state, State::Unknown | State::Valid)
 }
 

@@ -7,6 +7,7 @@
 //! **Limits.** [`AT_ONCE`] questions at a time, one a token and refusal; a refresh that failed is
 //! tried again after [`REFRESH_AGAIN`], or after a day where another try so soon would not help.
 
+mod fallen;
 mod renew;
 mod show;
 mod slots;
@@ -199,6 +200,7 @@ impl Watch {
         }
         self.count(&roster);
         self.forget(&roster);
+        self.forget_fallen(&roster, now);
         if self.move_slots(&roster, now).await {
             (self.hooks.reload)().await;
             roster = (self.hooks.roster)();

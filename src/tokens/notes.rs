@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::facts::Facts;
 use super::usage::Usage;
+use crate::pixel::PixelId;
 use crate::private_file::{self, FileError};
 use crate::time::UnixMs;
 
@@ -34,6 +35,8 @@ pub struct Note {
     pub facts: Facts,
     /// What came of sending with it.
     pub usage: Usage,
+    /// The pixels it was current for until Graph refused it, and when another took its place.
+    pub gave_way: BTreeMap<PixelId, UnixMs>,
 }
 
 impl Notes {

@@ -520,7 +520,7 @@ async fn logins(scene: &Scene) {
     ];
     assert_eq!(scene.run(&elsewhere, &back), 5);
     let refused = format!("{uri}?error=access_denied&state={}", secret("", 61, 64));
-    assert_eq!(scene.run(&exchange, &refused), 64);
+    assert_eq!(scene.run(&exchange, &refused), 7);
 
     browser_is_told_the_address_alone(scene).await;
 }

@@ -57,6 +57,33 @@ pub(super) fn due(
     moves
 }
 
+/// A move that was made.
+#[derive(Debug)]
+struct Made {
+    step: Move,
+    /// The token that is in no slot any more.
+    loose: Option<Name>,
+    /// The pixel, and its current token that was refused and gave way.
+    fallen: Option<(PixelId, TokenKey)>,
+}
+
+impl Made {
+    fn make(contents: &mut Contents, step: Move, now: UnixMs) -> Result<Self, VaultError> {
+        let fallen = match step {
+            Move::Promote(pixel) | Move::RollBack(pixel) => {
+                let first = contents.candidates(pixel).next();
+                first.map(|(_, _, record)| (pixel, TokenKey::of(&record.secret)))
+            }
+            Move::Finish(_) => None,
+        };
+        Ok(Self {
+            loose: make(contents, &step, now)?,
+            step,
+            fallen,
+        })
+    }
+}
+
 /// Makes a move; names the token that is in no slot any more.
 fn make(contents: &mut Contents, step: &Move, now: UnixMs) -> Result<Option<Name>, VaultError> {
     Ok(match step {
@@ -103,10 +130,8 @@ impl Watch {
                 return Ok(Vec::new());
             }
             vault.update(|contents| -> Result<_, VaultError> {
-                let moves = moves(contents);
-                let made = moves.into_iter();
-                made.map(|step| Ok((make(contents, &step, now)?, step)))
-                    .collect()
+                let moves = moves(contents).into_iter();
+                moves.map(|step| Made::make(contents, step, now)).collect()
             })
         };
         let Ok(made) = tokio::task::spawn_blocking(work).await else {
@@ -117,9 +142,13 @@ impl Watch {
             Ok(made) => {
                 unreadable.set(0);
                 self.vault_trouble = None;
-                for (loose, step) in &made {
-                    let loose = loose.as_ref().map(Name::as_str);
-                    match step {
+                for one in &made {
+                    if let Some((pixel, key)) = one.fallen {
+                        let note = self.notes.tokens.entry(key.to_string()).or_default();
+                        note.gave_way.insert(pixel, now);
+                    }
+                    let loose = one.loose.as_ref().map(Name::as_str);
+                    match &one.step {
                         Move::Promote(pixel) => {
                             tracing::warn!(pixel.id = %pixel, "the next token is current now, since graph refuses the one before");
                         }

@@ -13,7 +13,7 @@ use crate::time::UnixMs;
 use crate::tokens::State;
 
 /// What is held for less is not told yet: most of it passes. And for so long after its start the
-/// watch does not know yet what is held.
+/// watch does not know yet what is held and refused.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 impl Watch {
@@ -22,10 +22,8 @@ impl Watch {
         let waiting = Arc::clone(&self.hooks.waiting);
         // it reads when the first events expire
         let waiting = tokio::task::spawn_blocking(move || waiting()).await.ok();
-        let ours = ours(
-            roster.unread.is_none(),
-            waiting.is_some() && now.since(self.since) >= PATIENCE,
-        );
+        let is_new = now.since(self.since) < PATIENCE;
+        let ours = ours(roster.unread.is_none(), waiting.is_some(), is_new);
         let mut keys = BTreeSet::new();
         let mut all = Vec::new();
         for kept in &roster.kept {
@@ -36,16 +34,19 @@ impl Watch {
         if roster.unread.is_none() {
             all.extend(without_token(roster, now));
         }
+        all.extend(self.fallen(roster, now));
         all.extend(loose(roster, self, now));
         for one in waiting.unwrap_or_default() {
-            // that a dead token holds its pixels is told with the token
-            let key = format!("{}:state", one.id);
-            match all.iter_mut().find(|alert| alert.key == key) {
-                Some(alert) => alert.text = format!("{} {}", alert.text, waits(&one)),
-                None => all.extend(hold(&one, now)),
+            // that a dead token holds its pixels is told with the token, and that no token is left
+            // with that
+            let with = [format!("{}:state", one.id), format!("{}:refused", one.id)];
+            if let Some(alert) = all.iter_mut().find(|alert| with.contains(&alert.key)) {
+                alert.text = format!("{} {}", alert.text, waits(&one));
+            } else if one.cause != "no_token" {
+                // it may have been told before it began anew
+                keys.insert(format!("hold:{}", one.id));
+                all.extend(hold(&one, now));
             }
-            // it may have been told before it began anew
-            keys.extend((one.cause != "no_token").then(|| format!("hold:{}", one.id)));
         }
         all.extend(self.without_vault(roster, now));
         keys.extend(all.iter().map(|alert| alert.key.clone()));
@@ -88,11 +89,16 @@ impl Watch {
 }
 
 /// What begins so is raised and cleared here and nowhere else; without what nobody could look at,
-/// since that may go on.
-fn ours(knows_tokens: bool, knows_holds: bool) -> Vec<&'static str> {
-    let tokens = ["token:", "pixel:"].into_iter().filter(|_| knows_tokens);
-    let holds = ["hold:"].into_iter().filter(|_| knows_holds);
-    tokens.chain(holds).chain(["vault:"]).collect()
+/// since that may go on, and without what only batches tell as long as the watch is new.
+fn ours(has_tokens: bool, has_holds: bool, is_new: bool) -> Vec<&'static str> {
+    let known = [
+        ("token:", has_tokens),
+        ("pixel:", has_tokens && !is_new),
+        ("hold:", has_holds && !is_new),
+        ("vault:", true),
+    ];
+    let known = known.into_iter().filter(|(_, is_known)| *is_known);
+    known.map(|(prefix, _)| prefix).collect()
 }
 
 /// Pixels whose events have no token to travel with.
@@ -151,8 +157,7 @@ fn waits(one: &Waiting) -> String {
 
 /// Something that keeps events waiting for a person.
 fn hold(one: &Waiting, now: UnixMs) -> Option<Alert> {
-    // told as such, with the token
-    if one.cause == "no_token" || one.lasts < PATIENCE {
+    if one.lasts < PATIENCE {
         return None;
     }
     let graph = one.graph.as_ref();

@@ -98,3 +98,80 @@ async fn a_vault_that_cannot_be_read_at_a_start_says_nothing_about_its_tokens() 
     place.watch.round().await;
     assert_eq!(place.raised(), 0);
 }
+
+fn refuse(place: &Place, tokens: &[&str]) {
+    for token in tokens {
+        place.tokens.refuse(Refused {
+            token: TokenKey::of(&Secret::new((*token).to_owned())),
+            pixel: Some(pixel()),
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_fall_back_from_a_token_that_meta_calls_valid_is_told_until_that_is_seen_to() {
+    let mut place = Place::new().await;
+    let old = place.put("old", Slot::Current, None);
+    place.put("new", Slot::Next, None);
+    place.watch.round().await;
+    refuse(&place, &[&old]);
+    place.watch.round().await;
+    assert_eq!(place.facts(&old).state, State::Valid);
+    assert_eq!(place.slots(), "current=new retiring=old");
+    assert_eq!(place.raised(), 1);
+    // what another process knows of it is noted
+    place.restart();
+    place.pass(Duration::from_mins(10));
+    place.watch.round().await;
+    assert_eq!(place.raised(), 1);
+    let remove = |contents: &mut Contents| -> Result<(), VaultError> {
+        contents.remove(&name("old"), true)?;
+        Ok(())
+    };
+    place.vault.update(remove).unwrap();
+    load(&place.vault, &place.tokens);
+    place.watch.round().await;
+    assert_eq!(place.raised(), 0);
+}
+
+#[tokio::test]
+async fn a_way_back_from_a_new_token_is_told_for_a_week() {
+    let mut place = Place::new().await;
+    place.put("old", Slot::Current, None);
+    let new = place.put("new", Slot::Current, None);
+    place.watch.round().await;
+    refuse(&place, &[&new]);
+    place.watch.round().await;
+    assert_eq!(place.slots(), "current=old");
+    assert_eq!(place.raised(), 1);
+    place.pass(DAY * 6);
+    place.watch.round().await;
+    assert_eq!(place.raised(), 1);
+    place.pass(DAY);
+    place.watch.round().await;
+    assert_eq!(place.raised(), 0);
+}
+
+#[tokio::test]
+async fn that_no_token_of_a_pixel_is_left_is_told_once() {
+    let waiting = Waiting {
+        id: "pixel:1234567890123456".to_owned(),
+        cause: "permission",
+        advice: "give the token the pixel",
+        graph: None,
+        pixels: vec![pixel()],
+        events: 7,
+        lasts: Duration::from_mins(10),
+        first_expiry: None,
+    };
+    let mut place = Place::with_waiting(vec![waiting]).await;
+    let one = place.put("one", Slot::Current, None);
+    let two = place.put("two", Slot::Next, None);
+    refuse(&place, &[&one, &two]);
+    place.watch.round().await;
+    assert_eq!(place.slots(), "current=one next=two");
+    // the hold is in it
+    assert_eq!(place.raised(), 1);
+    place.alerts.clear("pixel:1234567890123456:refused");
+    assert_eq!(place.raised(), 0);
+}
