@@ -24,6 +24,18 @@ pub struct PixelId(NonZeroU64);
 #[error("a pixel id is 1 to 20 decimal digits, the first of them not 0, such as 1234567890123456")]
 pub struct PixelIdError;
 
+/// What a test code is, in words.
+pub const TEST_CODE_RULE: &str = "1 to 64 letters, digits, _ and -, such as TEST12345";
+
+/// Characters of a test code.
+const MAX_TEST_CODE: usize = 64;
+
+/// Whether a text may be a test code of the Events Manager: see [`TEST_CODE_RULE`].
+pub fn is_test_code(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    (1..=MAX_TEST_CODE).contains(&text.len()) && text.bytes().all(plain)
+}
+
 impl PixelId {
     /// The id as a number, for fixed-width storage.
     pub fn get(self) -> u64 {

@@ -120,17 +120,17 @@ fn has(path: &str, text: &str, name: &str) -> bool {
                 attribute.starts_with("#[test]") || attribute.starts_with("#[tokio::test")
             });
             let is_skipped = attributes.iter().any(|one| one.starts_with("#[ignore"));
-            return (is_test || within_proptest(text, name)) && !is_skipped;
+            return is_test && !is_skipped;
         }
         attributes.clear();
     }
     false
 }
 
-/// The macro takes the attribute on its own.
-fn within_proptest(text: &str, name: &str) -> bool {
-    let at = text.find(&format!("fn {name}(")).unwrap_or(0);
-    text[..at].contains("proptest! {")
+/// Whether a help text names a flag, and not only a longer one.
+fn names(help: &str, flag: &str) -> bool {
+    help.split(|c: char| !c.is_ascii_alphanumeric() && c != '-')
+        .any(|word| word == flag)
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn every_command_is_one() {
             wrong.push(format!("capigate {verbs} is no command"));
         }
         for flag in flags.split(' ').filter(|flag| !flag.is_empty()) {
-            if !text.contains(flag) {
+            if !names(&text, flag) {
                 wrong.push(format!("capigate {verbs} has no {flag}"));
             }
         }
@@ -172,11 +172,26 @@ fn every_command_is_one() {
 }
 
 #[test]
+fn a_flag_is_named_only_as_a_whole() {
+    let help = "Options:\n      --name-all <NAME>  as --pixel=ID, or [--out FILE]\n";
+    assert!(
+        ["--name-all", "--pixel", "--out"]
+            .iter()
+            .all(|flag| names(help, flag))
+    );
+    assert!(!names(help, "--name") && !names(help, "--all"));
+}
+
+#[test]
 fn a_test_is_found_only_where_it_is_one() {
     let text = "#[test]\nfn one() {\n}\nfn two() {}\n#[ignore]\n#[test]\nfn three() {}\n#[tokio::test(flavor = \"x\")]\nasync fn four() {}\n";
     let found = |name| has("a.rs", text, name);
     assert!(found("one") && found("four"));
     assert!(!found("two") && !found("three") && !found("on"));
+    // `proptest!` runs only what has the attribute, and what comes after it is none of its own
+    let text = "proptest! {\n    #[test]\n    fn one(n in 0..9) {\n    }\n    fn two(n in 0..9) {\n    }\n}\nfn three() {}\n";
+    let found = |name| has("a.rs", text, name);
+    assert!(found("one") && !found("two") && !found("three"));
     assert!(has("a.sh", "  step \"does it\" run\n", "does it"));
     assert!(!has("a.sh", "# step \"does it\"\n", "does it"));
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::units::from_text;
 use super::{Fault, SecretRef};
-use crate::pixel::PixelId;
+use crate::pixel::{PixelId, TEST_CODE_RULE, is_test_code};
 
 /// One pixel (dataset) this gateway sends to, by its id.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,13 +107,11 @@ impl Pixel {
                 "1 to 100 characters without line breaks",
             ));
         }
-        let good = |code: &String| {
-            (1..=64).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_alphanumeric())
-        };
-        if !self.test_event_code.as_ref().is_none_or(good) {
+        let code = self.test_event_code.as_deref();
+        if !code.is_none_or(is_test_code) {
             faults.push(Fault::cross(
                 format!("pixels.{id}.test_event_code"),
-                "1 to 64 letters and digits, such as \"TEST12345\"",
+                TEST_CODE_RULE,
             ));
         }
     }
@@ -192,6 +190,26 @@ mod tests {
             "",
         ] {
             assert!(!is_site(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_test_code_is_what_a_command_takes_for_one() {
+        let faults = |code: &str| {
+            let pixel = Pixel {
+                test_event_code: Some(code.to_owned()),
+                ..Pixel::default()
+            };
+            let mut faults = Vec::new();
+            pixel.validate("1".parse().unwrap(), &mut faults);
+            faults.len()
+        };
+        let long = "A".repeat(64);
+        for good in ["TEST12345", "my_own-1", &long] {
+            assert_eq!(faults(good), 0, "{good}");
+        }
+        for bad in ["", "TEST 1", "TEST.1", &format!("{long}A")] {
+            assert_eq!(faults(bad), 1, "{bad}");
         }
     }
 

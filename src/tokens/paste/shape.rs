@@ -1,7 +1,7 @@
 //! What the values of Meta look like today, which says little about tomorrow.
 
 use super::{Kind, PasteNote};
-use crate::pixel::PixelId;
+use crate::pixel::{PixelId, TEST_CODE_RULE, is_test_code};
 
 /// Characters that every access token seen so far has at least.
 pub(super) const MIN_TOKEN: usize = 50;
@@ -14,9 +14,6 @@ const PIXEL_DIGITS: std::ops::RangeInclusive<usize> = 5..=20;
 
 /// Digits of the pixel ids that are seen today.
 const USUAL_PIXEL_DIGITS: std::ops::RangeInclusive<usize> = 15..=16;
-
-/// Characters of a test code.
-const MAX_TEST_CODE: usize = 64;
 
 /// A pixel id that is unusual.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,9 +28,7 @@ pub struct PixelShapeError;
 
 /// Why a text is no test code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "a test code is 1 to 64 letters, digits, _ and -, such as TEST12345; the Events Manager makes one under Test events"
-)]
+#[error("a test code is {TEST_CODE_RULE}; the Events Manager makes one under Test events")]
 pub struct TestCodeError;
 
 impl PixelShapeError {
@@ -73,9 +68,7 @@ pub fn pixel_shape(text: &str) -> Result<(PixelId, Option<PixelNote>), PixelShap
 /// The test code in a text, white space around it left out.
 pub fn test_code_shape(text: &str) -> Result<&str, TestCodeError> {
     let text = text.trim();
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
-    let is_good = (1..=MAX_TEST_CODE).contains(&text.len()) && text.bytes().all(plain);
-    is_good.then_some(text).ok_or(TestCodeError)
+    is_test_code(text).then_some(text).ok_or(TestCodeError)
 }
 
 /// What is unusual about a value.
