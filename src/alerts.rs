@@ -4,8 +4,9 @@
 //! once when it begins or grows worse, again every [`Settings::repeat`] while it lasts (not for what is only good to know), and once
 //! when it is over; a restart changes nothing about that. Every alert is a log line. Neither
 //! channel waits for the other. No secret is in any message, error or log line.
-//! **Refuses** to tell more than [`Settings::max_per_hour`] in an hour; the rest is in the log, and
-//! one message says how many. It gives a message up after [`Settings::give_up`].
+//! **Refuses** to tell more than [`Settings::max_per_hour`] in an hour, and [`MAX_CRITICAL`] beyond
+//! it of what is critical; the rest is in the log, one message says how many, and what is still
+//! raised is told as soon as there is room. It gives a message up after [`Settings::give_up`].
 //! **Limits.** [`MAX_KEYS`] keys, [`MAX_QUEUED`] messages a channel (beyond it the oldest go), and
 //! the lengths of [`Alert`].
 
@@ -45,6 +46,8 @@ use store::Store;
 
 /// Keys that are known at a time; beyond it the one told longest ago is forgotten.
 pub const MAX_KEYS: usize = 1024;
+/// Messages about what is critical in any hour, beyond [`Settings::max_per_hour`].
+pub const MAX_CRITICAL: usize = 30;
 /// Messages that wait for one channel.
 pub const MAX_QUEUED: usize = 64;
 
@@ -327,19 +330,18 @@ impl Alerts {
         let channels = Channel::ALL
             .into_iter()
             .filter(|channel| settings.has(*channel));
-        if !is_sent {
-            return channels.for_each(|channel| self.count(channel, "held_back"));
-        }
         let message = Arc::new(message);
-        let mut is_queued = false;
+        let mut is_alone = true;
         for channel in channels {
-            is_queued = true;
-            if let Some(lost) = self.queue(channel).push(Arc::clone(&message)) {
+            is_alone = false;
+            if !is_sent {
+                self.count(channel, "held_back");
+            } else if let Some(lost) = self.queue(channel).push(Arc::clone(&message)) {
                 self.count(channel, "failed");
                 tracing::error!(alert.key = %lost.alert.key, alert.channel = channel.code(), "an alert was not sent, since {MAX_QUEUED} newer ones wait");
             }
         }
-        if !is_queued {
+        if is_alone {
             // the log is the only channel there is
             board.delivered(&message);
         }

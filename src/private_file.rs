@@ -45,21 +45,28 @@ pub enum FileError {
     /// Another process is changing it.
     #[error("is being changed by another process: try again")]
     Busy,
+    /// It is there, and was to be made.
+    #[error("is there already, and is left as it is: name another one")]
+    Exists,
     /// The disk or the permissions are in the way.
     #[error("cannot be used: {}", .0.kind())]
     Io(#[from] io::Error),
 }
 
-/// Reads a file that only its owner may read; none when there is no such file.
-pub(crate) fn read(path: &Path, max: u64) -> Result<Option<Vec<u8>>, FileError> {
-    // without it, a pipe that nobody writes to would be waited for
+/// Opens a file to read it, or whatever else is there: a pipe that nobody writes to is not waited
+/// for. Blocks for no longer than the disk does.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
     let at_once = OFlags::NONBLOCK.bits() as i32;
     #[expect(clippy::disallowed_methods, reason = "this is no file of the journal")]
-    let opened = OpenOptions::new()
+    OpenOptions::new()
         .read(true)
         .custom_flags(at_once)
-        .open(path);
-    let file = match opened {
+        .open(path)
+}
+
+/// Reads a file that only its owner may read; none when there is no such file.
+pub(crate) fn read(path: &Path, max: u64) -> Result<Option<Vec<u8>>, FileError> {
+    let file = match open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened?,
     };
@@ -101,8 +108,19 @@ pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let whole = write(&dir, bytes, &dir.metadata()?)?;
     whole
         .persist_noclobber(path)
-        .map_err(|failed| failed.error)?;
+        .map_err(|failed| match failed.error.kind() {
+            io::ErrorKind::AlreadyExists => FileError::Exists,
+            _ => failed.error.into(),
+        })?;
     sync(&dir)
+}
+
+/// Whether [`replace`] would find the room and the rights for so many bytes: writes them beside the
+/// file, and takes them away again.
+pub(crate) fn probe(path: &Path, bytes: usize) -> Result<(), FileError> {
+    let path = resolve(path)?;
+    let whole = write(&directory(&path)?, &vec![0; bytes], &owner(&path)?)?;
+    Ok(whole.close()?)
 }
 
 /// A file that has no name to last yet, and is gone unless it gets one.
@@ -273,8 +291,7 @@ mod tests {
         symlink("nothing", dir.path().join("link")).unwrap();
         for taken in ["file", "link"] {
             let error = create(&dir.path().join(taken), b"2").unwrap_err();
-            let is_there = |error: &io::Error| error.kind() == io::ErrorKind::AlreadyExists;
-            assert!(matches!(&error, FileError::Io(error) if is_there(error)));
+            assert!(matches!(error, FileError::Exists), "{error}");
         }
         assert_eq!(std::fs::read(&path).unwrap(), b"1");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);

@@ -106,7 +106,9 @@ fn advice(status: u16) -> &'static str {
         300..=399 => "it wants to send us elsewhere: put the final address into alerts.webhook_url",
         401 | 403 => "check the key in alerts.webhook_url, or alerts.webhook_secret",
         404 | 410 => "check alerts.webhook_url: there is no such webhook, or no longer",
-        408 | 429 | 500.. => "it is tried again later",
+        408 | 429 | 500.. => {
+            "its server has trouble of its own: a running gateway tries again later"
+        }
         _ => "check that alerts.webhook_url takes a POST of JSON",
     }
 }

@@ -138,6 +138,9 @@ async fn check(args: &CheckArgs, report: &mut Report<'_>) -> anyhow::Result<()> 
         None => (Contents::default(), broken),
     };
     checks.tell_all(machine::vault(&config, &contents, broken.as_deref()))?;
+    if let Some(vault) = opened.as_ref().filter(|_| broken.is_none()) {
+        checks.tell_all(machine::unwritable(vault))?;
+    }
     let whole = Whole {
         is_production: args.profile == Profile::Production,
         is_offline: args.offline,

@@ -7,6 +7,7 @@
 mod add;
 mod app;
 pub(super) mod ask;
+mod assign;
 pub(super) mod desk;
 pub(super) mod exchange;
 mod export;
@@ -17,6 +18,7 @@ mod inspect;
 mod list;
 mod login;
 pub(super) mod look;
+mod loose;
 pub(super) mod obtained;
 mod page;
 mod remove;
@@ -58,6 +60,8 @@ enum Verb {
     App(app::AppArgs),
     /// Keep a token that you paste, and give it to a pixel.
     Add(add::AddArgs),
+    /// Give a pixel a token that is in the vault.
+    Assign(assign::AssignArgs),
     /// Show every token, masked, with what is known and what is due.
     List(list::ListArgs),
     /// Ask Meta what a token is and may do.
@@ -93,6 +97,7 @@ pub(super) async fn run(args: TokenArgs, out: &mut dyn Write) -> anyhow::Result<
         Verb::Login(args) => login::run(&args, out).await,
         Verb::App(args) => app::run(args, out).await,
         Verb::Add(args) => add::run(args, out).await,
+        Verb::Assign(args) => assign::run(args, out).await,
         Verb::List(args) => list::run(&args, out),
         Verb::Inspect(args) => inspect::run(args, out).await,
         Verb::Verify(args) => verify::run(args, out).await,

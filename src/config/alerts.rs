@@ -29,8 +29,9 @@ pub use secrets::AlertSecrets;
 pub struct Alerts {
     /// How often what lasts is told again; what is only good to know is told once.
     pub repeat: Span,
-    /// Messages in any hour; beyond it one message says how many were held back, and the log has
-    /// all of them.
+    /// Messages in any hour, and at most 30 more that are critical; beyond it one message says how
+    /// many were held back, the log has all of them, and what is still raised is sent when there is
+    /// room.
     pub max_per_hour: u32,
     /// How long a message is tried on a channel that does not take it.
     pub give_up: Span,

@@ -47,6 +47,8 @@ pub fn alarms(kept: &Kept, note: &Note, policy: &Policy, now: UnixMs) -> Vec<Ale
         at: now,
     };
     let label = &kept.label;
+    // another one is in the place of what retires, which may end
+    let is_needed = !only_retires(kept);
     let mut all = Vec::new();
     if is_bad(facts.state) {
         let cause = facts.cause.as_deref().unwrap_or("no code given");
@@ -61,7 +63,7 @@ pub fn alarms(kept: &Kept, note: &Note, policy: &Policy, now: UnixMs) -> Vec<Ale
             ),
             remedy(kept, facts),
         ));
-    } else if let Some((severity, left)) = nearing(facts.expires, now) {
+    } else if let Some((severity, left)) = nearing(facts.expires, now).filter(|_| is_needed) {
         let refreshed = if is_refreshable(kept, facts) {
             " It is refreshed by itself before that; if you read this, see the log for why it was not yet."
         } else {
@@ -78,7 +80,8 @@ pub fn alarms(kept: &Kept, note: &Note, policy: &Policy, now: UnixMs) -> Vec<Ale
             remedy(kept, facts),
         ));
     }
-    if !facts.state.is_dead()
+    if is_needed
+        && !facts.state.is_dead()
         && let Some((severity, left)) = nearing(facts.data_access, now)
     {
         all.push(about(
@@ -92,7 +95,7 @@ pub fn alarms(kept: &Kept, note: &Note, policy: &Policy, now: UnixMs) -> Vec<Ale
             format!("log in again with `capigate token login{}`", for_pixels(kept)),
         ));
     }
-    if !facts.state.is_dead() {
+    if is_needed && !facts.state.is_dead() {
         all.extend(age(kept, note, policy, now).map(|(severity, days)| {
             about(
                 "age",
@@ -257,6 +260,12 @@ fn shape(kept: &Kept, note: &Note) -> Vec<(&'static str, Severity, String, Strin
 pub fn extra_scopes(facts: &Facts) -> impl Iterator<Item = &str> {
     let scopes = facts.scopes.iter().map(String::as_str);
     scopes.filter(|scope| !USUAL_SCOPES.contains(scope))
+}
+
+/// Whether all that pixels have it for is to go back to: another one is in its place.
+pub(super) fn only_retires(kept: &Kept) -> bool {
+    let mut slots = kept.pixels.iter();
+    !kept.pixels.is_empty() && slots.all(|(_, slot)| *slot == Slot::Retiring)
 }
 
 /// Whether the gateway can refresh it by itself: a 60-day token of a system user in the vault,

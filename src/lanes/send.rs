@@ -193,7 +193,7 @@ impl Sender {
             return tokens.accept(pixel, token);
         }
         // a proxy's word is no verdict on a token, nor is trouble that passes
-        if !answer.error.as_ref().is_some_and(|error| !error.transient) {
+        if answer.error.as_ref().is_none_or(|error| error.transient) {
             return;
         }
         let refused = match &answer.verdict {

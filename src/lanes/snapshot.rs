@@ -42,7 +42,7 @@ impl HeldBy {
     pub fn advice(self) -> &'static str {
         match self {
             Self::Graph(Cause::Token) => {
-                "the access token is refused: look at it with `capigate token inspect`, then put a valid one in its place with `capigate token add` (or where the configuration points to); events go out by themselves then"
+                "the access token is refused: look at it with `capigate token inspect`, then put a valid one in its place with `capigate token rotate` (or where the configuration points to); events go out by themselves then"
             }
             Self::Graph(Cause::App) => {
                 "the app's secret or the proof made with it is refused, or the app does not take calls from this machine: see whether the app wants a proof (App settings, Advanced), and put the right secret in place with `capigate token app add`"

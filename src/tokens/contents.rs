@@ -5,6 +5,8 @@
 //! before a rotation, and is kept until the new one has proved itself. A token may be in the slots
 //! of several pixels.
 
+mod error;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -16,6 +18,8 @@ use super::facts::Facts;
 use crate::pixel::PixelId;
 use crate::secret::Secret;
 use crate::time::UnixMs;
+
+pub use error::ChangeError;
 
 /// Most characters of a [`Name`].
 pub const MAX_NAME: usize = 64;
@@ -114,44 +118,6 @@ pub enum Slot {
     Next,
     /// What was current before.
     Retiring,
-}
-
-/// Why the contents cannot be changed as asked.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ChangeError {
-    /// The name is taken.
-    #[error(
-        "there is a token {0} already: choose another name with --name, or remove that one first with `capigate token remove {0}`"
-    )]
-    NameTaken(Name),
-    /// The same token is there under another name.
-    #[error("this very token is in the vault already, as {0}")]
-    SameToken(Name),
-    /// No such token.
-    #[error("there is no token {0} in the vault: `capigate token list` shows them")]
-    NoToken(Name),
-    /// No next token.
-    #[error(
-        "pixel {0} has no next token: put one there with `capigate token add --pixel {0} --slot next`"
-    )]
-    NoNext(PixelId),
-    /// No token was current before.
-    #[error("pixel {0} has no retiring token to go back to")]
-    NoRetiring(PixelId),
-    /// Another token is there.
-    #[error(
-        "pixel {0} has a {slot} token already, {2}: `capigate token rotate --pixel {0}` replaces one without a gap (with --from-next, by the next token); --force puts another in its place at once",
-        slot = .1.code()
-    )]
-    Occupied(PixelId, Slot, Name),
-    /// A pixel cannot fall back on what it sends with.
-    #[error(
-        "token {0} is what pixel {1} sends with, so it is no token to fall back on: make another one"
-    )]
-    IsCurrent(Name, PixelId),
-    /// It is in use.
-    #[error("token {0} is what pixel {1} sends with: rotate that pixel first, or say --force")]
-    InUse(Name, PixelId),
 }
 
 impl Slot {
@@ -275,10 +241,8 @@ impl Contents {
         slot: Slot,
         own: Option<&Name>,
     ) -> Result<(), ChangeError> {
-        let slots = self.pixels.get(&pixel);
-        let mut there = slots.into_iter().flat_map(Slots::names);
-        let other = there.find(|(other, name)| *other == slot && Some(*name) != own);
-        other.map_or(Ok(()), |(_, name)| {
+        let other = self.in_slot(pixel, slot).filter(|name| Some(*name) != own);
+        other.map_or(Ok(()), |name| {
             Err(ChangeError::Occupied(pixel, slot, name.clone()))
         })
     }
@@ -293,6 +257,26 @@ impl Contents {
             slots.retiring = Some(Retiring { name, since: now });
         }
         Ok(next)
+    }
+
+    /// Puts a token in the place of `old`, which a pixel sends with and which becomes retiring. That
+    /// it is current already is as good; that another one is current by now is an error.
+    pub fn replace(
+        &mut self,
+        pixel: PixelId,
+        old: &Name,
+        name: &Name,
+        now: UnixMs,
+    ) -> Result<(), ChangeError> {
+        match self.in_slot(pixel, Slot::Current) {
+            Some(current) if current == name => return Ok(()),
+            Some(current) if current != old => {
+                return Err(ChangeError::Moved(pixel, current.clone()));
+            }
+            _ => {}
+        }
+        self.bind(pixel, Slot::Next, name, now)?;
+        self.promote(pixel, now).map(|_| ())
     }
 
     /// Undoes a promotion: retiring becomes current again, and what was current is in no slot.
@@ -343,6 +327,12 @@ impl Contents {
             let own = slots.names().filter(move |(_, other)| *other == name);
             own.map(|(slot, _)| (*pixel, slot))
         })
+    }
+
+    /// The token in a slot of a pixel.
+    pub fn in_slot(&self, pixel: PixelId, slot: Slot) -> Option<&Name> {
+        let mut names = self.pixels.get(&pixel)?.names();
+        names.find_map(|(other, name)| (other == slot).then_some(name))
     }
 
     /// The tokens of a pixel in the order in which they are tried.

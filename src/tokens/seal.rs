@@ -9,10 +9,11 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use aws_lc_rs::aead::{Aad, Nonce};
-use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize, Zeroizing};
+use serde::{Deserialize, Deserializer, Serialize, de};
+use zeroize::Zeroizing;
 
 use super::contents::{AppRecord, Contents, Name, Obtained, Slots, TokenRecord};
 use super::facts::Facts;
@@ -81,13 +82,15 @@ struct In {
 
 #[derive(Deserialize)]
 struct InApp {
-    secret: String,
+    #[serde(deserialize_with = "wrapped")]
+    secret: Secret,
     added_at: UnixMs,
 }
 
 #[derive(Deserialize)]
 struct InToken {
-    token: String,
+    #[serde(deserialize_with = "wrapped")]
+    token: Secret,
     obtained: Obtained,
     added_at: UnixMs,
     facts: Facts,
@@ -169,14 +172,14 @@ impl From<In> for Contents {
     fn from(read: In) -> Self {
         let app = |(id, app): (String, InApp)| {
             let record = AppRecord {
-                secret: secret(app.secret),
+                secret: app.secret,
                 added_at: app.added_at,
             };
             (id, record)
         };
         let token = |(name, token): (Name, InToken)| {
             let record = TokenRecord {
-                secret: secret(token.token),
+                secret: token.token,
                 obtained: token.obtained,
                 added_at: token.added_at,
                 facts: token.facts,
@@ -192,11 +195,19 @@ impl From<In> for Contents {
     }
 }
 
-/// A string that is cut to its length may be moved, and would leave a copy.
-fn secret(mut text: String) -> Secret {
-    let secret = Secret::new(text.as_str().to_owned());
-    text.zeroize();
-    secret
+/// A secret is wrapped as soon as it is read, so that it is wiped also when the rest cannot be.
+fn wrapped<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+    struct Wrap;
+    impl de::Visitor<'_> for Wrap {
+        type Value = Secret;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a secret")
+        }
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Secret, E> {
+            Ok(Secret::new(text.to_owned()))
+        }
+    }
+    deserializer.deserialize_str(Wrap)
 }
 
 /// Counts what would be written.

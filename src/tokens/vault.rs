@@ -11,6 +11,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use super::contents::{ChangeError, Contents};
 use super::key::{KeyError, VaultKey};
 use super::seal::{self, SealError, UnsealError};
@@ -19,6 +21,9 @@ use crate::secret::Secret;
 
 /// Bytes of a vault file: some 20,000 tokens.
 pub const MAX_FILE: u64 = 16 << 20;
+
+/// Bytes by which one change makes the file larger, at most.
+const SLACK: usize = 64 << 10;
 
 /// A vault on disk. Cheap to clone; nothing is read before it is asked for.
 #[derive(Clone, Debug)]
@@ -76,6 +81,7 @@ impl VaultError {
                 FileError::TooLarge => "too_large",
                 FileError::Dangling => "dangling_link",
                 FileError::Busy => "busy",
+                FileError::Exists => "exists",
                 FileError::Io(_) => "io",
             },
             Self::Unseal { error, .. } => match error {
@@ -101,7 +107,8 @@ impl Vault {
     /// Makes a new key in a file of mode 0600, which must not be there yet.
     pub fn make_key(path: &Path) -> Result<(), VaultError> {
         let key = VaultKey::generate()?;
-        let made = private_file::create(path, format!("{}\n", key.expose()).as_bytes());
+        let line = Zeroizing::new([key.expose(), "\n"].concat());
+        let made = private_file::create(path, line.as_bytes());
         made.map_err(|error| VaultError::File {
             path: path.to_owned(),
             error,
@@ -140,6 +147,21 @@ impl Vault {
         let bytes = seal::seal(&contents, &self.0.key).map_err(VaultError::Seal)?;
         private_file::replace(path, &bytes, MAX_FILE).map_err(|error| self.failed(error))?;
         Ok(result)
+    }
+
+    /// Whether it could be changed now, as far as that can be told: takes the turn, and writes and
+    /// removes a file of its size, and [`SLACK`] more, beside it. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::update`].
+    pub fn probe(&self) -> Result<(), VaultError> {
+        let path = &self.0.path;
+        let _turn = private_file::lock(path).map_err(|error| self.failed(error))?;
+        self.read()?;
+        let size = path.metadata().map_or(0, |about| about.len());
+        let bytes = size.min(MAX_FILE) as usize + SLACK;
+        private_file::probe(path, bytes).map_err(|error| self.failed(error))
     }
 
     /// The turn to refresh a token, until the result is dropped, so that of several processes with
@@ -242,6 +264,25 @@ mod tests {
     }
 
     #[test]
+    fn whether_it_can_be_changed_is_told_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let vault = vault(&dir);
+        vault.probe().unwrap();
+        assert!(!vault.path().exists());
+        add_app(&vault, "1").unwrap();
+        let before = std::fs::read(vault.path()).unwrap();
+        vault.probe().unwrap();
+        assert_eq!(std::fs::read(vault.path()).unwrap(), before);
+        let names = std::fs::read_dir(vault.path().parent().unwrap()).unwrap();
+        assert_eq!(names.count(), 2, "the vault and its lock");
+        // a file where the directory should be stops also who may do anything
+        let blocked = dir.path().join("file");
+        std::fs::write(&blocked, "").unwrap();
+        let blocked = Vault::new(blocked.join("tokens.vault"), &key(1)).unwrap();
+        assert_eq!(blocked.probe().unwrap_err().code(), "io");
+    }
+
+    #[test]
     fn what_could_not_be_read_again_is_not_written() {
         let dir = tempfile::tempdir().unwrap();
         let vault = vault(&dir);
@@ -299,7 +340,7 @@ mod tests {
         Vault::make_key(&path).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(Vault::new(path.clone(), &Secret::new(text.trim().to_owned())).is_ok());
-        assert_eq!(Vault::make_key(&path).unwrap_err().code(), "io");
+        assert_eq!(Vault::make_key(&path).unwrap_err().code(), "exists");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
     }
 }

@@ -634,8 +634,8 @@ async fn ends(scene: &Scene, gateway: &Gateway, tokens: &Tokens) {
         scene.run(&["token", "revoke", "next", "--now", "--yes"], ""),
         0
     );
-    assert_eq!(scene.run(&["token", "remove", "sixty"], ""), 0);
-    assert_eq!(scene.run(&["token", "remove", "sixty"], ""), 1);
+    assert_eq!(scene.run(&["token", "remove", "sixty", "--yes"], ""), 0);
+    assert_eq!(scene.run(&["token", "remove", "sixty", "--yes"], ""), 1);
     gateway.sends(scene, "last").await;
 }
 

@@ -3,6 +3,7 @@
 
 mod add;
 mod app;
+mod assign;
 mod exchange;
 mod extend;
 mod inspect;

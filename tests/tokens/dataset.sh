@@ -87,7 +87,7 @@ tells_wrong_pixel() {
   token 0 add --pixel 12345678901234 --name far <<<"$(value dataset)"
   says "pixel ids have 15 or 16 digits today" "no such pixel for this token" "(100/33)" "is not in the configuration" \
     "[pixels.12345678901234]"
-  token 0 remove far --force
+  token 0 remove far --force --yes
 }
 
 refuses_expired() {
@@ -141,7 +141,7 @@ points_to_rotate() {
 warns_of_shared() {
   token 0 add --pixel "$outlet" --force <<<"$(value dataset)"
   says "have this same token" "give each pixel a token of its own"
-  token 0 remove shop --force
+  token 0 remove shop --force --yes
   token 0 add --pixel "$pixel" --name shop <<<"$(value dataset)"
   hides "have this same token"
 }

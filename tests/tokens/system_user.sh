@@ -227,7 +227,7 @@ revokes_by_hand() {
 }
 
 removes() {
-  token 0 remove shop-2
+  token 0 remove shop-2 --yes
   says "shop-2 is not in the vault any more" "at Meta it is as good as before" "capigate token revoke"
   token 1 remove shop
   says "token shop is what pixel $pixel sends with"

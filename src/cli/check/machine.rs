@@ -1,13 +1,14 @@
 //! What is on this machine: configuration, files, vault, alerts.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::config::{Config, SecretRef};
 use crate::custody::ladder::{Finding, Mark};
 use crate::graph::oauth::Exit;
 use crate::time::UnixMs;
-use crate::tokens::{Contents, Name};
+use crate::tokens::{Contents, Name, Vault};
 
 /// What is set, apart from pixels, and whether it can be read here.
 pub(super) fn configuration(config: &Config, now: UnixMs) -> Vec<Finding> {
@@ -92,6 +93,17 @@ pub(super) fn files(config: &Config) -> Vec<Finding> {
             findings.push(Finding::new("file_mode", Mark::Warn, says).next(next));
         }
     }
+    for dir in around(config) {
+        // what has the sticky bit is changed by its owners alone
+        if let Some(mode) = mode(&dir).filter(|mode| mode & 0o1002 == 0o002) {
+            let path = dir.display();
+            let says = format!(
+                "anyone may put other files in the place of those in {path} (mode {mode:04o})"
+            );
+            let next = format!("run `chmod o-w {path}`");
+            findings.push(Finding::new("file_mode", Mark::Warn, says).next(next));
+        }
+    }
     if findings.is_empty() {
         let says = match count {
             0 => "nothing is there yet that others should not read".to_owned(),
@@ -100,6 +112,18 @@ pub(super) fn files(config: &Config) -> Vec<Finding> {
         findings.push(Finding::new("file_mode", Mark::Pass, says));
     }
     findings
+}
+
+/// The directories around the vault, the journal and the secrets.
+fn around(config: &Config) -> BTreeSet<PathBuf> {
+    let secrets = config.secret_files();
+    let own = [config.tokens.vault.as_path(), config.journal.dir.as_path()];
+    let all = own.into_iter().chain(secrets);
+    let parents = all.filter_map(Path::parent).map(|dir| match dir.to_str() {
+        Some("") => PathBuf::from("."),
+        _ => dir.to_owned(),
+    });
+    parents.collect()
 }
 
 /// None when there is nothing, or it cannot be looked at.
@@ -161,6 +185,19 @@ pub(super) fn vault(config: &Config, contents: &Contents, broken: Option<&str>) 
         }
     }
     findings
+}
+
+/// That the vault cannot be changed here, if so. Where nothing is yet, nothing is made.
+pub(super) fn unwritable(vault: &Vault) -> Option<Finding> {
+    let dir = vault.path().parent().filter(|dir| dir.is_dir())?;
+    let error = vault.probe().err()?;
+    let says = format!("cannot be written here: {error}");
+    Some(
+        Finding::new("vault_write", Mark::Warn, says).next(format!(
+            "make room in {}, or let the user of the gateway write there; until then no token is kept or refreshed",
+            dir.display()
+        )),
+    )
 }
 
 /// Whether anyone hears of trouble.
@@ -268,5 +305,10 @@ mod tests {
         assert!(found[0].next.as_ref().unwrap().contains("chmod 600"));
         set(0o600);
         assert_eq!(marks(&files(&config)), [("file_mode", Mark::Pass)]);
+        for (mode, mark) in [(0o777, Mark::Warn), (0o1777, Mark::Pass)] {
+            let mode = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(dir.path(), mode).unwrap();
+            assert_eq!(marks(&files(&config)), [("file_mode", mark)]);
+        }
     }
 }

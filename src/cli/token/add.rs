@@ -43,7 +43,7 @@ pub(super) struct AddArgs {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Wanted {
+pub(super) enum Wanted {
     /// The pixel sends with it.
     Current,
     /// The pixel falls back on it, and a rotation takes it.
@@ -61,6 +61,15 @@ enum Owner {
     SystemUser,
 }
 
+impl Wanted {
+    pub(super) fn slot(self) -> Slot {
+        match self {
+            Self::Current => Slot::Current,
+            Self::Next => Slot::Next,
+        }
+    }
+}
+
 pub(super) async fn run(args: AddArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
     let mut report = Report::new(out, args.common.json);
     let done = add(args, &mut report).await;
@@ -69,10 +78,7 @@ pub(super) async fn run(args: AddArgs, out: &mut dyn Write) -> anyhow::Result<u8
 
 async fn add(args: AddArgs, report: &mut Report<'_>) -> anyhow::Result<()> {
     let desk = Desk::open(&args.common)?;
-    let slot = match args.slot {
-        Wanted::Current => Slot::Current,
-        Wanted::Next => Slot::Next,
-    };
+    let slot = args.slot.slot();
     let kind = args.kind.map(|kind| match kind {
         Owner::User => Kind::User,
         Owner::Page => Kind::Page,

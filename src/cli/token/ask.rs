@@ -1,6 +1,6 @@
 //! Asks the person at the terminal: for secrets, unseen, and for a yes.
 
-use std::io::{BufRead, IsTerminal, Read, Write};
+use std::io::{self, BufRead, IsTerminal, Read, Write};
 
 use zeroize::Zeroizing;
 
@@ -8,8 +8,9 @@ use super::say::Report;
 use crate::cli::USAGE;
 use crate::cli::client::failure;
 use crate::custody::ladder::{Finding, Mark};
+use crate::graph::oauth::Exit;
 use crate::secret::Secret;
-use crate::tokens::paste::{self, Kind, MAX_PASTE};
+use crate::tokens::paste::{self, Kind, MAX_PASTE, PasteError};
 
 /// Bytes of an answer that is no secret.
 const MAX_LINE: u64 = 1024;
@@ -23,9 +24,10 @@ pub(in crate::cli) fn secret(
     kind: Kind,
 ) -> anyhow::Result<Secret> {
     let raw = if std::io::stdin().is_terminal() {
-        Zeroizing::new(rpassword::prompt_password(format!(
-            "{what} (not shown while you paste): "
-        ))?)
+        Zeroizing::new(
+            rpassword::prompt_password(format!("{what} (not shown while you paste): "))
+                .map_err(|error| unread(what, error))?,
+        )
     } else {
         let mut text = Zeroizing::new(String::new());
         let limit = MAX_PASTE as u64 + 1;
@@ -45,8 +47,12 @@ pub(in crate::cli) fn secret(
     let pasted = raw.strip_suffix('\n').unwrap_or(&raw);
     let pasted = pasted.strip_suffix('\r').unwrap_or(pasted);
     let tidied = paste::tidy(pasted, kind);
-    let (secret, notes) =
-        tidied.map_err(|error| failure(USAGE, format!("{what}: {error} ({})", error.code())))?;
+    let (secret, notes) = tidied.map_err(|error| {
+        failure(
+            exit(error, kind),
+            format!("{what}: {error} ({})", error.code()),
+        )
+    })?;
     for note in notes {
         let mark = if note.is_warning() {
             Mark::Warn
@@ -56,6 +62,25 @@ pub(in crate::cli) fn secret(
         report.tell(Finding::new("paste", mark, note.to_string()))?;
     }
     Ok(secret)
+}
+
+/// A login that was refused is no fault of who pastes its address.
+fn exit(error: PasteError, kind: Kind) -> u8 {
+    match error {
+        PasteError::RefusedLogin if kind == Kind::Code => Exit::Cancelled.code(),
+        _ => USAGE,
+    }
+}
+
+/// Why nothing came from the prompt: its end, as of Ctrl-D, is a no.
+fn unread(what: &str, error: io::Error) -> anyhow::Error {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::Interrupted => failure(
+            Exit::Cancelled.code(),
+            format!("{what}: cancelled, nothing was pasted and nothing is changed"),
+        ),
+        _ => error.into(),
+    }
 }
 
 /// Reads a line that is no secret; none without a terminal.
@@ -89,4 +114,22 @@ pub(in crate::cli) fn yes(question: &str, given: bool) -> anyhow::Result<bool> {
         )
     })?;
     Ok(matches!(answer.as_str(), "y" | "Y" | "yes" | "Yes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::client::Failure;
+
+    #[test]
+    fn the_end_of_the_prompt_and_a_refused_login_are_7() {
+        let ended = unread("Code", io::ErrorKind::UnexpectedEof.into());
+        assert_eq!(ended.downcast_ref::<Failure>().unwrap().exit, 7);
+        assert!(ended.to_string().contains("Code: cancelled"));
+        let other = unread("Code", io::ErrorKind::NotFound.into());
+        assert!(other.downcast_ref::<Failure>().is_none());
+        assert_eq!(exit(PasteError::RefusedLogin, Kind::Code), 7);
+        assert_eq!(exit(PasteError::RefusedLogin, Kind::LaneToken), USAGE);
+        assert_eq!(exit(PasteError::Empty, Kind::Code), USAGE);
+    }
 }

@@ -6,13 +6,14 @@ use anyhow::Context as _;
 use clap::Args;
 
 use crate::app::roster;
-use crate::cli::client::failure;
+use crate::cli::client::{Failure, failure};
 use crate::cli::config::ConfigFiles;
 use crate::cli::{USAGE, WRONG};
 use crate::config::{Config, PixelSecrets, SecretRef};
 use crate::custody::Kept;
 use crate::graph::oauth::{App, OauthClient};
 use crate::pixel::PixelId;
+use crate::private_file::FileError;
 use crate::secret::Secret;
 use crate::time::Clock;
 use crate::tokens::{Contents, Facts, Name, Notes, Vault, VaultError};
@@ -81,6 +82,13 @@ impl Desk {
                 "there is no vault: run `capigate token init` to make a key for it, and name the configuration that has tokens.vault_key with --config",
             )
         })
+    }
+
+    /// The vault, when it can be changed: worth knowing before something is made or ended at Meta
+    /// that has to be written down.
+    pub(in crate::cli) fn writable(&self) -> anyhow::Result<()> {
+        let probed = self.vault()?.probe().map_err(refused);
+        probed.map_err(|error| also(&error, "nothing was done"))
     }
 
     /// What is in the vault; nothing when there is none.
@@ -242,12 +250,23 @@ fn only_app(contents: &Contents) -> Option<App> {
     })
 }
 
+/// The same failure, with what came of it.
+pub(in crate::cli) fn also(error: &anyhow::Error, says: &str) -> anyhow::Error {
+    let known = error.downcast_ref::<Failure>();
+    let exit = known.map_or(WRONG, |failure| failure.exit);
+    failure(exit, format!("{error:#}; {says}"))
+}
+
 /// A vault that cannot be used is a matter of the configuration; one that cannot be changed as
-/// asked is not.
+/// asked, or for lack of room or rights, is not.
 #[expect(clippy::needless_pass_by_value, reason = "what map_err gives")]
 pub(in crate::cli) fn refused(error: VaultError) -> anyhow::Error {
     let exit = match error {
-        VaultError::Change(_) => WRONG,
+        VaultError::Change(_)
+        | VaultError::File {
+            error: FileError::Io(_) | FileError::Busy,
+            ..
+        } => WRONG,
         _ => USAGE,
     };
     failure(exit, error.to_string())

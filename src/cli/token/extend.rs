@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::ask;
-use super::desk::{Common, Desk};
+use super::desk::{Common, Desk, also};
 use super::look::{Looked, ending, ends, look, shown};
 use super::obtained::{Extend, Keep, SHORT_LIVED_SECS, keep};
 use super::say::Report;
@@ -120,7 +120,7 @@ async fn extend(args: ExtendArgs, report: &mut Report<'_>) -> anyhow::Result<()>
         added_at: now,
         facts,
     };
-    replace(&desk, report, name, &old.facts, record)
+    replace(&desk, report, name, record)
 }
 
 /// The token, with its facts and its app; none when it cannot be extended, which the report then
@@ -256,27 +256,21 @@ fn is_better(old: &Facts, new: &Facts, now: UnixMs) -> bool {
     of(new) > of(old)
 }
 
-/// Puts the new token in the place of the old one. One that is short-lived and serves no pixel is
-/// of no more use; any other is kept beside it.
+/// Puts the new token in the place of the old one, which is kept beside it where a pixel has it.
 fn replace(
     desk: &Desk,
     report: &mut Report<'_>,
     old: &Name,
-    before: &Facts,
     record: TokenRecord,
 ) -> anyhow::Result<()> {
     let now = desk.clock.now();
-    let left = before.expires.at().map(|at| at.since(now).as_secs());
-    let is_short = left.is_some_and(|left| left <= SHORT_LIVED_SECS);
     let (secret, facts) = (record.secret.clone(), record.facts.clone());
-    let name = desk.update(|contents| {
-        let is_used = contents.users(old).next().is_some();
-        if is_used || !is_short {
-            return Ok(supersede(contents, old, record, now)?);
-        }
-        contents.remove(old, true)?;
-        contents.add(old.clone(), record)?;
-        Ok(old.clone())
+    let replaced = desk.update(|contents| Ok(supersede(contents, old, record, now)?));
+    let name = replaced.map_err(|error| {
+        let says = format!(
+            "Meta has made a longer-lived token, which is kept nowhere; {old} is as it was: mend the vault, then run this again"
+        );
+        also(&error, &says)
     })?;
     report.set("name", &name)?;
     report.set("token", shown(name.as_str(), &secret, &facts, now))?;

@@ -7,7 +7,10 @@ use clap::Args;
 
 use super::desk::refused;
 use super::say::Report;
-use crate::tokens::Vault;
+use crate::cli::USAGE;
+use crate::cli::client::failure;
+use crate::private_file::FileError;
+use crate::tokens::{Vault, VaultError};
 
 #[derive(Args, Debug)]
 pub(super) struct InitArgs {
@@ -27,7 +30,17 @@ pub(super) fn run(args: &InitArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
 }
 
 fn init(args: &InitArgs, report: &mut Report<'_>) -> anyhow::Result<()> {
-    Vault::make_key(&args.key_file).map_err(refused)?;
+    let made = Vault::make_key(&args.key_file);
+    made.map_err(|error| match error {
+        VaultError::File {
+            path,
+            error: error @ FileError::Exists,
+        } => failure(
+            USAGE,
+            format!("the key {} {error} with --key-file", path.display()),
+        ),
+        error => refused(error),
+    })?;
     let path = std::path::absolute(&args.key_file).unwrap_or_else(|_| args.key_file.clone());
     report.set("key_file", &path)?;
     report.done(

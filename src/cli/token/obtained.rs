@@ -13,7 +13,9 @@ use crate::custody::ladder::{Finding, Mark, rungs};
 use crate::graph::oauth::{App, Context, Exit};
 use crate::pixel::PixelId;
 use crate::secret::Secret;
-use crate::tokens::{ChangeError, Expiry, Facts, Kind, Name, Obtained, Slot};
+use crate::tokens::{ChangeError, Contents, Expiry, Facts, Kind, Name, Obtained, Slot};
+
+pub(super) use store::bound;
 
 /// A person's token with no more seconds left than this is a short-lived one, which no pixel gets.
 pub(in crate::cli) const SHORT_LIVED_SECS: u64 = 7_200;
@@ -25,6 +27,8 @@ pub(in crate::cli) struct Keep {
     pub(in crate::cli) name: Option<Name>,
     /// The pixel that is to have it, and in which slot.
     pub(in crate::cli) bind: Option<(PixelId, Slot)>,
+    /// What that pixel sends with now: it takes the place of this one alone, which becomes retiring.
+    pub(in crate::cli) replaces: Option<Name>,
     /// Scopes that it must have.
     pub(in crate::cli) require: Vec<String>,
     /// What it must be.
@@ -76,19 +80,27 @@ impl Keep {
     ///
     /// There is no vault, the name is taken, or the pixel has another token in that slot.
     pub(in crate::cli) fn check(&self, desk: &Desk) -> anyhow::Result<()> {
-        desk.vault()?;
+        desk.writable()?;
         let contents = desk.contents()?;
         let taken = self.name.as_ref();
         if let Some(name) = taken.filter(|name| contents.tokens.contains_key(*name)) {
             return Err(refused(ChangeError::NameTaken(name.clone()).into()));
         }
-        match self.bind.filter(|_| !self.force) {
-            Some((pixel, slot)) => {
-                let free = contents.check_free(pixel, slot, None);
-                free.map_err(|error| refused(error.into()))
-            }
-            None => Ok(()),
-        }
+        let free = self.check_free(&contents, None);
+        free.map_err(|error| refused(error.into()))
+    }
+
+    /// Whether the slot that it needs is free. A rotation needs the next one: what waits there is to
+    /// be taken, or put out by force.
+    fn check_free(&self, contents: &Contents, own: Option<&Name>) -> Result<(), ChangeError> {
+        let Some((pixel, slot)) = self.bind.filter(|_| !self.force) else {
+            return Ok(());
+        };
+        let slot = match self.replaces {
+            Some(_) => Slot::Next,
+            None => slot,
+        };
+        contents.check_free(pixel, slot, own)
     }
 
     /// The pixel that is to have it.

@@ -4,7 +4,8 @@ use std::io::Write;
 
 use clap::Args;
 
-use super::desk::{Common, Desk};
+use super::ask;
+use super::desk::{Common, Desk, refused};
 use super::say::Report;
 use crate::custody::ladder::{Finding, Mark};
 use crate::tokens::Name;
@@ -18,6 +19,9 @@ pub(super) struct RemoveArgs {
     /// Also what a pixel sends with
     #[arg(long)]
     force: bool,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
 }
 
 pub(super) fn run(args: &RemoveArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
@@ -28,7 +32,19 @@ pub(super) fn run(args: &RemoveArgs, out: &mut dyn Write) -> anyhow::Result<u8> 
 
 fn remove(args: &RemoveArgs, report: &mut Report<'_>) -> anyhow::Result<()> {
     let desk = Desk::open(&args.common)?;
+    desk.vault()?;
     let (name, force) = (&args.name, args.force);
+    let mut rest = desk.contents()?;
+    let own = rest.remove(name, force);
+    let own = own.map_err(|error| refused(error.into()))?;
+    if !own.facts.state.is_dead() {
+        let question = format!(
+            "{name} may still be good at Meta, and nobody can get its value back from there. Remove it?"
+        );
+        if !ask::yes(&question, args.yes)? {
+            return report.cancelled("removed", "nothing was changed");
+        }
+    }
     let (users, removed) = desk.update(|contents| {
         let users: Vec<_> = contents.users(name).collect();
         Ok((users, contents.remove(name, force)?))

@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::Args;
 
 use super::ask;
-use super::desk::{Common, Desk};
+use super::desk::{Common, Desk, also};
 use super::look::{Looked, known, look};
 use super::say::Report;
 use crate::cli::WRONG;
@@ -16,10 +16,10 @@ use crate::custody::{Kept, Source};
 use crate::graph::oauth::{App, Context, Exit, OauthError, State as Said};
 use crate::pixel::PixelId;
 use crate::time::UnixMs;
-use crate::tokens::{Contents, Name, Slot};
+use crate::tokens::{Contents, Facts, Kind, Name, Slot, TokenKey};
 
 /// Where a person ends a token by hand.
-const BY_HAND: &str = "end it by hand: in the Events Manager under the dataset's Settings, Conversions API; or in Business settings under System users, the user, Revoke tokens; a person's under facebook.com/settings, Business integrations";
+pub(super) const BY_HAND: &str = "end it by hand: in the Events Manager under the dataset's Settings, Conversions API; or in Business settings under System users, the user, Revoke tokens; a person's under facebook.com/settings, Business integrations";
 
 #[derive(Args, Debug)]
 pub(super) struct RevokeArgs {
@@ -71,6 +71,10 @@ async fn revoke(args: &RevokeArgs, report: &mut Report<'_>) -> anyhow::Result<()
     let told = id
         .map(|id| desk.named_app(&contents, Some(&id)))
         .transpose()?;
+    if let Source::Vault(_) = kept.source {
+        desk.writable()?;
+    }
+    report.tell_all(costs(&contents, &kept, &known(&kept, &desk.notes()).facts))?;
     let question = format!(
         "This ends {} at Meta, at once and for good. End it?",
         kept.label
@@ -82,6 +86,35 @@ async fn revoke(args: &RevokeArgs, report: &mut Report<'_>) -> anyhow::Result<()
         return Ok(());
     }
     forget(&desk, report, &kept)
+}
+
+/// What else is lost with a token.
+fn costs(contents: &Contents, kept: &Kept, facts: &Facts) -> Vec<Finding> {
+    let mut costs = Vec::new();
+    for (pixel, slot) in &kept.pixels {
+        let others = contents.candidates(*pixel);
+        let mut others = others.filter(|(slot, _, record)| {
+            *slot != Slot::Current && TokenKey::of(&record.secret) != kept.key
+        });
+        if *slot != Slot::Current && others.next().is_none() {
+            let says = format!(
+                "{} is the {} token of pixel {pixel}, which then has none to fall back on",
+                kept.label,
+                slot.code()
+            );
+            costs.push(Finding::new("fall_back", Mark::Warn, says).next(format!(
+                "give it one: `capigate token add --pixel {pixel} --slot next`"
+            )));
+        }
+    }
+    if facts.kind == Kind::User {
+        let says = format!(
+            "{} is a person's: tokens of pages that were made with it end, too",
+            kept.label
+        );
+        costs.push(Finding::new("page_tokens", Mark::Warn, says));
+    }
+    costs
 }
 
 fn find(args: &RevokeArgs, desk: &Desk, contents: &Contents) -> anyhow::Result<Kept> {
@@ -198,7 +231,7 @@ pub(super) fn forget(desk: &Desk, report: &mut Report<'_>, kept: &Kept) -> anyho
             .tell(Finding::new("removed", Mark::Warn, says).next("put a new token there"));
     };
     let now = desk.clock.now();
-    let heirs = desk.update(|contents| {
+    let updated = desk.update(|contents| {
         let senders = contents
             .users(name)
             .filter(|(_, slot)| *slot == Slot::Current);
@@ -206,6 +239,12 @@ pub(super) fn forget(desk: &Desk, report: &mut Report<'_>, kept: &Kept) -> anyho
         contents.remove(name, true)?;
         let heir = |pixel| (pixel, succeed(contents, pixel, now));
         Ok(senders.into_iter().map(heir).collect::<Vec<_>>())
+    });
+    let heirs = updated.map_err(|error| {
+        let says = format!(
+            "{name} has ended at Meta and is still in the vault: mend that, then run `capigate token remove {name} --force`"
+        );
+        also(&error, &says)
     })?;
     report.done("removed", format!("{name} is not in the vault any more"))?;
     for (pixel, heir) in heirs {

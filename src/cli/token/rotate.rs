@@ -6,8 +6,9 @@ use std::io::Write;
 use clap::Args;
 
 use super::ask;
-use super::desk::{Common, Desk, refused};
+use super::desk::{Common, Desk, also, refused};
 use super::look::known;
+use super::loose::tell_loose;
 use super::obtained::{Extend, Keep, keep};
 use super::revoke::at_meta;
 use super::say::Report;
@@ -83,13 +84,6 @@ async fn rotate(args: &RotateArgs, report: &mut Report<'_>) -> anyhow::Result<()
     forward(args, &desk, report).await
 }
 
-/// The token in a slot of a pixel.
-fn in_slot(contents: &Contents, pixel: PixelId, slot: Slot) -> Option<Name> {
-    let mut all = contents.candidates(pixel);
-    let found = all.find(|(other, _, _)| *other == slot);
-    found.map(|(_, name, _)| name.clone())
-}
-
 async fn forward(args: &RotateArgs, desk: &Desk, report: &mut Report<'_>) -> anyhow::Result<()> {
     let (pixel, contents) = (args.pixel, desk.contents()?);
     let configured = desk.config.pixels.get(&pixel);
@@ -101,19 +95,20 @@ async fn forward(args: &RotateArgs, desk: &Desk, report: &mut Report<'_>) -> any
             ),
         ));
     }
-    let Some(current) = in_slot(&contents, pixel, Slot::Current) else {
+    let Some(current) = contents.in_slot(pixel, Slot::Current).cloned() else {
         return Err(failure(
             WRONG,
             format!("pixel {pixel} sends with nothing yet: `capigate token add --pixel {pixel}`"),
         ));
     };
-    let next = in_slot(&contents, pixel, Slot::Next);
+    let next = contents.in_slot(pixel, Slot::Next).cloned();
     if args.step.from_next && next.is_none() {
         return Err(refused(ChangeError::NoNext(pixel).into()));
     }
     let mut options = Keep {
         name: args.name.clone(),
-        bind: Some((pixel, Slot::Next)),
+        bind: Some((pixel, Slot::Current)),
+        replaces: Some(current.clone()),
         extend: Extend::Ask,
         force: args.force,
         ..Keep::default()
@@ -124,6 +119,7 @@ async fn forward(args: &RotateArgs, desk: &Desk, report: &mut Report<'_>) -> any
     let Some(like) = facts_of(desk, report, &current).await? else {
         return Ok(());
     };
+    let is_dead = like.state.is_dead();
     options.like = Some(like);
     let token = match next.filter(|_| args.step.from_next) {
         Some(next) => contents
@@ -151,17 +147,15 @@ async fn forward(args: &RotateArgs, desk: &Desk, report: &mut Report<'_>) -> any
     let Some(name) = kept.filter(|_| !report.has_failed()) else {
         return Ok(());
     };
-    let now = desk.clock.now();
-    desk.update(|contents| Ok(contents.promote(pixel, now)?))?;
-    report.set("current", &name)?;
-    report.set("slot", Slot::Current)?;
-    report.set("retiring", &current)?;
-    report.done(
-        "rotated",
-        format!("pixel {pixel} sends with {name} now; {current} is kept as the one to go back to"),
-    )?;
+    tell_loose(desk, report, &contents)?;
+    if is_dead {
+        report.say(desk.takeover())?;
+        return report.say(&format!(
+            "Let go of the old one: `capigate token rotate --pixel {pixel} --finish --force`."
+        ));
+    }
     report.say(&format!(
-        "A running gateway takes that over by itself, and goes back to {current} when Graph refuses {name}.\nWhen events have been delivered with {name}, and {} later, let go of the old one:\n`capigate token rotate --pixel {pixel} --finish --revoke`. `--undo` goes back.",
+        "A running gateway takes that over by itself, and goes back to {current} when Graph refuses {name}.\nWhen events have been delivered with {name}, and {} later, let go of the old one:\n`capigate token rotate --pixel {pixel} --finish --revoke`.",
         desk.config.tokens.overlap
     ))
 }
@@ -193,7 +187,7 @@ async fn facts_of(
 fn undo(args: &RotateArgs, desk: &Desk, report: &mut Report<'_>) -> anyhow::Result<()> {
     let pixel = args.pixel;
     let (failed, name) = desk.update(|contents| {
-        let failed = in_slot(contents, pixel, Slot::Current);
+        let failed = contents.in_slot(pixel, Slot::Current).cloned();
         Ok((failed, contents.roll_back(pixel)?))
     })?;
     report.set("current", &name)?;
@@ -207,7 +201,7 @@ fn undo(args: &RotateArgs, desk: &Desk, report: &mut Report<'_>) -> anyhow::Resu
 
 async fn finish(args: &RotateArgs, desk: &Desk, report: &mut Report<'_>) -> anyhow::Result<()> {
     let (pixel, contents) = (args.pixel, desk.contents()?);
-    let Some(old) = in_slot(&contents, pixel, Slot::Retiring) else {
+    let Some(old) = contents.in_slot(pixel, Slot::Retiring).cloned() else {
         return Err(refused(ChangeError::NoRetiring(pixel).into()));
     };
     if let Some(why) = too_early(desk, &contents, pixel).filter(|_| !args.force) {
@@ -233,6 +227,7 @@ async fn finish(args: &RotateArgs, desk: &Desk, report: &mut Report<'_>) -> anyh
                 ),
             ));
         }
+        desk.writable()?;
         let question = format!("This ends {old} at Meta, at once and for good. End it?");
         if !ask::yes(&question, args.yes)? {
             return report.cancelled("revoked", "nothing was changed");
@@ -243,12 +238,21 @@ async fn finish(args: &RotateArgs, desk: &Desk, report: &mut Report<'_>) -> anyh
         }
     }
     let revoked = args.revoke;
-    let loose = desk.update(|contents| {
+    let finished = desk.update(|contents| {
         let loose = contents.finish(pixel)?;
         if let Some(name) = loose.as_ref().filter(|_| revoked) {
             contents.remove(name, true)?;
         }
         Ok(loose)
+    });
+    let loose = finished.map_err(|error| {
+        if !revoked {
+            return error;
+        }
+        let says = format!(
+            "{old} has ended at Meta and is still in the vault: mend that, then run `capigate token rotate --pixel {pixel} --finish --force`"
+        );
+        also(&error, &says)
     })?;
     report.set("finished", &old)?;
     report.set("revoked", revoked)?;

@@ -1,15 +1,20 @@
 //! Reads a secret where it is.
 
-use std::io;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use super::place::{KeyRef, SecretRef};
+use crate::private_file;
 use crate::secret::Secret;
 
 /// Largest secret file that is read: no token is near it, and `/dev/zero` is endless.
-const MAX_SECRET: u64 = 64 * 1024;
+const MAX_SECRET: usize = 64 * 1024;
+/// What a buffer has beyond that, so that the end is found without another one.
+const SPARE: usize = 64;
 
 /// Why a secret could not be read. Names the variable or file, never what is in it.
 #[derive(Debug, thiserror::Error)]
@@ -47,21 +52,7 @@ impl SecretRef {
         &self,
         env: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Secret, SecretRefError> {
-        self.check_private()?;
-        self.read_with(env)
-    }
-
-    /// Refuses a file that others than its owner may read.
-    fn check_private(&self) -> Result<(), SecretRefError> {
-        use std::os::unix::fs::MetadataExt;
-        let Some(path) = self.file() else {
-            return Ok(());
-        };
-        // what cannot be looked at is told when it is read
-        match path.metadata() {
-            Ok(about) if about.mode() & 0o077 != 0 => Err(SecretRefError::Open(path.to_owned())),
-            _ => Ok(()),
-        }
+        self.read(env, false)
     }
 
     /// Reads the secret from the environment given, or from the file system; one line break at
@@ -70,52 +61,60 @@ impl SecretRef {
         &self,
         env: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Secret, SecretRefError> {
-        let mut text = match self {
-            Self::Env(name) => env(name).ok_or_else(|| SecretRefError::NotSet(name.clone()))?,
-            Self::File(path) => read_file(path)?,
+        self.read(env, true)
+    }
+
+    fn read(
+        &self,
+        env: &dyn Fn(&str) -> Option<String>,
+        may_be_open: bool,
+    ) -> Result<Secret, SecretRefError> {
+        let bytes = match self {
+            Self::Env(name) => {
+                let text = env(name).ok_or_else(|| SecretRefError::NotSet(name.clone()))?;
+                Zeroizing::new(text.into_bytes())
+            }
+            Self::File(path) => read_file(path, may_be_open)?,
             Self::Credential(name) => {
                 let dir = env("CREDENTIALS_DIRECTORY");
                 let dir = dir.ok_or_else(|| SecretRefError::NoCredentials(name.clone()))?;
-                read_file(&Path::new(&dir).join(name))?
+                read_file(&Path::new(&dir).join(name), true)?
             }
         };
-        if text.ends_with('\n') {
-            text.pop();
-            if text.ends_with('\r') {
-                text.pop();
-            }
-        }
-        let secret = Secret::new(text);
-        if secret.expose().is_empty() {
+        let line = bytes.strip_suffix(b"\n");
+        let line = line.map_or(&bytes[..], |line| line.strip_suffix(b"\r").unwrap_or(line));
+        if line.is_empty() {
             return Err(SecretRefError::Empty(self.clone()));
         }
-        if !secret.expose().bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(SecretRefError::White(self.clone()));
+        match str::from_utf8(line) {
+            // a copy of its exact size, since what is cut to its size may be moved, unwiped
+            Ok(word) if word.bytes().all(|b| b.is_ascii_graphic()) => {
+                Ok(Secret::new(word.to_owned()))
+            }
+            _ => Err(SecretRefError::White(self.clone())),
         }
-        Ok(secret)
     }
 }
 
-fn read_file(path: &Path) -> Result<String, SecretRefError> {
-    use std::io::Read;
+fn read_file(path: &Path, may_be_open: bool) -> Result<Zeroizing<Vec<u8>>, SecretRefError> {
     let unreadable = |error| SecretRefError::Unreadable(path.to_owned(), error);
-    if !path.metadata().map_err(unreadable)?.is_file() {
-        // a pipe that nobody writes to would wait for ever
+    let file = private_file::open(path).map_err(unreadable)?;
+    let about = file.metadata().map_err(unreadable)?;
+    if !about.is_file() {
         return Err(SecretRefError::NotText(path.to_owned()));
     }
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a secret file is no file of the journal"
-    )]
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    let mut bytes = Vec::new();
-    file.take(MAX_SECRET + 1)
+    if !may_be_open && about.mode() & 0o077 != 0 {
+        return Err(SecretRefError::Open(path.to_owned()));
+    }
+    // large enough at once, since a buffer that grows leaves its old self behind
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_SECRET + SPARE));
+    file.take(MAX_SECRET as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(unreadable)?;
-    if bytes.len() as u64 > MAX_SECRET {
+    if bytes.len() > MAX_SECRET || str::from_utf8(&bytes).is_err() {
         return Err(SecretRefError::NotText(path.to_owned()));
     }
-    String::from_utf8(bytes).map_err(|_| SecretRefError::NotText(path.to_owned()))
+    Ok(bytes)
 }
 
 impl KeyRef {
@@ -131,5 +130,62 @@ impl KeyRef {
                 Ok(Sha256::digest(key.expose().as_bytes()).into())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
+    use rustix::fs::{CWD, Mode, mkfifoat};
+
+    use super::*;
+
+    /// What becomes of a file with these bytes: the secret, or the variant of the error.
+    fn read(bytes: &[u8], mode: u32) -> [String; 2] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret");
+        private_file::create(&path, bytes).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        let place = SecretRef::File(path);
+        let says = |read: Result<Secret, SecretRefError>| match read {
+            Ok(secret) => secret.expose().to_owned(),
+            Err(error) => {
+                let name = format!("{error:?}");
+                name.split('(').next().unwrap_or_default().to_owned()
+            }
+        };
+        [place.read_with(&|_| None), place.read_private(&|_| None)].map(says)
+    }
+
+    #[test]
+    fn a_file_with_one_word_of_any_size_is_read() {
+        let long = "x".repeat(MAX_SECRET);
+        for (text, want) in [
+            ("word", "word"),
+            ("word\n", "word"),
+            ("word\r\n", "word"),
+            ("word\n\n", "White"),
+            ("wo rd", "White"),
+            ("w\u{f6}rd", "White"),
+            ("", "Empty"),
+            ("\n", "Empty"),
+            (&long, &long),
+            (&format!("{long}x"), "NotText"),
+        ] {
+            assert_eq!(read(text.as_bytes(), 0o600), [want; 2]);
+        }
+        assert_eq!(read(b"w\xff", 0o600), ["NotText"; 2]);
+        assert_eq!(read(b"word", 0o640), ["word", "Open"]);
+    }
+
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pipe");
+        mkfifoat(CWD, &path, Mode::RUSR | Mode::WUSR).unwrap();
+        let read = SecretRef::File(path).read_with(&|_| None);
+        assert!(matches!(read, Err(SecretRefError::NotText(_))), "{read:?}");
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::graph::oauth::App;
 use crate::secret::Secret;
-use crate::tokens::{TokenKey, Usage};
+use crate::tokens::{Obtained, TokenKey, Usage};
 
 const NOW: UnixMs = UnixMs(1_800_000_000_000);
 
@@ -17,6 +17,7 @@ fn kept() -> Kept {
         app: None,
         pixels: vec![("1234567890123456".parse().unwrap(), Slot::Current)],
         added_at: Some(NOW),
+        obtained: Some(Obtained::Pasted),
         noted: Facts::default(),
     }
 }
@@ -52,6 +53,17 @@ fn told(kept: &Kept, note: &Note, now: UnixMs) -> Vec<(String, Severity)> {
 
 fn in_days(days: i64) -> UnixMs {
     UnixMs(NOW.0 + days * 86_400_000)
+}
+
+#[test]
+fn of_what_only_retires_no_end_is_told() {
+    let mut kept = kept();
+    let mut note = good();
+    note.facts.expires = Expiry::At(in_days(3));
+    note.facts.data_access = Expiry::At(in_days(3));
+    assert_eq!(told(&kept, &note, NOW).len(), 2);
+    kept.pixels[0].1 = Slot::Retiring;
+    assert_eq!(told(&kept, &note, NOW), []);
 }
 
 #[test]

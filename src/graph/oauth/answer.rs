@@ -1,5 +1,8 @@
 //! A JSON answer of Meta: read leniently, wiped when dropped.
 
+use std::borrow::Cow;
+
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use zeroize::Zeroize;
 
@@ -40,8 +43,12 @@ fn wipe(value: &mut Value) {
 }
 
 impl Answer {
-    pub(super) fn new(body: Value, secrets: Vec<Secret>) -> Self {
-        Self { body, secrets }
+    /// The answer in these bytes; none if they are no JSON.
+    pub(super) fn read(bytes: &[u8], secrets: Vec<Secret>) -> Option<Self> {
+        // of half an answer nothing is kept, since what was read before the fault is not wiped
+        serde_json::from_slice::<IgnoredAny>(bytes).ok()?;
+        let body = serde_json::from_slice(bytes).ok()?;
+        Some(Self { body, secrets })
     }
 
     pub(super) fn root(&self) -> Node<'_> {
@@ -96,15 +103,15 @@ impl<'a> Node<'a> {
     /// The value itself as such a word.
     pub(super) fn own_word(self) -> Option<String> {
         let word = match self.value {
-            Value::String(text) => text.clone(),
-            Value::Number(number) => number.to_string(),
+            Value::String(text) => Cow::Borrowed(text.as_str()),
+            Value::Number(number) => Cow::Owned(number.to_string()),
             _ => return None,
         };
         let plain = (1..=MAX_WORD).contains(&word.len())
             && word
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b));
-        (plain && !self.scrubber().finds(&word)).then_some(word)
+        (plain && !self.scrubber().finds(&word)).then(|| word.into_owned())
     }
 
     /// All words of the list `key`.

@@ -5,7 +5,6 @@ use std::error::Error;
 use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use serde_json::Value;
 use url::{Url, form_urlencoded};
 use zeroize::Zeroizing;
 
@@ -21,6 +20,9 @@ pub const MAX_LIST_ANSWERS: usize = 50;
 
 /// Entries of a list that one answer is asked for.
 const LIST_ENTRIES: &str = "100";
+
+/// Bytes that most answers fit into.
+const USUAL_ANSWER: usize = 16 << 10;
 
 /// Characters of the cursor to the next page of a list.
 const MAX_CURSOR: usize = 1024;
@@ -151,8 +153,7 @@ impl OauthClient {
                 OauthError::Unreadable { status: got.status }
             }
         };
-        let body = serde_json::from_slice::<Value>(&got.body).map_err(|_| unreadable())?;
-        let answer = Answer::new(body, secrets);
+        let answer = Answer::read(&got.body, secrets).ok_or_else(unreadable)?;
         if let Some(error) = MetaError::read(&got, answer.root(), self.clock.now()) {
             return Err(OauthError::Meta(Box::new(error)));
         }
@@ -170,13 +171,13 @@ impl OauthClient {
         let mut response = request.send().await.map_err(|error| failed(&error))?;
         let status = response.status().as_u16();
         let headers = std::mem::take(response.headers_mut());
-        let mut body = Zeroizing::new(Vec::with_capacity(16 << 10));
+        let mut body = Zeroizing::new(Vec::with_capacity(USUAL_ANSWER));
         while let Some(chunk) = response.chunk().await.map_err(|error| failed(&error))? {
             if body.len() + chunk.len() > MAX_ANSWER {
                 body.clear();
                 break;
             }
-            body.extend_from_slice(&chunk);
+            append(&mut body, &chunk);
         }
         Ok(Got {
             status,
@@ -252,6 +253,17 @@ impl OauthClient {
     }
 }
 
+/// Adds to what has come. A buffer that is too small is wiped, not only freed.
+fn append(body: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
+    let length = body.len() + chunk.len();
+    if length > body.capacity() {
+        let larger = Vec::with_capacity(length.max(2 * body.capacity()));
+        let small = std::mem::replace(body, Zeroizing::new(larger));
+        body.extend_from_slice(&small);
+    }
+    body.extend_from_slice(chunk);
+}
+
 /// THE ONE PLACE where a secret comes into an address: `input_token`, the parameters of
 /// `oauth/revoke`, and the proof on reads. Meta takes them there and documents no other way.
 fn put_in_query(url: &mut Url, fields: &[(&'static str, Field<'_>)]) {
@@ -319,4 +331,19 @@ pub(super) fn id<'a>(name: &'static str, id: &'a str) -> Result<&'a str, OauthEr
         name,
         want: "1 to 32 decimal digits, such as 1234567890123456",
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_in_pieces_is_whole() {
+        let whole: Vec<u8> = (0..200_000_u32).map(|n| n as u8).collect();
+        let mut body = Zeroizing::new(Vec::with_capacity(16));
+        for piece in whole.chunks(999) {
+            append(&mut body, piece);
+        }
+        assert_eq!(*body, whole);
+    }
 }

@@ -131,6 +131,28 @@ fn a_pixel_that_has_tokens_has_a_current_one() {
 }
 
 #[test]
+fn a_token_takes_the_place_of_that_one_alone() {
+    let mut contents = contents();
+    let now = UnixMs(5);
+    let (a, b, c) = (name("a"), name("b"), name("c"));
+    contents.replace(pixel(1), &a, &b, now).unwrap();
+    assert_eq!(slots(&contents, 1), "current=b", "nothing was there");
+    contents.bind(pixel(1), Slot::Current, &a, now).unwrap();
+    contents.bind(pixel(1), Slot::Next, &b, now).unwrap();
+    contents.replace(pixel(1), &a, &b, now).unwrap();
+    assert_eq!(slots(&contents, 1), "current=b retiring=a");
+    // someone else was faster with the same
+    contents.replace(pixel(1), &a, &b, now).unwrap();
+    assert_eq!(slots(&contents, 1), "current=b retiring=a");
+    // or with another one
+    let moved = Err(ChangeError::Moved(pixel(1), b.clone()));
+    assert_eq!(contents.replace(pixel(1), &a, &c, now), moved);
+    assert_eq!(slots(&contents, 1), "current=b retiring=a");
+    contents.replace(pixel(1), &b, &a, now).unwrap();
+    assert_eq!(slots(&contents, 1), "current=a retiring=b");
+}
+
+#[test]
 fn what_others_use_is_not_finished_with_nor_removed() {
     let mut contents = contents();
     let now = UnixMs(5);

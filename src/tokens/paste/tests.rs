@@ -21,7 +21,7 @@ fn halves(value: &str) -> (&str, &str) {
 #[test]
 fn what_can_be_mended_is_mended_with_a_note() {
     let (a, b) = halves(TOKEN);
-    let rows: [(String, &[&str]); 36] = [
+    let rows: [(String, &[&str]); 41] = [
         (TOKEN.to_owned(), &[]),
         (format!("  {TOKEN}\r\n"), &["outer_space"]),
         (format!("\u{a0}{TOKEN}\u{3000}"), &["outer_space"]),
@@ -44,6 +44,17 @@ fn what_can_be_mended_is_mended_with_a_note() {
         (format!("OAuth {TOKEN}"), &["prefix"]),
         (format!("Authorization: Bearer {TOKEN}"), &["prefix"]),
         (format!("access_token={TOKEN}"), &["prefix"]),
+        (
+            format!("SHOP_TOKEN='{TOKEN}'\n"),
+            &["outer_space", "prefix", "quotes"],
+        ),
+        (format!("SHOP_TOKEN=\"{TOKEN}\""), &["prefix", "quotes"]),
+        (format!("TOKEN={TOKEN}"), &["prefix"]),
+        (format!("export shop_token={TOKEN}"), &["prefix"]),
+        (
+            format!("  export  T='{TOKEN}'"),
+            &["outer_space", "prefix", "quotes"],
+        ),
         (format!("access_token = {TOKEN}"), &["prefix"]),
         (format!("access_token: {TOKEN}"), &["prefix"]),
         (

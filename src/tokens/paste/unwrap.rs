@@ -9,6 +9,9 @@ use super::{Kind, Notes, PasteError, PasteNote};
 /// Layers that are taken off, such as quotation marks within quotation marks.
 const MAX_LAYERS: usize = 16;
 
+/// Characters of the name of a variable.
+const MAX_VARIABLE: usize = 100;
+
 /// What a terminal puts around a paste.
 const BRACKETED: [&str; 2] = ["\u{1b}[200~", "\u{1b}[201~"];
 
@@ -108,6 +111,9 @@ fn layer(
     if let Some(inner) = unquoted(text) {
         return found(inner, PasteNote::Quotes);
     }
+    if let Some(inner) = assigned(text) {
+        return found(inner, PasteNote::Prefix);
+    }
     if let Some(inner) = text.strip_suffix([',', ';']) {
         return found(inner, PasteNote::Punctuation);
     }
@@ -158,6 +164,26 @@ fn without_word(text: &str) -> Option<&str> {
         };
         (head.eq_ignore_ascii_case(word) && !inner.starts_with('=')).then_some(inner.trim_start())
     })
+}
+
+/// `NAME='…'`, `NAME=EAA…`, `export NAME="…"`, as a shell or the file of an environment has it. A
+/// bare name in small letters is a parameter of an address.
+fn assigned(text: &str) -> Option<&str> {
+    let exported = text.strip_prefix("export");
+    let exported = exported.filter(|rest| rest.starts_with([' ', '\t']));
+    let line = exported.map_or(text, str::trim_start);
+    let (name, value) = line.split_once('=')?;
+    let is_sure = exported.is_some() || value.starts_with(QUOTES);
+    let is_name = |b: u8| {
+        b.is_ascii_uppercase()
+            || b.is_ascii_digit()
+            || b == b'_'
+            || is_sure && b.is_ascii_lowercase()
+    };
+    let is_variable = name.starts_with(|c: char| c == '_' || c.is_ascii_alphabetic())
+        && name.len() <= MAX_VARIABLE
+        && name.bytes().all(is_name);
+    (is_variable && !value.is_empty()).then_some(value)
 }
 
 fn is_address(text: &str) -> bool {

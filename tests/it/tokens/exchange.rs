@@ -124,7 +124,7 @@ async fn what_can_be_told_before_the_code_is_spent_is() {
             .says(says);
     }
     let denied = "http://localhost:8080/?error=access_denied&error_code=200&state=x#_=_";
-    place.run(&EXCHANGE, denied).ended(64).says("refused");
+    place.run(&EXCHANGE, denied).ended(7).says("refused");
     let token = place.system_token();
     place.run(&["add", "--name", "alex"], &token).done();
     place.sandbox.clear_account_calls();

@@ -5,11 +5,12 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
+use std::time::Duration;
 
-use capigate::sandbox::{Sandbox, SandboxSettings, SandboxToken, TokenKind, World};
+use capigate::sandbox::{Fault, Sandbox, SandboxSettings, SandboxToken, TokenKind, World};
 use capigate::time::Clock;
-use capigate::tokens::{Vault, VaultError};
-use serde_json::Value;
+use capigate::tokens::{Contents, Vault, VaultError};
+use serde_json::{Value, json};
 
 use super::world::WORLD;
 
@@ -259,7 +260,7 @@ name = "Shop, web"
             scopes: ["ads_management", "pages_show_list"]
                 .map(str::to_owned)
                 .to_vec(),
-            expires_in: Some(std::time::Duration::from_secs(seconds)),
+            expires_in: Some(Duration::from_secs(seconds)),
             ..SandboxToken::default()
         })
     }
@@ -283,18 +284,45 @@ name = "Shop, web"
     }
 
     /// Makes a rotation as long ago as that.
-    pub(crate) fn age_retiring(&self, pixel: &str, ago: std::time::Duration) {
+    pub(crate) fn age_retiring(&self, pixel: &str, ago: Duration) {
+        self.change(|contents| {
+            let slots = contents.pixels.get_mut(&pixel.parse().unwrap()).unwrap();
+            let retiring = slots.retiring.as_mut().unwrap();
+            retiring.since.0 -= i64::try_from(ago.as_millis()).unwrap();
+        });
+    }
+
+    /// Changes the vault, as a gateway may do beside a command.
+    pub(crate) fn change(&self, work: impl FnOnce(&mut Contents)) {
         let key = std::fs::read_to_string(self.path("vault.key")).unwrap();
         let key = capigate::secret::Secret::new(key.trim().to_owned());
         let vault = Vault::new(self.vault_file(), &key).unwrap();
         vault
             .update(|contents| -> Result<(), VaultError> {
-                let slots = contents.pixels.get_mut(&pixel.parse().unwrap()).unwrap();
-                let retiring = slots.retiring.as_mut().unwrap();
-                retiring.since.0 -= i64::try_from(ago.as_millis()).unwrap();
+                work(contents);
                 Ok(())
             })
             .unwrap();
+    }
+
+    /// Runs a command, and changes the vault while it waits for Meta's word on a token.
+    pub(crate) fn while_asking(
+        &self,
+        words: &[&str],
+        stdin: &str,
+        work: impl FnOnce(&mut Contents),
+    ) -> Ran {
+        let slow = json!({"do": "slow", "edge": "debug_token", "ms": 3_000});
+        let slow: Fault = serde_json::from_value(slow).unwrap();
+        self.sandbox.add_fault(slow);
+        std::thread::scope(|scope| {
+            let ran = scope.spawn(|| self.json(words, stdin));
+            while !self.sandbox.faults().is_empty() && !ran.is_finished() {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            self.change(work);
+            ran.join().unwrap()
+        })
     }
 
     /// The tokens in the vault, by name, with everything that is listed of them.

@@ -115,7 +115,11 @@ async fn without_the_app_secret_a_person_is_told_where_to_go() {
             .contains("Events Manager")
     );
     assert!(place.listed().contains_key("dataset"));
-    let ran = place.json(&["remove", "dataset"], "").done();
+    place
+        .run(&["remove", "dataset"], "")
+        .ended(64)
+        .says("add --yes");
+    let ran = place.json(&["remove", "dataset", "--yes"], "").done();
     assert_eq!(ran.finding("revoked")["mark"], "skipped");
     assert!(place.listed().is_empty());
 }
@@ -150,11 +154,62 @@ async fn a_token_in_use_is_removed_only_by_force() {
         .ended(1)
         .says("rotate that pixel first");
     place
-        .run(&["remove", "shop", "--force"], "")
+        .run(&["remove", "shop", "--force", "--yes"], "")
         .done()
         .says("current token of pixel");
     place
         .run(&["remove", "shop"], "")
         .ended(1)
         .says("no token shop");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_else_is_lost_is_told_first() {
+    let place = Place::with_app().await;
+    let add = ["add", "--pixel", PIXEL, "--name", "shop"];
+    place.run(&add, &place.system_token()).done();
+    let add = ["add", "--pixel", PIXEL, "--slot", "next", "--name", "next"];
+    place.run(&add, &place.system_token()).done();
+    place
+        .run(&["revoke", "next"], "")
+        .ended(64)
+        .says("none to fall back on");
+    let alex = place.user_token(60 * 86_400);
+    place.run(&["add", "--name", "alex"], &alex).done();
+    place
+        .run(&["revoke", "alex"], "")
+        .ended(64)
+        .says("tokens of pages");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_written_down_is_not_done_at_meta() {
+    let place = Place::with_app().await;
+    for name in ["shop", "admin"] {
+        place
+            .run(&["add", "--name", name], &place.system_token())
+            .done();
+    }
+    // also who may do anything cannot write to this
+    let lock = place.path("tokens.vault.lock");
+    std::fs::remove_file(&lock).unwrap();
+    std::fs::create_dir(&lock).unwrap();
+    place.sandbox.clear_account_calls();
+    let user = "61550000000001";
+    let create = [
+        "system-user",
+        "create",
+        "--system-user",
+        user,
+        "--scope",
+        "ads_management",
+    ];
+    for words in [
+        vec!["revoke", "shop", "--yes"],
+        [&create[..], &["--from", "admin"]].concat(),
+        vec!["extend", "shop"],
+    ] {
+        place.run(&words, "").ended(1).says("nothing was done");
+    }
+    assert!(place.sandbox.account_calls().is_empty());
 }

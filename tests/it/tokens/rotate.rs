@@ -1,5 +1,6 @@
 //! One token in the place of another.
 
+use capigate::sandbox::TokenState;
 use capigate::time::{Clock, UnixMs};
 use capigate::tokens::{Note, Notes};
 
@@ -116,6 +117,53 @@ async fn the_next_token_can_be_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_is_faster_with_the_same_does_no_harm() {
+    let (place, token) = place().await;
+    let next = place.system_token();
+    let add = ["add", "--pixel", PIXEL, "--slot", "next", "--name", "next"];
+    place.run(&add, &next).done();
+    let print = Place::print_of(&token);
+    place.sandbox.set_token_state(&print, TokenState::Revoked);
+    let from_next = [&ROTATE[..], &["--from-next"]].concat();
+    let ran = place.while_asking(&from_next, "", |contents| {
+        let promoted = contents.promote(PIXEL.parse().unwrap(), Clock::Real.now());
+        promoted.unwrap();
+    });
+    let ran = ran.done();
+    assert_eq!(ran.json()["current"], "next");
+    assert_eq!(
+        place.slots(),
+        [
+            format!("next: current of {PIXEL}"),
+            format!("old: retiring of {PIXEL}")
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_rotations_at_once_the_second_changes_nothing() {
+    let (place, _) = place().await;
+    let (first, second) = (place.system_token(), place.system_token());
+    place.run(&["add", "--name", "first"], &first).done();
+    let words = [&ROTATE[..], &["--name", "second"]].concat();
+    let ran = place.while_asking(&words, &second, |contents| {
+        let (old, first) = ("old".parse().unwrap(), "first".parse().unwrap());
+        let pixel = PIXEL.parse().unwrap();
+        let now = Clock::Real.now();
+        contents.replace(pixel, &old, &first, now).unwrap();
+    });
+    ran.ended(1).says("sends with first by now");
+    assert_eq!(
+        place.slots(),
+        [
+            format!("first: current of {PIXEL}"),
+            format!("old: retiring of {PIXEL}")
+        ]
+    );
+    assert!(!place.listed().contains_key("second"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_successor_must_do_no_less() {
     let (place, token) = place().await;
     place
@@ -147,15 +195,25 @@ async fn a_successor_must_do_no_less() {
 async fn a_lost_token_is_replaced_without_its_value() {
     let (place, token) = place().await;
     let print = Place::print_of(&token);
-    place
-        .sandbox
-        .set_token_state(&print, capigate::sandbox::TokenState::Revoked);
+    place.sandbox.set_token_state(&print, TokenState::Revoked);
     let new = place.system_token();
     let ran = place
         .json(&[&ROTATE[..], &["--name", "new"]].concat(), &new)
         .done();
     assert_eq!(ran.finding("current")["mark"], "warn");
     assert_eq!(ran.json()["current"], "new");
+    ran.says("there is no going back");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_falls_out_of_all_slots_is_told() {
+    let (place, _) = place().await;
+    for name in ["second", "third"] {
+        let words = [&ROTATE[..], &["--name", name]].concat();
+        let ran = place.run(&words, &place.system_token()).done();
+        let is_told = ran.out.contains("old is in no slot now");
+        assert_eq!(is_told, name == "third", "{ran:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

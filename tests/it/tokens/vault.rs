@@ -40,6 +40,7 @@ async fn a_key_is_made_once_and_readable_by_its_owner() {
     assert_eq!(mode & 0o777, 0o600);
     let ran = place.run(&words, "").ended(64);
     assert_eq!(ran.json()["ok"], false);
+    ran.says("is there already, and is left as it is");
     std::fs::set_permissions(
         place.path("vault.key"),
         std::fs::Permissions::from_mode(0o644),
@@ -95,7 +96,7 @@ async fn a_token_is_shown_in_clear_only_where_it_is_asked_for() {
             "",
         )
         .ended(1)
-        .says("already exists");
+        .says("is there already, and is left as it is");
     for words in [
         vec!["export-env", "shop", "--var", "A"],
         vec!["export-env", "shop", "--var", "A B", "--out", "x"],

@@ -120,14 +120,11 @@ impl LoginArgs {
     }
 
     pub(super) fn keep(&self, contents: &Contents, app: &App) -> Keep {
-        let slot = |pixel: PixelId| match contents.check_free(pixel, Slot::Current, None) {
-            Ok(()) => Slot::Current,
-            // it is to prove itself before it takes the place of what is there
-            Err(_) => Slot::Next,
-        };
+        let current = |pixel| contents.in_slot(pixel, Slot::Current);
         Keep {
             name: self.name.clone(),
-            bind: self.pixel.map(|pixel| (pixel, slot(pixel))),
+            bind: self.pixel.map(|pixel| (pixel, Slot::Current)),
+            replaces: self.pixel.and_then(current).cloned(),
             app: Some(app.clone()),
             ..Keep::default()
         }

@@ -9,9 +9,8 @@ use crate::cli::token::obtained::{Keep, keep};
 use crate::cli::token::say::Report;
 use crate::custody::ladder::{Finding, Mark};
 use crate::graph::oauth::{Context, Granted, Permission, PermissionStatus};
-use crate::pixel::PixelId;
 use crate::secret::Secret;
-use crate::tokens::{Name, Obtained, Slot, VaultError};
+use crate::tokens::Obtained;
 
 /// A login that has brought a code.
 pub(super) struct Finished<'a> {
@@ -41,10 +40,7 @@ impl Finished<'_> {
             expires_in: granted.expires_in,
             ..self.keep.clone()
         };
-        let kept = keep(self.desk, report, granted.token, Obtained::Login, &keeping);
-        if let (Some(name), Some((pixel, Slot::Next))) = (kept.await?, keeping.bind) {
-            self.promote(report, pixel, &name)?;
-        }
+        keep(self.desk, report, granted.token, Obtained::Login, &keeping).await?;
         Ok(End::Done)
     }
 
@@ -99,28 +95,6 @@ impl Finished<'_> {
         };
         report.set("granted", granted(&permissions))?;
         Ok(refusals(&permissions, self.asked))
-    }
-
-    /// Lets the pixel send with it, and keeps the old one to go back to.
-    fn promote(&self, report: &mut Report<'_>, pixel: PixelId, name: &Name) -> anyhow::Result<()> {
-        let contents = self.desk.contents().map(|contents| {
-            let slots = contents.pixels.get(&pixel);
-            slots.is_some_and(|slots| slots.next.as_ref() == Some(name))
-        });
-        if !contents? {
-            // it is too short-lived, which is told
-            return Ok(());
-        }
-        let now = self.desk.clock.now();
-        let promoted = self
-            .desk
-            .update(|contents| contents.promote(pixel, now).map_err(VaultError::from));
-        promoted?;
-        report.set("slot", Slot::Current)?;
-        report.done(
-            "promoted",
-            format!("pixel {pixel} sends with it from now on; its old token is kept to go back to: `capigate token rotate --pixel {pixel} --undo`"),
-        )
     }
 }
 

@@ -65,7 +65,7 @@ pub(super) struct Local {
 pub(super) enum ListenError {
     /// Another program has it.
     #[error(
-        "port {0} is taken by another program, perhaps an earlier login that still waits: end it (`ss -ltnp 'sport = :{0}'` shows it), or choose another port with --port; the port is part of the redirect URI, so it is not changed for you"
+        "port {0} is taken by another program, perhaps a gateway (listen.ingest, 8080 unless set) or an earlier login that still waits: choose another port with --port, such as --port 8081, or end that one (`ss -ltnp 'sport = :{0}'` shows it); the port is part of the redirect URI, so it is not changed for you"
     )]
     Busy(u16),
     /// It needs rights that this program should not have.

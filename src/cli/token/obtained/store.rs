@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::{Fresh, Keep};
-use crate::cli::token::desk::Desk;
+use crate::cli::token::desk::{Desk, also};
 use crate::cli::token::look::{ends, shown};
+use crate::cli::token::revoke::BY_HAND;
 use crate::cli::token::say::Report;
 use crate::custody::ladder::{Finding, Mark};
 use crate::graph::oauth::Exit;
 use crate::pixel::PixelId;
-use crate::tokens::{Facts, Kind, Name, Slot, TokenKey, TokenRecord};
+use crate::tokens::{Facts, Kind, Name, Obtained, Slot, TokenKey, TokenRecord};
 
 impl Fresh {
     /// Seals it into the vault, and gives it to the pixel unless it is too short-lived.
@@ -27,7 +28,7 @@ impl Fresh {
             added_at: now,
             facts: self.facts.clone(),
         };
-        let (name, is_new) = desk.update(|contents| {
+        let made = desk.update(|contents| {
             let key = TokenKey::of(&record.secret);
             let twin = contents.find(key).map(|(name, _)| name.clone());
             let is_new = twin.is_none();
@@ -44,13 +45,15 @@ impl Fresh {
                 known.facts = record.facts;
             }
             if let Some((pixel, slot)) = bind {
-                if !options.force {
-                    contents.check_free(pixel, slot, Some(&name))?;
+                options.check_free(contents, Some(&name))?;
+                match &options.replaces {
+                    Some(old) => contents.replace(pixel, old, &name, now)?,
+                    None => contents.bind(pixel, slot, &name, now)?,
                 }
-                contents.bind(pixel, slot, &name, now)?;
             }
             Ok((name, is_new))
-        })?;
+        });
+        let (name, is_new) = made.map_err(|error| self.lost(&error))?;
         report.set("name", &name)?;
         report.set(
             "token",
@@ -65,7 +68,7 @@ impl Fresh {
             report.tell(Finding::new("stored", Mark::Warn, says))?;
         }
         match bind {
-            Some((pixel, slot)) => bound(desk, report, pixel, slot)?,
+            Some((pixel, slot)) => bound(desk, report, options, &name, pixel, slot)?,
             None if self.is_short => report.tell(self.too_short(desk, options, &name))?,
             None => {}
         }
@@ -75,6 +78,18 @@ impl Fresh {
         }
         report.say(desk.takeover())?;
         Ok(name)
+    }
+
+    /// What is at Meta though it could not be kept.
+    fn lost(&self, error: &anyhow::Error) -> anyhow::Error {
+        if self.how == Obtained::Pasted {
+            return also(error, "nothing was kept");
+        }
+        let says = format!(
+            "Meta has made the token {}, which is good there and kept nowhere: mend the vault and make another one; {BY_HAND}",
+            self.secret.masked()
+        );
+        also(error, &says)
     }
 
     /// Why no pixel gets it: no failure unless one was to.
@@ -126,16 +141,51 @@ impl Fresh {
 }
 
 /// Tells that a pixel has it now, and what keeps that from having an effect.
-fn bound(desk: &Desk, report: &mut Report<'_>, pixel: PixelId, slot: Slot) -> anyhow::Result<()> {
+pub(in crate::cli::token) fn bound(
+    desk: &Desk,
+    report: &mut Report<'_>,
+    options: &Keep,
+    name: &Name,
+    pixel: PixelId,
+    slot: Slot,
+) -> anyhow::Result<()> {
     report.set("pixel", pixel)?;
     report.set("slot", slot)?;
-    let says = match slot {
-        Slot::Current => format!("pixel {pixel} sends with it"),
-        Slot::Next => format!("pixel {pixel} falls back on it when its current token is refused"),
-        Slot::Retiring => format!("pixel {pixel} can go back to it"),
-    };
-    report.done("bound", says)?;
-    match desk.config.pixels.get(&pixel) {
+    let configured = desk.config.pixels.get(&pixel);
+    let elsewhere = configured.and_then(|pixel| pixel.token.as_ref());
+    if let Some(old) = &options.replaces {
+        report.set("current", name)?;
+        report.set("retiring", old)?;
+        let is_dead = options.like.as_ref().is_some_and(|old| old.state.is_dead());
+        let says = if is_dead {
+            format!(
+                "pixel {pixel} sends with {name} now; {old} has ended, so there is no going back to it"
+            )
+        } else {
+            format!("pixel {pixel} sends with {name} now; {old} is kept as the one to go back to")
+        };
+        let mut rotated = Finding::new("rotated", Mark::Pass, says);
+        if !is_dead {
+            rotated = rotated.next(format!(
+                "`capigate token rotate --pixel {pixel} --undo` goes back"
+            ));
+        }
+        report.tell(rotated)?;
+    } else {
+        let says = match (elsewhere, slot) {
+            (Some(place), _) => format!(
+                "pixel {pixel} has it as its {} token in the vault, and sends with what is in {place}",
+                slot.code()
+            ),
+            (None, Slot::Current) => format!("pixel {pixel} sends with it"),
+            (None, Slot::Next) => {
+                format!("pixel {pixel} falls back on it when its current token is refused")
+            }
+            (None, Slot::Retiring) => format!("pixel {pixel} can go back to it"),
+        };
+        report.done("bound", says)?;
+    }
+    match configured {
         None => report.tell(
             Finding::new(
                 "configured",

@@ -11,10 +11,10 @@ use crate::cli::token::look::{ends, shown};
 use crate::cli::token::say::Report;
 use crate::cli::token::which::look_at;
 use crate::custody::ladder::{Finding, Mark, about};
-use crate::custody::refresh::{RefreshError, is_due, refresh};
+use crate::custody::refresh::{RefreshError, Refreshed, is_due, is_left_behind, refresh};
 use crate::custody::{Kept, Source};
 use crate::graph::oauth::{Context, Exit};
-use crate::tokens::{Kind, Name};
+use crate::tokens::{Kind, Name, Slot};
 
 #[derive(Args, Debug)]
 pub(super) struct RefreshArgs {
@@ -38,9 +38,11 @@ pub(super) async fn run(args: &RefreshArgs, report: &mut Report<'_>) -> anyhow::
     let which: Vec<Kept> = match &args.name {
         Some(name) => vec![desk.find(&contents, Some(name), None)?],
         None if args.all => {
-            let all = desk.kept(&contents).into_iter();
-            all.filter(|kept| matches!(kept.source, Source::Vault(_)))
-                .collect()
+            let all = desk.kept(&contents);
+            let is_meant = |kept: &&Kept| {
+                matches!(kept.source, Source::Vault(_)) && !is_left_behind(kept, &all)
+            };
+            all.iter().filter(is_meant).cloned().collect()
         }
         None => return Err(failure(USAGE, "say which token, or --all")),
     };
@@ -84,6 +86,12 @@ async fn one(
         }
         return Ok(None);
     }
+    // with --force and --all, all but what has its successor
+    let mut slots = kept.pixels.iter();
+    let is_replaced = !kept.pixels.is_empty() && slots.all(|(_, slot)| *slot == Slot::Retiring);
+    if args.all && is_replaced {
+        return Ok(None);
+    }
     if !args.force && !is_due(&kept, &facts, &policy, now) {
         let says = format!(
             "{label} expires {}; it is not due yet",
@@ -94,13 +102,15 @@ async fn one(
     }
     let vault = desk.vault()?;
     match refresh(&desk.client, vault, &kept, &facts, now).await {
-        Ok((name, seen)) => {
+        Ok(Refreshed { name, seen, .. }) => {
             let contents = desk.contents()?;
             let record = contents.tokens.get(&name);
-            let says = format!(
-                "{label} is refreshed: {name} takes its place and expires {}",
-                ends(seen.facts.expires, now)
-            );
+            let ends = ends(seen.facts.expires, now);
+            let says = if name.as_str() == label {
+                format!("{label} is refreshed: the new one has its name and expires {ends}")
+            } else {
+                format!("{label} is refreshed: {name} takes its place and expires {ends}")
+            };
             report.done("refresh", says)?;
             Ok(record.map(|record| {
                 let new = shown(name.as_str(), &record.secret, &seen.facts, now);

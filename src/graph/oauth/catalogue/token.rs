@@ -6,7 +6,7 @@ use super::{Exit, Message, Row, State};
 /// Meta's two codes for a token that is no good; their subcodes are the same.
 const SESSION: &[(i64, i64)] = &[(190, 190), (102, 102)];
 
-const RENEW: &str = "Get a new token: capigate token login for a person's, capigate token system-user for a system user's, or generate one in Events Manager and hand it over with capigate token add.";
+const RENEW: &str = "Get a new token: capigate token login for a person's, capigate token system-user for a system user's, or generate one in Events Manager and hand it over with capigate token rotate (capigate token add where the pixel has none yet).";
 
 /// What fits nothing.
 pub(super) const UNEXPLAINED: Row = Row::new("unexplained", State::Unchanged, Exit::Network).text(
@@ -79,11 +79,11 @@ pub(super) const ROWS: &[Row] = &[
     Row::new("token-malformed", State::Invalid, Exit::Token).codes(SESSION).bare().message(Message::Has(&["malformed access token", "cannot parse access token", "could not be decrypted", "session key", "invalid oauth access token"])).text(
         "this is not a token",
         "Meta cannot read it: cut off or doubled when it was copied, with quotes around it, or of another kind.",
-        "Copy the token again, whole and alone: capigate token add"),
+        "Copy the token again, whole and alone: capigate token rotate, or capigate token add where the pixel has none yet"),
     Row::new("token-refused", State::Invalid, Exit::Token).codes(SESSION).text(
         "the token is not valid",
         "Meta refuses the token and does not say why in a way that is known here.",
-        "See what Meta says of it, capigate token inspect; then get a new one: capigate token login, capigate token system-user or capigate token add."),
+        "See what Meta says of it, capigate token inspect; then get a new one: capigate token login, capigate token system-user or capigate token rotate."),
 
     Row::new("app-not-installed", State::Revoked, Exit::Token).codes(&[(412, 412)]).text(
         "the app is not installed",
@@ -137,7 +137,7 @@ pub(super) const ROWS: &[Row] = &[
     Row::new("token-unsendable", State::Invalid, Exit::Token).text(
         "this is not a token",
         "It has characters that no token has, such as a line break or an umlaut.",
-        "Copy the token again, whole and alone: capigate token add"),
+        "Copy the token again, whole and alone: capigate token rotate, or capigate token add where the pixel has none yet"),
     Row::new("bad-value", State::Unchanged, Exit::Usage).text(
         "a value does not have the right shape",
         "An id or a name does not look as Meta writes it, so nothing was sent.",
