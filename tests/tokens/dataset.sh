@@ -189,6 +189,8 @@ sends_test() {
 
 # starts_gateway [CONFIGURATION]: its addresses are in $ingest and $admin then.
 starts_gateway() {
+  # what an earlier one has said is not of this one
+  : >"$work/gateway.log"
   env -i PATH=/usr/bin:/bin SHOP_KEY=key-of-the-shop CAPIGATE__TELEMETRY__LOG_LEVEL=trace \
     "$capigate" serve --config "${1:-$work/capigate.toml}" >"$work/gateway.log" 2>&1 &
   gateway=$!
