@@ -1,11 +1,12 @@
 //! Logging in, against a made-up Facebook, with a test in the place of the browser.
 
 mod browser;
+mod kept;
 
 use std::net::TcpListener;
 
 use capigate::sandbox::{Action, DialogMood, DialogOutcome, Edge, Fault, Headers};
-use capigate::tokens::{Kind, Slot};
+use capigate::tokens::{Contents, Kind, Name, Slot};
 use reqwest::StatusCode;
 use reqwest::header::LOCATION;
 use reqwest::redirect::Policy;
@@ -81,6 +82,11 @@ fn parameter(address: &str, name: &str) -> String {
     let url = url::Url::parse(address).unwrap();
     let found = url.query_pairs().find(|(key, _)| key == name);
     found.unwrap().1.into_owned()
+}
+
+/// What is in the vault.
+fn names(contents: &Contents) -> Vec<&str> {
+    contents.tokens.keys().map(Name::as_str).collect()
 }
 
 /// Logs in, and gives what was said, in which neither code nor state must be.
@@ -351,10 +357,13 @@ async fn the_address_the_browser_ended_on_can_be_pasted() {
 async fn a_refused_permission_is_asked_for_again_when_wished() {
     let desk = Desk::new().await;
     desk.dialog(DialogOutcome::Allow, &["ads_management"]);
-    let said = log_in(desk.login(&[])).await;
+    let words = ["--pixel", PIXEL, "--name", "shop"];
+    let said = log_in(desk.login(&words)).await;
     assert_eq!(said.code, 4, "{said:?}");
-    said.says(&["ads_management", "--rerequest"]);
-    assert!(desk.site.contents().tokens.is_empty());
+    said.says(&["ads_management", "--rerequest", "token revoke shop"]);
+    let contents = desk.site.contents();
+    assert_eq!(names(&contents), ["shop"], "its code is spent");
+    assert!(contents.pixels.is_empty());
     desk.dialog(DialogOutcome::Allow, &[]);
     let running = desk.login(&["--rerequest"]);
     assert_eq!(parameter(&running.dialog(), "auth_type"), "rerequest");

@@ -23,9 +23,9 @@ use super::say::Report;
 use crate::cli::USAGE;
 use crate::cli::client::failure;
 use crate::custody::ladder::{Finding, Mark};
-use crate::graph::oauth::{App, Ask, Caught, Exit, Redirect, Row, by_slug};
+use crate::graph::oauth::{App, Ask, Caught, Exit, Granted, Redirect, Row, by_slug};
 use attempt::{Answer, Attempt, LIFETIME, Offer, Outcome};
-use finish::Finished;
+use finish::{Finished, keep_declined};
 use listener::{Listener, Local, Serving};
 use typed::Typed;
 
@@ -35,8 +35,8 @@ pub(super) use args::LoginArgs;
 enum End {
     /// It is all told.
     Done,
-    /// These permissions were refused.
-    Declined(Vec<String>),
+    /// These permissions were refused; the token may do without them what it may.
+    Declined(Vec<String>, Granted),
 }
 
 pub(super) async fn run(args: &LoginArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
@@ -65,16 +65,21 @@ async fn login(args: &LoginArgs, report: &mut Report<'_>) -> anyhow::Result<()> 
         let end = log_in(args, &desk, report, &app, &redirect_uri, rerequest, &keep);
         match end.await? {
             End::Done => return Ok(()),
-            End::Declined(scopes) => {
+            End::Declined(scopes, granted) => {
                 let says = format!("these permissions were refused: {}", scopes.join(", "));
-                if !rerequest && ask::offered(&format!("{says}. Log in again and ask for them?"))? {
-                    rerequest = true;
-                    continue;
-                }
+                let question = format!("{says}. Log in again and ask for them?");
+                let again = !rerequest && ask::offered(&question)?;
                 let refused = Finding::new("permissions", Mark::Fail, says)
                     .next("log in again and allow them: `capigate token login --rerequest`")
                     .exit(Exit::Permission);
-                return report.tell(refused);
+                if !again {
+                    report.tell(refused)?;
+                }
+                keep_declined(&desk, report, granted, &keep, again).await?;
+                if !again {
+                    return Ok(());
+                }
+                rerequest = true;
             }
         }
     }

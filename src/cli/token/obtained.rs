@@ -13,6 +13,7 @@ use crate::custody::ladder::{Finding, Mark, rungs};
 use crate::graph::oauth::{App, Context, Exit};
 use crate::pixel::PixelId;
 use crate::secret::Secret;
+use crate::time::UnixMs;
 use crate::tokens::{ChangeError, Contents, Expiry, Facts, Kind, Name, Obtained, Slot};
 
 pub(super) use store::bound;
@@ -43,6 +44,8 @@ pub(in crate::cli) struct Keep {
     pub(in crate::cli) expires_in: Option<u64>,
     /// Whether a short-lived one is extended.
     pub(in crate::cli) extend: Extend,
+    /// It is in the vault already.
+    pub(in crate::cli) stored: bool,
     /// It is kept without asking Meta about it.
     pub(in crate::cli) unseen: bool,
     /// What speaks against it is told, and it is kept all the same.
@@ -103,6 +106,15 @@ impl Keep {
         contents.check_free(pixel, slot, own)
     }
 
+    /// The same, for no pixel.
+    pub(in crate::cli) fn unbound(&self) -> Self {
+        Self {
+            bind: None,
+            replaces: None,
+            ..self.clone()
+        }
+    }
+
     /// The pixel that is to have it.
     fn pixel(&self) -> Option<PixelId> {
         self.bind.map(|(pixel, _)| pixel)
@@ -113,6 +125,9 @@ impl Keep {
 /// one that is short-lived, asks Meta about it, refuses what is of no use, seals it into the vault,
 /// gives it to the pixel. Gives its name there; none when it was refused, which the report then has
 /// as a failure.
+///
+/// What Meta has issued here is refused only when it has ended: nobody else has it, and a code is
+/// good once. What speaks against it is a failure, and it is kept for no pixel.
 ///
 /// # Errors
 ///
@@ -144,14 +159,51 @@ pub(in crate::cli) async fn keep(
         }
     }
     report.tell_all(findings)?;
-    if is_unfit && !options.force {
-        report.say("The token was not kept; --force keeps it all the same.")?;
-        return Ok(None);
+    if !is_unfit || options.force {
+        return fresh.store(desk, report, options).map(Some);
     }
-    fresh.store(desk, report, options).map(Some)
+    if fresh.is_ours() && !fresh.facts.state.is_dead() {
+        let name = fresh.store(desk, report, &options.unbound())?;
+        set_aside(report, &name, options)?;
+        return Ok(Some(name));
+    }
+    report.say(if options.stored {
+        "Nothing was changed; --force does it all the same."
+    } else {
+        "The token was not kept; --force keeps it all the same."
+    })?;
+    Ok(None)
+}
+
+/// Tells that a token is kept which no pixel has, and how one gets it.
+pub(in crate::cli) fn set_aside(
+    report: &mut Report<'_>,
+    name: &Name,
+    options: &Keep,
+) -> anyhow::Result<()> {
+    let says = format!("{name} is kept all the same, since Meta has issued it; no pixel has it");
+    let next = match (options.bind, &options.replaces) {
+        (None, _) => format!("look at it again: `capigate token inspect {name}`"),
+        (Some((pixel, _)), Some(_)) => format!(
+            "when that is put right: `capigate token add --stored {name} --pixel {pixel} --slot next`, then `capigate token rotate --pixel {pixel} --from-next`"
+        ),
+        (Some((pixel, slot)), None) => format!(
+            "when that is put right: `capigate token add --stored {name} --pixel {pixel} --slot {}`",
+            slot.code()
+        ),
+    };
+    report.tell(
+        Finding::new("set_aside", Mark::Warn, says)
+            .next(format!("{next}; to end it: `capigate token revoke {name}`")),
+    )
 }
 
 impl Fresh {
+    /// Whether Meta has issued it here, so that nobody else has it.
+    fn is_ours(&self) -> bool {
+        self.how != Obtained::Pasted
+    }
+
     /// Asks Meta about it; a short-lived one is extended before anything else is asked.
     async fn see(
         &mut self,
@@ -192,12 +244,21 @@ impl Fresh {
             Err(error) => {
                 let finding = Finding::of("token", Mark::Fail, Context::Debug, &error);
                 self.findings.push(finding);
+                let app_id = self.app.as_ref().map(|app| app.id.clone());
+                let facts = Facts { app_id, ..before };
+                self.learn(facts, expires_in, desk.clock.now());
                 return Ok(None);
             }
         };
-        let now = desk.clock.now();
-        self.facts = looked.seen.facts.clone();
         self.app.clone_from(&looked.app);
+        self.learn(looked.seen.facts.clone(), expires_in, desk.clock.now());
+        Ok(Some(looked))
+    }
+
+    /// Takes over what is known of it; when it ends, if nothing else says so, from what Meta has
+    /// said when it gave it.
+    fn learn(&mut self, facts: Facts, expires_in: Option<u64>, now: UnixMs) {
+        self.facts = facts;
         if let (Expiry::Unknown, Some(seconds)) = (self.facts.expires, expires_in) {
             self.facts.expires = Expiry::At(now.plus(Duration::from_secs(seconds)));
         }
@@ -206,7 +267,6 @@ impl Fresh {
         self.is_short = is_persons
             && !self.facts.state.is_dead()
             && left.is_some_and(|left| left <= SHORT_LIVED_SECS);
-        Ok(Some(looked))
     }
 
     /// Exchanges a short-lived token for one that is good for about 60 days, if that is wished and

@@ -113,6 +113,7 @@ async fn forward(args: &RotateArgs, desk: &Desk, report: &mut Report<'_>) -> any
         bind: Some((pixel, Slot::Current)),
         replaces: Some(current.clone()),
         extend: Extend::Ask,
+        stored: args.step.from_next,
         force: args.force,
         ..Keep::default()
     };

@@ -303,6 +303,28 @@ async fn a_dataset_token_that_cannot_look_at_itself_nor_read_is_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_of_the_vault_is_given_to_a_pixel_by_its_name() {
+    let place = Place::new().await;
+    let token = place.system_token();
+    place.run(&["add", "--name", "shop"], &token).done();
+    place.run(&["add", "--stored", "shop"], "").ended(64);
+    let give = ["add", "--stored", "shop", "--pixel", PIXEL];
+    let ran = place.json(&give, "").done();
+    assert_eq!(ran.json()["name"], "shop");
+    assert!(!ran.out.contains("\"stored\""), "nothing new is there");
+    assert_eq!(place.slots(), [format!("shop: current of {PIXEL}")]);
+    let other = ["add", "--stored", "other", "--pixel", SECOND];
+    place
+        .run(&other, "")
+        .ended(1)
+        .says("there is no token other");
+    let print = Place::print_of(&token);
+    place.sandbox.set_token_state(&print, TokenState::Expired);
+    let next = ["add", "--stored", "shop", "--pixel", SECOND];
+    place.run(&next, "").ended(3).says("Nothing was changed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn there_must_be_a_vault() {
     let mut place = Place::bare().await;
     place.extra = "token = { env = \"SHOP_TOKEN\" }".to_owned();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use capigate::sandbox::{Fault, Quirks};
+use capigate::sandbox::{Edge, Fault, Quirks};
 
 use super::place::{APP, OTHER_SECRET, PERSON, PIXEL, Place, SECRET};
 
@@ -61,6 +61,26 @@ async fn a_pasted_address_becomes_a_token_of_60_days() {
     assert_eq!(place.slots(), [format!("alex: current of {PIXEL}")]);
     // in the body, never in an address
     assert!(place.sandbox.violations().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_cannot_be_checked_is_kept_since_its_code_is_spent() {
+    let place = Place::with_app().await;
+    let address = login(&place, "ads_management").await;
+    place
+        .sandbox
+        .add_fault(Fault::status(503).at(Edge::Pixel).forever());
+    let words = [&EXCHANGE[..], &["--pixel", PIXEL, "--name", "alex"]].concat();
+    let ran = place.json(&words, &address).ended(6);
+    assert_eq!(ran.failed(), "pixel");
+    let next = ran.finding("set_aside")["next"].clone();
+    assert!(next.as_str().unwrap().contains("--stored alex"), "{ran:?}");
+    place.hide(&place.reveal("alex"));
+    assert!(place.slots().is_empty());
+    place.sandbox.clear_faults();
+    let give = ["add", "--stored", "alex", "--pixel", PIXEL];
+    place.run(&give, "").done();
+    assert_eq!(place.slots(), [format!("alex: current of {PIXEL}")]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::End;
 use super::attempt::Attempt;
 use crate::cli::token::desk::Desk;
-use crate::cli::token::obtained::{Keep, keep};
+use crate::cli::token::obtained::{Extend, Keep, keep, set_aside};
 use crate::cli::token::say::Report;
 use crate::custody::ladder::{Finding, Mark};
 use crate::graph::oauth::{Context, Granted, Permission, PermissionStatus};
@@ -34,7 +34,7 @@ impl Finished<'_> {
         };
         let declined = self.who(report, &granted.token).await?;
         if !declined.is_empty() {
-            return Ok(End::Declined(declined));
+            return Ok(End::Declined(declined, granted));
         }
         let keeping = Keep {
             expires_in: granted.expires_in,
@@ -95,6 +95,30 @@ impl Finished<'_> {
         };
         report.set("granted", granted(&permissions))?;
         Ok(refusals(&permissions, self.asked))
+    }
+}
+
+/// Keeps a token that lacks a permission, for no pixel: its code is spent. Before the next try it
+/// leaves the name to the one that comes of that, and is as short-lived as it is.
+pub(super) async fn keep_declined(
+    desk: &Desk,
+    report: &mut Report<'_>,
+    granted: Granted,
+    options: &Keep,
+    again: bool,
+) -> anyhow::Result<()> {
+    let mut keeping = Keep {
+        expires_in: granted.expires_in,
+        ..options.unbound()
+    };
+    if again {
+        keeping.name = None;
+        keeping.extend = Extend::Never;
+    }
+    let kept = keep(desk, report, granted.token, Obtained::Login, &keeping).await?;
+    match kept {
+        Some(name) if !again => set_aside(report, &name, options),
+        _ => Ok(()),
     }
 }
 

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use super::{Fresh, Keep};
-use crate::cli::token::desk::{Desk, also};
+use super::{Fresh, Keep, set_aside};
+use crate::cli::token::desk::{Desk, also, refused};
 use crate::cli::token::look::{ends, shown};
 use crate::cli::token::revoke::BY_HAND;
 use crate::cli::token::say::Report;
 use crate::custody::ladder::{Finding, Mark};
 use crate::graph::oauth::Exit;
 use crate::pixel::PixelId;
-use crate::tokens::{Facts, Kind, Name, Obtained, Slot, TokenKey, TokenRecord};
+use crate::time::UnixMs;
+use crate::tokens::{
+    ChangeError, Contents, Facts, Kind, Name, Obtained, Slot, TokenKey, TokenRecord,
+};
 
 impl Fresh {
     /// Seals it into the vault, and gives it to the pixel unless it is too short-lived.
@@ -28,32 +31,33 @@ impl Fresh {
             added_at: now,
             facts: self.facts.clone(),
         };
+        let is_ours = self.is_ours();
         let made = desk.update(|contents| {
             let key = TokenKey::of(&record.secret);
             let twin = contents.find(key).map(|(name, _)| name.clone());
             let is_new = twin.is_none();
             let name = match (twin, &options.name) {
                 (Some(twin), _) => twin,
+                // it was free before there was a token
+                (None, Some(name)) if is_ours && contents.tokens.contains_key(name) => {
+                    contents.free_name(name.as_str())
+                }
                 (None, Some(name)) => name.clone(),
                 (None, None) => contents.free_name(&wish(desk, options, &record.facts)),
             };
             if is_new {
                 contents.add(name.clone(), record)?;
             } else if let Some(known) = contents.tokens.get_mut(&name)
-                && !options.unseen
+                && record.facts.checked_at.is_some()
             {
                 known.facts = record.facts;
             }
-            if let Some((pixel, slot)) = bind {
-                options.check_free(contents, Some(&name))?;
-                match &options.replaces {
-                    Some(old) => contents.replace(pixel, old, &name, now)?,
-                    None => contents.bind(pixel, slot, &name, now)?,
-                }
+            match give(contents, options, bind, &name, now) {
+                Err(error) if !is_ours => Err(error.into()),
+                given => Ok((name, is_new, given.err())),
             }
-            Ok((name, is_new))
         });
-        let (name, is_new) = made.map_err(|error| self.lost(&error))?;
+        let (name, is_new, refusal) = made.map_err(|error| self.lost(&error))?;
         report.set("name", &name)?;
         report.set(
             "token",
@@ -63,9 +67,13 @@ impl Fresh {
         if is_new {
             let says = format!("sealed into the vault as {name}: {masked}");
             report.done("stored", says)?;
-        } else {
+        } else if !options.stored {
             let says = format!("this very token is in the vault already, as {name}: {masked}");
             report.tell(Finding::new("stored", Mark::Warn, says))?;
+        }
+        if let Some(error) = refusal {
+            set_aside(report, &name, options)?;
+            return Err(refused(error.into()));
         }
         match bind {
             Some((pixel, slot)) => bound(desk, report, options, &name, pixel, slot)?,
@@ -137,6 +145,24 @@ impl Fresh {
             Finding::new("shared", Mark::Warn, says)
                 .next("give each pixel a token of its own, or set tokens.allow_shared"),
         )
+    }
+}
+
+/// Gives it to the pixel, or to nobody.
+fn give(
+    contents: &mut Contents,
+    options: &Keep,
+    bind: Option<(PixelId, Slot)>,
+    name: &Name,
+    now: UnixMs,
+) -> Result<(), ChangeError> {
+    let Some((pixel, slot)) = bind else {
+        return Ok(());
+    };
+    options.check_free(contents, Some(name))?;
+    match &options.replaces {
+        Some(old) => contents.replace(pixel, old, name, now),
+        None => contents.bind(pixel, slot, name, now),
     }
 }
 
