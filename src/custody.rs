@@ -18,7 +18,7 @@ use crate::graph::oauth::App;
 use crate::pixel::PixelId;
 use crate::secret::Secret;
 use crate::time::UnixMs;
-use crate::tokens::{Facts, Name, Slot, TokenKey};
+use crate::tokens::{Facts, Name, Obtained, Slot, TokenKey};
 
 /// One token, wherever it is kept.
 #[derive(Clone, Debug)]
@@ -38,6 +38,8 @@ pub struct Kept {
     pub pixels: Vec<(PixelId, Slot)>,
     /// When it came here.
     pub added_at: Option<UnixMs>,
+    /// How it came into the vault.
+    pub obtained: Option<Obtained>,
     /// What was noted about it when it came here.
     pub noted: Facts,
 }

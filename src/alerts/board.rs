@@ -66,9 +66,13 @@ struct Entry {
     live: bool,
 }
 
-/// Whether it is time to tell again what lasts; what is only good to know is told once.
-fn is_due_again(alert: &Alert, told: UnixMs, now: UnixMs, limits: Limits) -> bool {
-    alert.severity > Severity::Info && now.since(told) >= limits.repeat
+impl Entry {
+    /// Whether it is time to tell again what lasts, now with this severity; what is only good to
+    /// know is told until someone has it.
+    fn is_due_again(&self, severity: Severity, now: UnixMs, limits: Limits) -> bool {
+        let is_wanted = severity > Severity::Info || !self.delivered;
+        is_wanted && now.since(self.at) >= limits.repeat
+    }
 }
 
 impl Board {
@@ -107,7 +111,7 @@ impl Board {
         match self.entries.get_mut(&alert.key) {
             Some(known)
                 if alert.severity <= known.worst
-                    && !is_due_again(&alert, known.at, now, limits) =>
+                    && !known.is_due_again(alert.severity, now, limits) =>
             {
                 known.alert = alert;
                 if std::mem::replace(&mut known.live, true) {
@@ -141,7 +145,7 @@ impl Board {
             .retain(|_, entry| entry.live || now.since(entry.at) < MEMORY);
         let mut steps = self.tell_held(now, limits);
         let is_due = |entry: &&Entry| {
-            entry.live && !entry.held && is_due_again(&entry.alert, entry.at, now, limits)
+            entry.live && !entry.held && entry.is_due_again(entry.alert.severity, now, limits)
         };
         let due: Vec<Alert> = (self.entries.values().filter(is_due))
             .map(|entry| entry.alert.clone())
@@ -157,6 +161,8 @@ impl Board {
     pub(super) fn delivered(&mut self, message: &Message) {
         if let Some(entry) = self.entries.get_mut(&message.alert.key)
             && !message.resolved
+            // an earlier one says nothing about that it grew worse
+            && message.alert.severity >= entry.worst
         {
             entry.delivered = true;
             entry.held = false;

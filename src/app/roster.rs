@@ -35,6 +35,7 @@ pub fn roster(
             })
             .collect(),
         added_at: Some(record.added_at),
+        obtained: Some(record.obtained),
         noted: record.facts.clone(),
     });
     let mut all: Vec<Kept> = in_vault.collect();
@@ -55,6 +56,7 @@ pub fn roster(
                 .or_else(|| likely(vault, &Facts::default())),
             pixels: vec![served],
             added_at: None,
+            obtained: None,
             noted: Facts::default(),
         });
     }

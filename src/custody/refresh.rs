@@ -4,7 +4,8 @@
 use super::alarms::{is_refreshable, only_retires};
 use super::inspect::{Seen, inspect};
 use super::{Kept, Policy, Source};
-use crate::graph::oauth::{OauthClient, OauthError};
+use crate::graph::oauth::{App, OauthClient, OauthError};
+use crate::secret::Secret;
 use crate::time::UnixMs;
 use crate::tokens::{
     ChangeError, Contents, Facts, Name, Obtained, Slot, State, TokenKey, TokenRecord, Vault,
@@ -31,6 +32,9 @@ pub enum RefreshError {
     /// The vault could not be changed.
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// The task that works on the vault has died.
+    #[error("the work on the vault has failed: see the log")]
+    Died,
 }
 
 impl From<ChangeError> for RefreshError {
@@ -39,15 +43,28 @@ impl From<ChangeError> for RefreshError {
     }
 }
 
+/// A token that was refreshed.
+#[derive(Clone, Debug)]
+pub struct Refreshed {
+    /// What the new one is called; the old one's name if Meta gave the same token again.
+    pub name: Name,
+    /// Tells the new one apart.
+    pub key: TokenKey,
+    /// What Meta says about it.
+    pub seen: Seen,
+}
+
 /// Whether it is time. What only retires has its successor already.
 pub fn is_due(kept: &Kept, facts: &Facts, policy: &Policy, now: UnixMs) -> bool {
     let Some(end) = facts.expires.at() else {
         return false;
     };
-    let age = facts
-        .issued_at
-        .or(kept.added_at)
-        .map(|since| now.since(since));
+    let since = match kept.obtained {
+        // it may still bear the date of the first one
+        Some(Obtained::Refreshed) => facts.issued_at.max(kept.added_at),
+        _ => facts.issued_at.or(kept.added_at),
+    };
+    let age = since.map(|since| now.since(since));
     is_refreshable(kept, facts)
         && !only_retires(kept)
         && end > now
@@ -56,81 +73,125 @@ pub fn is_due(kept: &Kept, facts: &Facts, policy: &Policy, now: UnixMs) -> bool 
 }
 
 /// Gets a new token for an old one that is valid, checks it, and puts it into the slots of the
-/// pixels that have the old one. Gives its name.
+/// pixels that have the old one. Nothing is asked for unless the vault can be written, and what
+/// Meta has given and does not end up there is taken back.
 pub async fn refresh(
     client: &OauthClient,
     vault: &Vault,
     kept: &Kept,
     facts: &Facts,
     now: UnixMs,
-) -> Result<(Name, Seen), RefreshError> {
+) -> Result<Refreshed, RefreshError> {
     let (Source::Vault(old), Some(app)) = (&kept.source, &kept.app) else {
         return Err(RefreshError::NotRefreshable);
     };
-    let Some(_turn) = vault.refresh_turn()? else {
-        return Err(RefreshError::Elsewhere);
-    };
-    if !is_served(vault, old, kept.key).await? {
-        return Err(RefreshError::Elsewhere);
+    let (at, name, key) = (vault.clone(), old.clone(), kept.key);
+    let _turn = blocking(move || begin(&at, &name, key)).await?;
+    let granted = client.extend(app, &kept.secret, true).await?.token;
+    let key = TokenKey::of(&granted);
+    match keep(client, vault, kept, app, &granted, facts, now).await {
+        Ok((name, seen)) => Ok(Refreshed { name, key, seen }),
+        Err(error) => {
+            if key != kept.key {
+                drop_again(client, vault, kept, app, &granted).await;
+            }
+            Err(error)
+        }
     }
-    let granted = client.extend(app, &kept.secret, true).await?;
-    let seen = inspect(client, &granted.token, Some(app), &Facts::default(), now).await?;
-    let fresh = &seen.facts;
-    if fresh.state != State::Valid {
-        return Err(RefreshError::Unfit("is not valid"));
-    }
-    if fresh.app_id != facts.app_id && facts.app_id.is_some() {
-        return Err(RefreshError::Unfit("belongs to another app"));
-    }
-    if !facts
-        .scopes
-        .iter()
-        .all(|scope| fresh.scopes.contains(scope))
-    {
-        return Err(RefreshError::Unfit("has fewer scopes"));
-    }
-    if let (Some(new), Some(before)) = (fresh.expires.at(), facts.expires.at())
-        && new <= before
-    {
-        return Err(RefreshError::Unfit("does not live longer"));
-    }
-    let record = TokenRecord {
-        secret: granted.token,
-        obtained: Obtained::Refreshed,
-        added_at: now,
-        facts: fresh.clone(),
-    };
-    let (vault, old) = (vault.clone(), old.clone());
-    let write = move || {
-        vault.update(|contents| -> Result<Name, RefreshError> {
-            Ok(supersede(contents, &old, record, now)?)
-        })
-    };
-    let written = tokio::task::spawn_blocking(write).await;
-    let name = written.map_err(|_| RefreshError::Unfit("could not be written down"))??;
-    Ok((name, seen))
 }
 
-/// Whether that very token is there, and a pixel has it as current or next, or nobody has it at all:
-/// what only retires has its successor already. An error when the vault cannot be changed, so that
-/// nothing is made that could not be kept.
-async fn is_served(vault: &Vault, name: &Name, key: TokenKey) -> Result<bool, RefreshError> {
-    let (vault, name) = (vault.clone(), name.clone());
-    let read = tokio::task::spawn_blocking(move || -> Result<bool, VaultError> {
-        vault.probe()?;
-        let contents = vault.read()?;
-        let own = contents.tokens.get(&name);
-        if own.is_none_or(|record| TokenKey::of(&record.secret) != key) {
-            return Ok(false);
+/// Work on the vault, which blocks.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, RefreshError> + Send + 'static,
+) -> Result<T, RefreshError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| RefreshError::Died)?
+}
+
+/// Takes the turn, until the result is dropped, and tries whether the vault can be written. Blocks.
+fn begin(
+    vault: &Vault,
+    name: &Name,
+    key: TokenKey,
+) -> Result<impl Sized + Send + use<>, RefreshError> {
+    let Some(turn) = vault.refresh_turn()? else {
+        return Err(RefreshError::Elsewhere);
+    };
+    vault.probe()?;
+    let contents = vault.read()?;
+    let own = contents.tokens.get(name);
+    let is_same = own.is_some_and(|record| TokenKey::of(&record.secret) == key);
+    // what only retires has its successor already
+    let mut users = contents.users(name).peekable();
+    let is_alone = users.peek().is_none();
+    let serves = is_alone || users.any(|(_, slot)| slot != Slot::Retiring);
+    (is_same && serves)
+        .then_some(turn)
+        .ok_or(RefreshError::Elsewhere)
+}
+
+/// Looks at what Meta has given, and writes it down.
+async fn keep(
+    client: &OauthClient,
+    vault: &Vault,
+    kept: &Kept,
+    app: &App,
+    granted: &Secret,
+    facts: &Facts,
+    now: UnixMs,
+) -> Result<(Name, Seen), RefreshError> {
+    let Source::Vault(old) = &kept.source else {
+        return Err(RefreshError::NotRefreshable);
+    };
+    let seen = inspect(client, granted, Some(app), &Facts::default(), now).await?;
+    compare(&seen.facts, facts)?;
+    let record = TokenRecord {
+        secret: granted.clone(),
+        obtained: Obtained::Refreshed,
+        added_at: now,
+        facts: seen.facts.clone(),
+    };
+    let (vault, old) = (vault.clone(), old.clone());
+    let write = move || vault.update(|contents| Ok(supersede(contents, &old, record, now)?));
+    Ok((blocking(write).await?, seen))
+}
+
+/// Whether the new one does what the old one does, for longer.
+fn compare(fresh: &Facts, before: &Facts) -> Result<(), RefreshError> {
+    let has = |scope| fresh.scopes.contains(scope);
+    let unfit = if fresh.state != State::Valid {
+        "is not valid"
+    } else if fresh.app_id != before.app_id && before.app_id.is_some() {
+        "belongs to another app"
+    } else if !before.scopes.iter().all(has) {
+        "has fewer scopes"
+    } else if let (Some(new), Some(old)) = (fresh.expires.at(), before.expires.at())
+        && new <= old
+    {
+        "does not live longer"
+    } else {
+        return Ok(());
+    };
+    Err(RefreshError::Unfit(unfit))
+}
+
+/// Takes back at Meta what nobody has kept, so that no live token is about that nobody knows. What
+/// is in the vault, or may be, stays as it is.
+async fn drop_again(client: &OauthClient, vault: &Vault, kept: &Kept, app: &App, granted: &Secret) {
+    let (label, key) = (&kept.label, TokenKey::of(granted));
+    let vault = vault.clone();
+    let look = move || Ok(vault.read()?.find(key).is_none());
+    if !blocking(look).await.is_ok_and(|is_nowhere| is_nowhere) {
+        return;
+    }
+    match client.revoke(app, granted, &kept.secret).await {
+        Ok(()) => {
+            tracing::info!(token.name = %label, token.new = %key, "the new token is not used, it was taken back");
         }
-        let mut users = contents.users(&name).peekable();
-        let is_alone = users.peek().is_none();
-        Ok(is_alone || users.any(|(_, slot)| slot != Slot::Retiring))
-    });
-    let read = read
-        .await
-        .map_err(|_| RefreshError::Unfit("could not be looked for"))?;
-    Ok(read?)
+        Err(error) => {
+            tracing::warn!(token.name = %label, token.new = %key, code = error.code(), %error, "the new token is not used, and could not be taken back");
+        }
+    }
 }
 
 /// Whether a token that no pixel has is what an earlier refresh has left behind: the one with the
@@ -153,13 +214,23 @@ pub fn is_left_behind(kept: &Kept, all: &[Kept]) -> bool {
 
 /// Puts a token into the vault, and into every current or next slot that an older one has; where
 /// that was current it becomes retiring. An older one that no pixel has makes way for it, and its
-/// name goes on.
+/// name goes on. If both are the same token, what is known is replaced.
 pub fn supersede(
     contents: &mut Contents,
     old: &Name,
     record: TokenRecord,
     now: UnixMs,
 ) -> Result<Name, ChangeError> {
+    let key = TokenKey::of(&record.secret);
+    if let Some(same) = contents
+        .tokens
+        .get_mut(old)
+        .filter(|same| TokenKey::of(&same.secret) == key)
+    {
+        // Meta has let it live longer
+        *same = record;
+        return Ok(old.clone());
+    }
     if contents.users(old).next().is_none() {
         contents.remove(old, true)?;
         contents.add(old.clone(), record)?;
@@ -187,129 +258,4 @@ fn successor(old: &Name) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::graph::oauth::App;
-    use crate::secret::Secret;
-    use crate::tokens::{Expiry, Kind};
-
-    const NOW: UnixMs = UnixMs(1_800_000_000_000);
-
-    fn record(token: &str) -> TokenRecord {
-        TokenRecord {
-            secret: Secret::new(token.to_owned()),
-            obtained: Obtained::Pasted,
-            added_at: NOW,
-            facts: Facts::default(),
-        }
-    }
-
-    #[test]
-    fn it_is_due_by_what_is_left_or_by_age() {
-        let secret = Secret::new("EAArefresh".to_owned());
-        let kept = Kept {
-            label: "shop".to_owned(),
-            key: TokenKey::of(&secret),
-            secret,
-            source: Source::Vault("shop".parse().unwrap()),
-            app: Some(App {
-                id: "42".to_owned(),
-                secret: Secret::new("s".to_owned()),
-            }),
-            pixels: Vec::new(),
-            added_at: Some(NOW),
-            noted: Facts::default(),
-        };
-        let day = |count: i64| UnixMs(NOW.0 + count * 86_400_000);
-        let facts = |kind, end| Facts {
-            kind,
-            expires: Expiry::At(end),
-            ..Facts::default()
-        };
-        let policy = Policy::default();
-        let due = |kept: &Kept, facts: &Facts, now| is_due(kept, facts, &policy, now);
-        let long = facts(Kind::SystemUser, day(60));
-        assert!(!due(&kept, &long, day(29)));
-        assert!(due(&kept, &long, day(30)), "old enough");
-        let short = facts(Kind::SystemUser, day(25));
-        assert!(!due(&kept, &short, day(4)));
-        assert!(due(&kept, &short, day(5)), "20 days are left");
-        assert!(!due(&kept, &short, day(25)), "too late");
-        assert!(!due(&kept, &facts(Kind::User, day(3)), NOW));
-        let never = Facts {
-            expires: Expiry::Never,
-            ..long
-        };
-        assert!(!due(&kept, &never, day(300)));
-        let with = |slots: &[Slot]| Kept {
-            pixels: (slots.iter())
-                .map(|slot| (crate::pixel::PixelId::from_u64(1).unwrap(), *slot))
-                .collect(),
-            ..kept.clone()
-        };
-        assert!(!due(&with(&[Slot::Retiring]), &short, day(10)), "replaced");
-        assert!(due(&with(&[Slot::Retiring, Slot::Next]), &short, day(10)));
-        let alone = Kept { app: None, ..kept };
-        assert!(!due(&alone, &short, day(10)), "no app secret");
-    }
-
-    #[test]
-    fn the_new_one_takes_the_places_of_the_old_one() {
-        let mut contents = Contents::default();
-        let old: Name = "shop".parse().unwrap();
-        contents.add(old.clone(), record("a")).unwrap();
-        let pixel = |id| crate::pixel::PixelId::from_u64(id).unwrap();
-        contents.bind(pixel(1), Slot::Current, &old, NOW).unwrap();
-        contents.bind(pixel(2), Slot::Next, &old, NOW).unwrap();
-        let name = supersede(&mut contents, &old, record("b"), NOW).unwrap();
-        assert_eq!(name.as_str(), "shop-2");
-        let slots = |id| {
-            let names = contents.pixels[&pixel(id)].names();
-            let shown: Vec<_> = names
-                .map(|(slot, name)| format!("{}={name}", slot.code()))
-                .collect();
-            shown.join(" ")
-        };
-        assert_eq!(slots(1), "current=shop-2 retiring=shop");
-        assert_eq!(slots(2), "next=shop-2");
-        let third = supersede(&mut contents, &name, record("c"), NOW).unwrap();
-        assert_eq!(third.as_str(), "shop-3");
-    }
-
-    #[test]
-    fn one_that_no_pixel_has_makes_way() {
-        let mut contents = Contents::default();
-        let admin: Name = "admin".parse().unwrap();
-        contents.add(admin.clone(), record("a")).unwrap();
-        for token in ["b", "c"] {
-            let name = supersede(&mut contents, &admin, record(token), NOW).unwrap();
-            assert_eq!(name, admin);
-            assert_eq!(contents.tokens.len(), 1);
-            assert_eq!(contents.tokens[&admin].secret.expose(), token);
-        }
-    }
-
-    #[test]
-    fn what_a_refresh_has_left_behind_is_known() {
-        let kept = |label: &str, added| Kept {
-            label: label.to_owned(),
-            key: TokenKey::of(&Secret::new(label.to_owned())),
-            secret: Secret::new(label.to_owned()),
-            source: Source::Vault(label.parse().unwrap()),
-            app: None,
-            pixels: Vec::new(),
-            added_at: Some(UnixMs(added)),
-            noted: Facts {
-                user_id: Some("7".to_owned()),
-                ..Facts::default()
-            },
-        };
-        let (old, new) = (kept("shop", 1), kept("shop-2", 2));
-        let all = [old.clone(), new.clone()];
-        assert!(is_left_behind(&old, &all) && !is_left_behind(&new, &all));
-        assert!(!is_left_behind(&kept("shop", 3), &all), "it came later");
-        let mut other = new;
-        other.noted.user_id = Some("8".to_owned());
-        assert!(!is_left_behind(&old, &[old.clone(), other]));
-    }
-}
+mod tests;

@@ -5,8 +5,9 @@
 //! is. Without an answer of Meta's nothing is said about a token. What changes in the vault is one
 //! change, that a crash leaves undone or done.
 //! **Limits.** [`AT_ONCE`] questions at a time, one a token and refusal; a refresh that failed is
-//! tried again after [`REFRESH_AGAIN`].
+//! tried again after [`REFRESH_AGAIN`], or after a day where another try so soon would not help.
 
+mod renew;
 mod show;
 mod slots;
 mod told;
@@ -20,7 +21,6 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::inspect::{Seen, inspect_kept};
-use super::refresh::{self, RefreshError, refresh};
 use super::{Kept, Policy, Source};
 use crate::alerts::Alerts;
 use crate::graph::oauth::{OauthClient, OauthError};
@@ -29,12 +29,13 @@ use crate::telemetry::metrics::Metrics;
 use crate::time::{Clock, UnixMs};
 use crate::tokens::{Facts, Notes, Refused, State, TokenKey, Tokens, Usage, Vault, VaultError};
 
+pub use renew::REFRESH_AGAIN;
+use renew::Tried;
+
 /// Questions to Meta at a time.
 pub const AT_ONCE: usize = 4;
 /// The longest time after which a token is asked about again when Meta gave no answer.
 const NO_ANSWER: Duration = Duration::from_hours(1);
-/// The time between two tries to refresh a token.
-pub const REFRESH_AGAIN: Duration = Duration::from_hours(1);
 /// How often everything is looked at that needs no question.
 const TICK: Duration = Duration::from_mins(1);
 /// What comes together, such as the refusals of several lanes, is looked at together.
@@ -118,8 +119,8 @@ pub struct Watch {
     asked_by: HashMap<TokenKey, Option<String>>,
     /// Refusals after which a token was asked about already.
     doubted: BTreeSet<Refused>,
-    /// When a refresh was tried last, and why it failed.
-    refreshed: HashMap<TokenKey, (UnixMs, Option<String>)>,
+    /// What came of the last try to refresh.
+    refreshed: HashMap<TokenKey, Tried>,
     /// What is wrong with the vault.
     vault_trouble: Option<String>,
     written: Notes,
@@ -154,7 +155,9 @@ impl Watch {
     /// Watches until `ended`, and writes down at the end what was counted.
     pub async fn run(mut self, ended: CancellationToken) {
         if ended.run_until_cancelled(self.watch()).await.is_none() {
-            self.count(&(self.hooks.roster)());
+            let roster = (self.hooks.roster)();
+            self.count(&roster);
+            self.forget(&roster);
             self.write().await;
         }
     }
@@ -195,6 +198,7 @@ impl Watch {
             }
         }
         self.count(&roster);
+        self.forget(&roster);
         if self.move_slots(&roster, now).await {
             (self.hooks.reload)().await;
             roster = (self.hooks.roster)();
@@ -341,53 +345,6 @@ impl Watch {
         }
     }
 
-    /// Refreshes what is due; true when the vault has changed.
-    async fn refresh(&mut self, roster: &Roster, now: UnixMs) -> bool {
-        let Some(vault) = &roster.vault else {
-            return false;
-        };
-        let mut any = false;
-        for kept in &roster.kept {
-            let facts = self.note(kept).facts;
-            let tried = self.refreshed.get(&kept.key);
-            let rests = tried.is_some_and(|(at, _)| now.since(*at) < REFRESH_AGAIN);
-            let is_left = refresh::is_left_behind(kept, &roster.kept);
-            if rests || is_left || !refresh::is_due(kept, &facts, &roster.policy, now) {
-                continue;
-            }
-            let (label, print) = (&kept.label, kept.key.to_string());
-            let outcome = refresh(&self.tools.client, vault, kept, &facts, now).await;
-            let counted = match &outcome {
-                Ok(_) => Some("done"),
-                Err(RefreshError::Elsewhere) => None,
-                Err(_) => Some("failed"),
-            };
-            let refreshes = &self.tools.metrics.token_refreshes;
-            if let Some(outcome) = counted {
-                refreshes.with_label_values(&[outcome]).inc();
-            }
-            match outcome {
-                Ok((name, seen)) => {
-                    any = true;
-                    self.refreshed.remove(&kept.key);
-                    tracing::info!(token.name = %label, token.id = %print, token.new = %name, "a token was refreshed, the new one is in its place");
-                    drop(seen);
-                }
-                // the roster is about to change
-                Err(RefreshError::Elsewhere) => {}
-                Err(error) => {
-                    tracing::warn!(token.name = %label, token.id = %print, %error, "a token could not be refreshed, the old one stays");
-                    self.refreshed
-                        .insert(kept.key, (now, Some(error.to_string())));
-                }
-            }
-        }
-        if any {
-            (self.hooks.reload)().await;
-        }
-        any
-    }
-
     /// Adds what this process has counted to what earlier ones have.
     fn count(&mut self, roster: &Roster) {
         let usage = self.tools.tokens.usage();
@@ -398,10 +355,18 @@ impl Watch {
             let note = self.notes.tokens.entry(print).or_default();
             note.usage = own.and(&before);
         }
-        let keys: BTreeSet<String> = (roster.kept.iter())
-            .map(|kept| kept.key.to_string())
-            .collect();
-        self.notes.tokens.retain(|print, _| keys.contains(print));
+    }
+
+    /// Forgets tokens that are gone; not while nobody knows which are.
+    fn forget(&mut self, roster: &Roster) {
+        if roster.unread.is_some() {
+            return;
+        }
+        let keys: BTreeSet<TokenKey> = roster.kept.iter().map(|kept| kept.key).collect();
+        self.due.retain(|key, _| keys.contains(key));
+        self.refreshed.retain(|key, _| keys.contains(key));
+        let prints: BTreeSet<String> = keys.iter().map(ToString::to_string).collect();
+        self.notes.tokens.retain(|print, _| prints.contains(print));
     }
 
     /// Writes down what was noticed, if anything has changed.

@@ -1,10 +1,13 @@
 //! The watch over tokens, round by round, against the simulated Meta, on a clock the test moves.
 
+mod renew;
+mod told;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use capigate::alerts::{self, Alert, Alerts, Severity};
+use capigate::alerts::{self, Alerts};
 use capigate::app::roster;
 use capigate::config::Config;
 use capigate::custody::watch::{Hooks, Roster, Tools, Waiting, Watch};
@@ -429,171 +432,4 @@ async fn a_new_token_that_is_refused_goes_back_to_the_one_before() {
     });
     place.watch.round().await;
     assert_eq!(place.slots(), "current=old");
-}
-
-#[tokio::test]
-async fn a_60_day_token_is_refreshed_by_itself_when_the_app_is_known() {
-    let mut place = Place::new().await;
-    place.know_app();
-    let old = place.put("shop", Slot::Current, Some(DAY * 60));
-    place.watch.round().await;
-    assert_eq!(place.slots(), "current=shop");
-    place.pass(DAY * 29);
-    place.watch.round().await;
-    assert_eq!(place.slots(), "current=shop");
-    place.pass(DAY);
-    place.watch.round().await;
-    assert_eq!(place.slots(), "current=shop-2 retiring=shop");
-    let contents = place.vault.read().unwrap();
-    let new = &contents.tokens[&name("shop-2")];
-    assert_eq!(new.obtained, Obtained::Refreshed);
-    let end = new.facts.expires.at().unwrap();
-    let left = end.since(place.clock.now());
-    assert!(left > DAY * 59 && left <= DAY * 60, "{left:?}");
-    assert_eq!(
-        place.metric("capigate_token_refreshes_total{outcome=\"done\"}")[0]
-            .split(' ')
-            .next_back(),
-        Some("1")
-    );
-    // both work meanwhile, and the new one is what goes out
-    let now = place.tokens.get(pixel()).unwrap();
-    assert_eq!(now.token_key(), TokenKey::of(&new.secret));
-    assert_eq!(place.facts(&old).state, State::Valid);
-    // the new one is not due
-    place.pass(DAY);
-    place.watch.round().await;
-    assert!(place.slots().starts_with("current=shop-2"));
-    assert_eq!(place.sandbox.violations(), []);
-    let kept = roster::roster(&Config::default(), &BTreeMap::new(), &contents);
-    assert!(
-        kept.iter()
-            .all(|kept| matches!(kept.source, Source::Vault(_)))
-    );
-}
-
-#[tokio::test]
-async fn a_refresh_that_fails_is_told_and_tried_again() {
-    let mut place = Place::new().await;
-    // the secret is that of another time
-    let app = AppRecord {
-        secret: Secret::new("ffffffffffffffffffffffffffffffff".to_owned()),
-        added_at: place.clock.now(),
-    };
-    place
-        .vault
-        .update(|contents| -> Result<(), VaultError> {
-            contents.apps.insert(APP.to_owned(), app);
-            Ok(())
-        })
-        .unwrap();
-    place.put("shop", Slot::Current, Some(DAY * 60));
-    place.watch.round().await;
-    place.pass(DAY * 31);
-    place.watch.round().await;
-    let failed = |place: &Place| {
-        let lines = place.metric("capigate_token_refreshes_total{outcome=\"failed\"}");
-        lines[0].rsplit(' ').next().unwrap().parse::<u32>().unwrap()
-    };
-    assert_eq!(failed(&place), 1);
-    assert_eq!(place.slots(), "current=shop");
-    place.watch.round().await;
-    assert_eq!(failed(&place), 1, "not at once");
-    place.know_app();
-    place.pass(Duration::from_hours(2));
-    place.watch.round().await;
-    assert_eq!(place.slots(), "current=shop-2 retiring=shop");
-}
-
-#[tokio::test]
-async fn what_waits_and_what_is_missing_is_told() {
-    let waiting = Waiting {
-        id: "pixel:1234567890123456".to_owned(),
-        cause: "permission",
-        advice: "give the token the pixel",
-        graph: Some("200".to_owned()),
-        pixels: vec![pixel()],
-        events: 7,
-        lasts: Duration::from_mins(10),
-        first_expiry: Some(DAY),
-    };
-    let mut place = Place::with_waiting(vec![waiting]).await;
-    place.watch.round().await;
-    // the hold, and the pixel that has no token
-    assert_eq!(place.raised(), 2);
-    place.alerts.clear("hold:pixel:1234567890123456");
-    assert_eq!(place.raised(), 1);
-}
-
-fn told(key: &str, now: UnixMs) -> Alert {
-    Alert {
-        key: key.to_owned(),
-        severity: Severity::Critical,
-        title: "told".to_owned(),
-        text: "Told by the process before.".to_owned(),
-        next: "look".to_owned(),
-        pixels: Vec::new(),
-        token: None,
-        at: now,
-    }
-}
-
-#[tokio::test]
-async fn what_was_held_before_a_restart_is_not_over_at_once() {
-    let mut place = Place::new().await;
-    place.put("shop", Slot::Current, None);
-    let hold = told("hold:pixel:1234567890123456", place.clock.now());
-    place.alerts.raise(hold);
-    place.watch.round().await;
-    assert_eq!(place.raised(), 1, "nobody knows yet");
-    place.pass(Duration::from_mins(2));
-    place.watch.round().await;
-    assert_eq!(place.raised(), 0);
-}
-
-#[tokio::test]
-async fn what_is_held_anew_is_not_over_in_between() {
-    let waiting = Waiting {
-        id: "pixel:1234567890123456".to_owned(),
-        cause: "permission",
-        advice: "give the token the pixel",
-        graph: None,
-        pixels: vec![pixel()],
-        events: 7,
-        lasts: Duration::from_secs(30),
-        first_expiry: None,
-    };
-    let mut place = Place::with_waiting(vec![waiting]).await;
-    place.put("shop", Slot::Current, None);
-    let hold = told("hold:pixel:1234567890123456", place.clock.now());
-    place.alerts.raise(hold);
-    place.pass(Duration::from_mins(5));
-    place.watch.round().await;
-    assert_eq!(place.raised(), 1);
-}
-
-#[tokio::test]
-async fn a_vault_that_cannot_be_read_at_a_start_says_nothing_about_its_tokens() {
-    let mut place = Place::new().await;
-    let token = place.put("shop", Slot::Current, None);
-    place
-        .sandbox
-        .set_token_state(&print(&token), TokenState::Revoked);
-    place.watch.round().await;
-    assert_eq!(place.raised(), 1);
-    let whole = std::fs::read(place.vault.path()).unwrap();
-    std::fs::write(place.vault.path(), b"gone").unwrap();
-    place.restart();
-    for _ in 0..2 {
-        place.watch.round().await;
-        place.pass(Duration::from_mins(5));
-        // the token and the vault, and not that the pixel had no token
-        assert_eq!(place.raised(), 2);
-    }
-    std::fs::write(place.vault.path(), whole).unwrap();
-    place
-        .sandbox
-        .set_token_state(&print(&token), TokenState::Valid);
-    place.watch.round().await;
-    assert_eq!(place.raised(), 0);
 }

@@ -82,8 +82,8 @@ fn what_goes_up_and_down_is_told_at_its_worst_until_it_is_over_or_repeated() {
     assert_eq!(message.alert.severity, Severity::Warning);
     assert_eq!(raise(&mut board, Severity::Critical, 1441), "send");
     board.clear("a", at(1442), LIMITS);
-    assert_eq!(raise(&mut board, Severity::Warning, 1443), "send");
-    assert_eq!(raise(&mut board, Severity::Critical, 1444), "send");
+    assert_eq!(raise(&mut board, Severity::Warning, 1543), "send");
+    assert_eq!(raise(&mut board, Severity::Critical, 1544), "send");
 }
 
 #[test]
@@ -103,9 +103,27 @@ fn what_is_only_good_to_know_is_told_once() {
     let mut board = Board::new(Vec::new(), START);
     let info = || alert("a", Severity::Info);
     assert_eq!(word(&board.raise(info(), at(0), LIMITS)), "send");
+    board.delivered(&Message::raised(info()));
     assert!(board.tick(at(1440), LIMITS).is_empty());
     assert_eq!(word(&board.raise(info(), at(3000), LIMITS)), "quiet");
     assert_eq!(word(&board.raise(warning("a"), at(3001), LIMITS)), "send");
+}
+
+#[test]
+fn what_nobody_got_is_told_again_also_if_it_is_only_good_to_know() {
+    let mut board = Board::new(Vec::new(), START);
+    board.raise(alert("a", Severity::Info), at(0), LIMITS);
+    assert!(board.tick(at(1439), LIMITS).is_empty());
+    assert_eq!(board.tick(at(1440), LIMITS).len(), 1);
+    board.delivered(&Message::raised(alert("a", Severity::Info)));
+    assert!(board.tick(at(2880), LIMITS).is_empty());
+    // that it was a warning is known, that it is critical is not
+    board.raise(warning("b"), at(2881), LIMITS);
+    board.raise(alert("b", Severity::Critical), at(2882), LIMITS);
+    board.delivered(&Message::raised(warning("b")));
+    assert_eq!(board.sent().len(), 1);
+    board.delivered(&Message::raised(alert("b", Severity::Critical)));
+    assert_eq!(board.sent().len(), 2);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::*;
 use crate::graph::oauth::App;
 use crate::secret::Secret;
-use crate::tokens::{TokenKey, Usage};
+use crate::tokens::{Obtained, TokenKey, Usage};
 
 const NOW: UnixMs = UnixMs(1_800_000_000_000);
 
@@ -17,6 +17,7 @@ fn kept() -> Kept {
         app: None,
         pixels: vec![("1234567890123456".parse().unwrap(), Slot::Current)],
         added_at: Some(NOW),
+        obtained: Some(Obtained::Pasted),
         noted: Facts::default(),
     }
 }

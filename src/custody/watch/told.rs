@@ -75,7 +75,8 @@ impl Watch {
 
     /// A refresh that failed is told with the end of the token that it is about.
     fn add_refresh(&self, kept: &Kept, alerts: &mut [Alert]) {
-        let Some((_, Some(error))) = self.refreshed.get(&kept.key) else {
+        let tried = self.refreshed.get(&kept.key);
+        let Some(error) = tried.and_then(|tried| tried.error.as_ref()) else {
             return;
         };
         for alert in alerts.iter_mut() {

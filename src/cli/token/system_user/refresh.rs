@@ -11,7 +11,7 @@ use crate::cli::token::look::{ends, shown};
 use crate::cli::token::say::Report;
 use crate::cli::token::which::look_at;
 use crate::custody::ladder::{Finding, Mark, about};
-use crate::custody::refresh::{RefreshError, is_due, is_left_behind, refresh};
+use crate::custody::refresh::{RefreshError, Refreshed, is_due, is_left_behind, refresh};
 use crate::custody::{Kept, Source};
 use crate::graph::oauth::{Context, Exit};
 use crate::tokens::{Kind, Name, Slot};
@@ -102,7 +102,7 @@ async fn one(
     }
     let vault = desk.vault()?;
     match refresh(&desk.client, vault, &kept, &facts, now).await {
-        Ok((name, seen)) => {
+        Ok(Refreshed { name, seen, .. }) => {
             let contents = desk.contents()?;
             let record = contents.tokens.get(&name);
             let ends = ends(seen.facts.expires, now);
