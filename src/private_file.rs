@@ -291,7 +291,7 @@ mod tests {
         symlink("nothing", dir.path().join("link")).unwrap();
         for taken in ["file", "link"] {
             let error = create(&dir.path().join(taken), b"2").unwrap_err();
-            assert!(matches!(error, FileError::Exists), "{error}");
+            assert!(matches!(error, FileError::Exists), "{taken}: {error}");
         }
         assert_eq!(std::fs::read(&path).unwrap(), b"1");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);

@@ -30,9 +30,11 @@ const USUAL_SCOPES: [&str; 4] = [
 pub(super) const DAY: Duration = Duration::from_hours(24);
 
 /// Everything to be told about one token at this moment. Each has a key of its own that stays the
-/// same for as long as the matter does. Of a token that no pixel has, nothing is.
+/// same for as long as the matter does. Of a token that no pixel has, or that
+/// only retires, nothing is.
 pub fn alarms(kept: &Kept, note: &Note, policy: &Policy, now: UnixMs) -> Vec<Alert> {
-    if kept.pixels.is_empty() {
+    // of what retires the successor is there, and its end is what is wanted
+    if kept.pixels.is_empty() || only_retires(kept) {
         return Vec::new();
     }
     let facts = &note.facts;
@@ -47,8 +49,6 @@ pub fn alarms(kept: &Kept, note: &Note, policy: &Policy, now: UnixMs) -> Vec<Ale
         at: now,
     };
     let label = &kept.label;
-    // another one is in the place of what retires, which may end
-    let is_needed = !only_retires(kept);
     let mut all = Vec::new();
     if is_bad(facts.state) {
         let cause = facts.cause.as_deref().unwrap_or("no code given");
@@ -63,7 +63,7 @@ pub fn alarms(kept: &Kept, note: &Note, policy: &Policy, now: UnixMs) -> Vec<Ale
             ),
             remedy(kept, facts),
         ));
-    } else if let Some((severity, left)) = nearing(facts.expires, now).filter(|_| is_needed) {
+    } else if let Some((severity, left)) = nearing(facts.expires, now) {
         let refreshed = if is_refreshable(kept, facts) {
             " It is refreshed by itself before that; if you read this, see the log for why it was not yet."
         } else {
@@ -80,8 +80,7 @@ pub fn alarms(kept: &Kept, note: &Note, policy: &Policy, now: UnixMs) -> Vec<Ale
             remedy(kept, facts),
         ));
     }
-    if is_needed
-        && !facts.state.is_dead()
+    if !facts.state.is_dead()
         && let Some((severity, left)) = nearing(facts.data_access, now)
     {
         all.push(about(
@@ -95,7 +94,7 @@ pub fn alarms(kept: &Kept, note: &Note, policy: &Policy, now: UnixMs) -> Vec<Ale
             format!("log in again with `capigate token login{}`", for_pixels(kept)),
         ));
     }
-    if is_needed && !facts.state.is_dead() {
+    if !facts.state.is_dead() {
         all.extend(age(kept, note, policy, now).map(|(severity, days)| {
             about(
                 "age",

@@ -222,6 +222,9 @@ impl Watch {
             .collect();
         self.doubted = refused;
         let is_due = |kept: &&Kept| {
+            if kept.pixels.is_empty() && self.note(kept).facts.state.is_dead() {
+                return false;
+            }
             let is_doubted = doubted.contains(&kept.key);
             // an app that has come to the vault may be told more
             let by = kept.app.as_ref().map(|app| app.id.clone());
@@ -354,6 +357,8 @@ impl Watch {
             let own = usage.get(&kept.key).cloned().unwrap_or_default();
             let note = self.notes.tokens.entry(print).or_default();
             note.usage = own.and(&before);
+            let used_by = &mut note.usage.used_by;
+            used_by.retain(|pixel, _| roster.pixels.contains(pixel));
         }
     }
 

@@ -189,7 +189,7 @@ impl Sender {
             tokens.failed(token, error);
         }
         if let Verdict::Delivered { .. } = answer.verdict {
-            tokens.sent(token, events as u64, clock.now());
+            tokens.sent(token, pixel, events as u64, clock.now());
             return tokens.accept(pixel, token);
         }
         // a proxy's word is no verdict on a token, nor is trouble that passes

@@ -198,12 +198,13 @@ impl Tokens {
         self.0.refusals.subscribe()
     }
 
-    /// A batch of `events` events was taken with this token.
-    pub fn sent(&self, token: TokenKey, events: u64, at: UnixMs) {
+    /// A batch of `events` events of `pixel` was taken with this token.
+    pub fn sent(&self, token: TokenKey, pixel: PixelId, events: u64, at: UnixMs) {
         let mut all = lock(&self.0.usage);
         let usage = all.entry(token).or_default();
         usage.events = usage.events.saturating_add(events);
         usage.last_used = Some(at);
+        usage.used_by.insert(pixel, at);
     }
 
     /// Graph has answered a batch with an error.
@@ -385,8 +386,8 @@ mod tests {
     #[test]
     fn use_is_counted_by_token() {
         let tokens = tokens(&[(1, &["a", "b"])]);
-        tokens.sent(key("a"), 3, UnixMs(5));
-        tokens.sent(key("a"), 4, UnixMs(9));
+        tokens.sent(key("a"), pixel(1), 3, UnixMs(5));
+        tokens.sent(key("a"), pixel(1), 4, UnixMs(9));
         tokens.failed(
             key("a"),
             LastError {
@@ -398,6 +399,7 @@ mod tests {
         let usage = tokens.usage()[&key("a")].clone();
         assert_eq!((usage.events, usage.errors), (7, 1));
         assert_eq!(usage.last_used, Some(UnixMs(9)));
+        assert_eq!(usage.used_by, [(pixel(1), UnixMs(9))].into());
         assert!(!tokens.usage().contains_key(&key("b")));
     }
 }

@@ -19,8 +19,8 @@ use capigate::secret::Secret;
 use capigate::telemetry::metrics::Metrics;
 use capigate::time::{Clock, UnixMs};
 use capigate::tokens::{
-    AppRecord, Candidates, Credential, Expiry, Facts, Kind, Name, Notes, Obtained, Refused, Slot,
-    Slots, State, TokenKey, TokenRecord, Tokens, Vault, VaultError,
+    AppRecord, Candidates, Contents, Credential, Expiry, Facts, Kind, Name, Notes, Obtained,
+    Refused, Slot, Slots, State, TokenKey, TokenRecord, Tokens, Vault, VaultError,
 };
 
 const APP: &str = "1000000000000001";
@@ -364,6 +364,25 @@ async fn an_app_that_comes_to_the_vault_is_asked_in_the_name_of() {
 }
 
 #[tokio::test]
+async fn a_dead_token_that_no_pixel_has_is_not_asked_about_again() {
+    let mut place = Place::new().await;
+    let token = place.put("shop", Slot::Current, None);
+    let dead = TokenState::Revoked;
+    place.sandbox.set_token_state(&print(&token), dead);
+    let let_go = |contents: &mut Contents| -> Result<(), VaultError> {
+        contents.pixels.clear();
+        Ok(())
+    };
+    place.vault.update(let_go).unwrap();
+    place.watch.round().await;
+    let asked = place.sandbox.account_calls().len();
+    assert!(asked > 0, "once, to know it");
+    place.pass(DAY * 2);
+    place.watch.round().await;
+    assert_eq!(place.sandbox.account_calls().len(), asked);
+}
+
+#[tokio::test]
 async fn a_dead_token_is_seen_and_told() {
     for (dead, state) in [
         (TokenState::PasswordChanged, State::Revoked),
@@ -415,7 +434,9 @@ async fn a_refused_token_is_asked_about_at_once_and_its_next_one_becomes_current
     place.pass(DAY * 2);
     place.watch.round().await;
     assert_eq!(place.slots(), "current=new retiring=old");
-    place.tokens.sent(now.token_key(), 1, place.clock.now());
+    place
+        .tokens
+        .sent(now.token_key(), pixel(), 1, place.clock.now());
     place.watch.round().await;
     assert_eq!(place.slots(), "current=new");
 }

@@ -251,15 +251,13 @@ rotates() {
 
 undoes() {
   token 0 rotate --pixel "$pixel" --undo
-  says "pixel $pixel sends with shop again"
+  says "pixel $pixel sends with shop again" "shop-2 is the pixel's next token now"
   delivers_until dataset
   token 1 rotate --pixel "$pixel" --undo
   says "has no retiring token to go back to"
 }
 
 falls_back() {
-  token 0 add --pixel "$pixel" --slot next --name shop-3 <<<"$(value dataset-new)"
-  says "in the vault already, as shop-2" "falls back on it"
   token 0 rotate --pixel "$pixel" --from-next
   says "pixel $pixel sends with shop-2 now"
   delivers_until dataset-new

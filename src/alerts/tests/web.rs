@@ -59,12 +59,7 @@ async fn answers_are_quoted_without_the_address() {
             "status",
             "302; it wants to send us elsewhere",
         ),
-        (
-            "500 Oops",
-            "",
-            "status",
-            "500; its server has trouble of its own",
-        ),
+        ("500 Oops", "", "status", "500; its server has trouble"),
         ("nonsense", "", "broken", "does not speak the protocol"),
     ] {
         let (url, _web) = server::web(move |_| web_answer(status, body)).await;

@@ -1,6 +1,8 @@
 //! `capigate token rotate`: another token in the place of the one that a pixel sends with, without
 //! a gap and with a way back.
 
+mod undo;
+
 use std::io::Write;
 
 use clap::Args;
@@ -12,7 +14,7 @@ use super::loose::tell_loose;
 use super::obtained::{Extend, Keep, keep};
 use super::revoke::at_meta;
 use super::say::Report;
-use super::which::look_at;
+use super::which::facts_of;
 use crate::app::roster;
 use crate::cli::WRONG;
 use crate::cli::client::failure;
@@ -36,7 +38,8 @@ pub(super) struct RotateArgs {
     /// What to call the new token
     #[arg(long)]
     name: Option<Name>,
-    /// Take the new one whatever speaks against it; with --finish, end the overlap early
+    /// Take the new one whatever speaks against it; with --finish, end the overlap early;
+    /// with --undo, go back also to a token that has ended
     #[arg(long)]
     force: bool,
     /// Do not ask
@@ -60,7 +63,7 @@ struct Step {
     /// Let go of the old token, which is kept until then
     #[arg(long)]
     finish: bool,
-    /// Go back to the old token
+    /// Go back to the old token; the new one becomes the next one
     #[arg(long)]
     undo: bool,
 }
@@ -76,7 +79,7 @@ async fn rotate(args: &RotateArgs, report: &mut Report<'_>) -> anyhow::Result<()
     desk.vault()?;
     report.set("pixel", args.pixel)?;
     if args.step.undo {
-        return undo(args, &desk, report);
+        return undo::undo(&desk, report, args.pixel, args.force).await;
     }
     if args.step.finish {
         return finish(args, &desk, report).await;
@@ -116,9 +119,7 @@ async fn forward(args: &RotateArgs, desk: &Desk, report: &mut Report<'_>) -> any
     if !args.step.from_next {
         options.check(desk)?;
     }
-    let Some(like) = facts_of(desk, report, &current).await? else {
-        return Ok(());
-    };
+    let like = model(desk, report, &current).await?;
     let is_dead = like.state.is_dead();
     options.like = Some(like);
     let token = match next.filter(|_| args.step.from_next) {
@@ -161,17 +162,10 @@ async fn forward(args: &RotateArgs, desk: &Desk, report: &mut Report<'_>) -> any
 }
 
 /// What the new token is held to: what is known of the one it replaces, which may have ended.
-async fn facts_of(
-    desk: &Desk,
-    report: &mut Report<'_>,
-    current: &Name,
-) -> anyhow::Result<Option<Facts>> {
+async fn model(desk: &Desk, report: &mut Report<'_>, current: &Name) -> anyhow::Result<Facts> {
     let kept = desk.find(&desk.contents()?, Some(current), None)?;
     let before = known(&kept, &desk.notes()).facts;
-    let Some(looked) = look_at(desk, report, &kept).await? else {
-        return Ok(None);
-    };
-    let mut facts = looked.seen.facts;
+    let mut facts = facts_of(desk, report, &kept).await?;
     if facts.state.is_dead() {
         let says = format!("{current}, the token until now, is {}", facts.state.code());
         report.tell(Finding::new("current", Mark::Warn, says))?;
@@ -181,22 +175,7 @@ async fn facts_of(
         facts.scopes = before.scopes;
     }
     facts.app_id = facts.app_id.or(before.app_id);
-    Ok(Some(facts))
-}
-
-fn undo(args: &RotateArgs, desk: &Desk, report: &mut Report<'_>) -> anyhow::Result<()> {
-    let pixel = args.pixel;
-    let (failed, name) = desk.update(|contents| {
-        let failed = contents.in_slot(pixel, Slot::Current).cloned();
-        Ok((failed, contents.roll_back(pixel)?))
-    })?;
-    report.set("current", &name)?;
-    report.done("undone", format!("pixel {pixel} sends with {name} again"))?;
-    if let Some(failed) = failed {
-        let says = format!("{failed} stays in the vault, and is in no slot of this pixel");
-        report.tell(Finding::new("replaced", Mark::Skipped, says))?;
-    }
-    report.say(desk.takeover())
+    Ok(facts)
 }
 
 async fn finish(args: &RotateArgs, desk: &Desk, report: &mut Report<'_>) -> anyhow::Result<()> {
@@ -279,9 +258,11 @@ fn too_early(desk: &Desk, contents: &Contents, pixel: PixelId) -> Option<String>
     }
     let current = slots.current.as_ref()?;
     let kept = desk.find(contents, Some(current), None).ok()?;
-    let used = known(&kept, &notes).usage.last_used;
-    let is_proved = used.is_some_and(|at| at > since);
+    let usage = known(&kept, &notes).usage;
+    let is_proved = usage.used_by.get(&pixel).is_some_and(|at| *at > since);
     (!is_proved).then(|| {
-        format!("the gateway of this configuration has delivered nothing with {current} yet")
+        format!(
+            "the gateway of this configuration has delivered nothing of pixel {pixel} with {current} yet"
+        )
     })
 }

@@ -8,7 +8,7 @@ use super::look::{Looked, known, look};
 use super::say::Report;
 use crate::custody::ladder::{Finding, Mark, about};
 use crate::custody::{Kept, Source};
-use crate::graph::oauth::{App, Context};
+use crate::graph::oauth::{App, Context, OauthError};
 use crate::pixel::PixelId;
 use crate::secret::Secret;
 use crate::tokens::paste::Kind;
@@ -97,23 +97,45 @@ pub(super) async fn look_at(
     report: &mut Report<'_>,
     kept: &Kept,
 ) -> anyhow::Result<Option<Looked>> {
+    match ask_about(desk, kept).await? {
+        Ok(looked) => Ok(Some(looked)),
+        Err(error) => {
+            report.refused("token", Context::Debug, &error)?;
+            Ok(None)
+        }
+    }
+}
+
+/// What Meta says of a token that is kept; when it gives no answer, which is a warning, what was
+/// known before.
+pub(super) async fn facts_of(
+    desk: &Desk,
+    report: &mut Report<'_>,
+    kept: &Kept,
+) -> anyhow::Result<Facts> {
+    let before = known(kept, &desk.notes()).facts;
+    match ask_about(desk, kept).await? {
+        Ok(looked) => Ok(looked.seen.facts),
+        Err(error) => {
+            let mut finding = Finding::of("token", Mark::Warn, Context::Debug, &error);
+            finding.says = format!("{} could not be looked at: {}", kept.label, finding.says);
+            report.tell(finding)?;
+            Ok(before)
+        }
+    }
+}
+
+/// Asks Meta about a token that is kept, and writes down what it says.
+async fn ask_about(desk: &Desk, kept: &Kept) -> anyhow::Result<Result<Looked, OauthError>> {
     let contents = desk.contents()?;
     let before = known(kept, &desk.notes()).facts;
     let pixel = kept.pixels.first().map(|(pixel, _)| *pixel);
     let app = kept.app.clone();
     let looked = look(desk, &contents, &kept.secret, app, pixel, &before).await;
-    match looked {
-        Ok(looked) => {
-            if let Source::Vault(name) = &kept.source
-                && looked.seen.verdict
-            {
-                desk.note(name, &looked.seen.facts)?;
-            }
-            Ok(Some(looked))
-        }
-        Err(error) => {
-            report.tell(Finding::of("token", Mark::Fail, Context::Debug, &error))?;
-            Ok(None)
-        }
+    if let (Ok(looked), Source::Vault(name)) = (&looked, &kept.source)
+        && looked.seen.verdict
+    {
+        desk.note(name, &looked.seen.facts)?;
     }
+    Ok(looked)
 }

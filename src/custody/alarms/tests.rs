@@ -96,6 +96,25 @@ fn an_end_is_told_at_30_and_7_and_1_days() {
 }
 
 #[test]
+fn the_end_of_what_only_retires_is_no_news() {
+    let mut note = good();
+    note.facts.kind = Kind::User;
+    note.facts.expires = Expiry::At(in_days(1));
+    note.facts.data_access = Expiry::At(in_days(1));
+    let mut retiring = kept();
+    retiring.pixels[0].1 = Slot::Retiring;
+    let words = |found: Vec<(String, Severity)>| -> Vec<String> {
+        found.into_iter().map(|(what, _)| what).collect()
+    };
+    assert_eq!(words(told(&retiring, &note, NOW)), ["kind"]);
+    // another pixel still sends with it
+    let pixel = "1234567890123456".parse().unwrap();
+    retiring.pixels.push((pixel, Slot::Current));
+    let found = words(told(&retiring, &note, NOW));
+    assert_eq!(found, ["expires", "data_access", "kind"]);
+}
+
+#[test]
 fn data_access_has_a_clock_of_its_own() {
     let mut note = good();
     note.facts.kind = Kind::User;

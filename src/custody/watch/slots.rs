@@ -19,11 +19,12 @@ pub(super) enum Move {
     Finish(PixelId),
 }
 
-/// What is due. `used` tells when Graph last took something with a token.
+/// What is due. `used` tells when Graph last took something of a pixel with a token: that it takes
+/// another pixel's proves nothing.
 pub(super) fn due(
     contents: &Contents,
     refused: &[Refused],
-    used: &dyn Fn(TokenKey) -> Option<UnixMs>,
+    used: &dyn Fn(TokenKey, PixelId) -> Option<UnixMs>,
     overlap: std::time::Duration,
     now: UnixMs,
 ) -> Vec<Move> {
@@ -47,7 +48,7 @@ pub(super) fn due(
         } else if let Some(retiring) = &slots.retiring {
             let is_over = now.since(retiring.since) >= overlap;
             let current = keys.get(&Slot::Current);
-            let proved = current.and_then(|key| used(*key));
+            let proved = current.and_then(|key| used(*key, *pixel));
             if is_over && proved.is_some_and(|at| at > retiring.since) {
                 moves.push(Move::Finish(*pixel));
             }
@@ -83,8 +84,8 @@ impl Watch {
             return false;
         };
         let refused = self.tools.tokens.refused();
-        let used: BTreeMap<TokenKey, UnixMs> = (roster.kept.iter())
-            .filter_map(|kept| Some((kept.key, self.note(kept).usage.last_used?)))
+        let used: BTreeMap<TokenKey, BTreeMap<PixelId, UnixMs>> = (roster.kept.iter())
+            .map(|kept| (kept.key, self.note(kept).usage.used_by))
             .collect();
         let overlap = roster.policy.overlap;
         let work = move || {
@@ -92,7 +93,7 @@ impl Watch {
                 due(
                     contents,
                     &refused,
-                    &|key| used.get(&key).copied(),
+                    &|key, pixel| used.get(&key)?.get(&pixel).copied(),
                     overlap,
                     now,
                 )
@@ -190,7 +191,7 @@ mod tests {
                 pixel: None,
             })
             .collect();
-        due(contents, &refused, &|_| used, HOUR, now)
+        due(contents, &refused, &|_, _| used, HOUR, now)
     }
 
     #[test]
@@ -220,7 +221,7 @@ mod tests {
             pixel: Some(pixel),
         };
         let other = PixelId::from_u64(2).unwrap();
-        let due = |refused| due(&two, &[refused], &|_| None, HOUR, NOW);
+        let due = |refused| due(&two, &[refused], &|_, _| None, HOUR, NOW);
         assert_eq!(due(refused(other)), []);
         assert_eq!(due(refused(pixel())), [Move::Promote(pixel())]);
     }
@@ -238,6 +239,19 @@ mod tests {
         );
         assert_eq!(moves(&two, &[], Some(NOW), later), [], "nothing since");
         assert_eq!(moves(&two, &[], used, later), [Move::Finish(pixel())]);
+    }
+
+    #[test]
+    fn a_batch_of_another_pixel_with_the_same_token_ends_no_rotation() {
+        let mut two = contents(&[(Slot::Retiring, "a"), (Slot::Current, "b")]);
+        let other = PixelId::from_u64(2).unwrap();
+        let name = |token: &str| token.parse::<Name>().unwrap();
+        two.bind(other, Slot::Retiring, &name("a"), NOW).unwrap();
+        two.bind(other, Slot::Current, &name("b"), NOW).unwrap();
+        let later = NOW.plus(HOUR);
+        let used = |_, one| (one == other).then_some(UnixMs(NOW.0 + 1));
+        let moves = due(&two, &[], &used, HOUR, later);
+        assert_eq!(moves, [Move::Finish(other)]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One token in the place of another.
 
-use capigate::sandbox::TokenState;
+use capigate::sandbox::{Edge, Fault, TokenState};
 use capigate::time::{Clock, UnixMs};
 use capigate::tokens::{Note, Notes};
 
@@ -23,6 +23,7 @@ fn delivered(place: &Place, token: &str, at: UnixMs) {
     let mut notes = Notes::read(&path).unwrap();
     let mut note = Note::default();
     note.usage.last_used = Some(at);
+    note.usage.used_by.insert(PIXEL.parse().unwrap(), at);
     note.usage.events = 7;
     notes.tokens.insert(Place::print_of(token), note);
     notes.write(&path).unwrap();
@@ -70,7 +71,7 @@ async fn the_overlap_ends_when_the_new_one_has_delivered() {
     place
         .run(&finish, "")
         .ended(1)
-        .says("has delivered nothing with new");
+        .says("has delivered nothing of pixel");
     delivered(&place, &new, Clock::Real.now());
     place
         .run(&finish, "")
@@ -93,8 +94,48 @@ async fn there_is_a_way_back() {
         .done();
     let ran = place.json(&undo, "").done();
     assert_eq!(ran.json()["current"], "old");
-    assert_eq!(place.slots(), [format!("old: current of {PIXEL}")]);
-    assert!(place.listed().contains_key("new"));
+    assert_eq!(
+        place.slots(),
+        [
+            format!("new: next of {PIXEL}"),
+            format!("old: current of {PIXEL}")
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn there_is_no_way_back_to_a_token_that_has_ended() {
+    let (place, token) = place().await;
+    let new = place.system_token();
+    let words = [&ROTATE[..], &["--name", "new"]].concat();
+    place.run(&words, &new).done();
+    let next = place.system_token();
+    let add = ["add", "--pixel", PIXEL, "--slot", "next", "--name", "next"];
+    place.run(&add, &next).done();
+    let before = place.slots();
+    let print = Place::print_of(&token);
+    place.sandbox.set_token_state(&print, TokenState::Expired);
+    let undo = [&ROTATE[..], &["--undo"]].concat();
+    let ran = place.json(&undo, "").ended(3);
+    assert_eq!(ran.failed(), "retiring");
+    // what is known stays known while nobody answers
+    let down = Fault::status(503).at(Edge::DebugToken);
+    place.sandbox.add_fault(down);
+    let ran = place.json(&undo, "").ended(3);
+    assert_eq!(ran.finding("token")["mark"], "warn");
+    assert_eq!(place.slots(), before);
+    let forced = [&undo[..], &["--force"]].concat();
+    let ran = place.json(&forced, "").done();
+    assert_eq!(ran.finding("retiring")["mark"], "warn");
+    // what waits as the next one keeps its place
+    assert_eq!(ran.finding("replaced")["mark"], "skipped");
+    assert_eq!(
+        place.slots(),
+        [
+            format!("next: next of {PIXEL}"),
+            format!("old: current of {PIXEL}")
+        ]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -214,6 +255,31 @@ async fn a_token_that_falls_out_of_all_slots_is_told() {
         let is_told = ran.out.contains("old is in no slot now");
         assert_eq!(is_told, name == "third", "{ran:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_nobody_answers_about_the_old_one_ends_no_rotation() {
+    let (place, _) = place().await;
+    let down = Fault::status(503).at(Edge::DebugToken);
+    place.sandbox.add_fault(down.clone());
+    let new = place.system_token();
+    let words = [&ROTATE[..], &["--name", "new"]].concat();
+    let ran = place.json(&words, &new).done();
+    assert_eq!(ran.finding("token")["mark"], "warn");
+    assert_eq!(ran.json()["current"], "new");
+    // nor about the new one, when it is forced
+    place.sandbox.add_fault(down.forever());
+    let newer = place.system_token();
+    place.json(&ROTATE, &newer).ended(6);
+    let forced = [&ROTATE[..], &["--force", "--name", "newer"]].concat();
+    place.json(&forced, &newer).done();
+    assert_eq!(
+        place.slots(),
+        [
+            format!("new: retiring of {PIXEL}"),
+            format!("newer: current of {PIXEL}")
+        ]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
