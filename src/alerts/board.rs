@@ -59,19 +59,28 @@ struct Entry {
     at: UnixMs,
     /// A message of its own was made.
     told: bool,
-    /// Someone has that message.
-    delivered: bool,
-    /// It waits for room in the hour.
-    held: bool,
+    /// What became of it.
+    fate: Fate,
     /// Raised in this process, not only in one before.
     live: bool,
+}
+
+/// What became of an alert when it was its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// It waits for room in the hour.
+    Held,
+    /// It is on its way, or was given up.
+    Sent,
+    /// Someone has it.
+    Delivered,
 }
 
 impl Entry {
     /// Whether it is time to tell again what lasts, now with this severity; what is only good to
     /// know is told until someone has it.
     fn is_due_again(&self, severity: Severity, now: UnixMs, limits: Limits) -> bool {
-        let is_wanted = severity > Severity::Info || !self.delivered;
+        let is_wanted = severity > Severity::Info || self.fate != Fate::Delivered;
         is_wanted && now.since(self.at) >= limits.repeat
     }
 }
@@ -83,8 +92,7 @@ impl Board {
                 // a clock that has gone back must not silence anything
                 at: sent.at.min(now),
                 told: true,
-                delivered: true,
-                held: false,
+                fate: Fate::Delivered,
                 live: false,
                 worst: sent.alert.severity,
                 alert: sent.alert,
@@ -146,7 +154,9 @@ impl Board {
             .retain(|_, entry| entry.live || now.since(entry.at) < MEMORY);
         let mut steps = self.tell_held(now, limits);
         let is_due = |entry: &&Entry| {
-            entry.live && !entry.held && entry.is_due_again(entry.alert.severity, now, limits)
+            entry.live
+                && entry.fate != Fate::Held
+                && entry.is_due_again(entry.alert.severity, now, limits)
         };
         let due: Vec<Alert> = (self.entries.values().filter(is_due))
             .map(|entry| entry.alert.clone())
@@ -165,14 +175,16 @@ impl Board {
             // an earlier one says nothing about that it grew worse
             && message.alert.severity >= entry.worst
         {
-            entry.delivered = true;
-            entry.held = false;
+            entry.fate = Fate::Delivered;
         }
     }
 
     /// What people know, to be written down.
     pub(super) fn sent(&self) -> Vec<Sent> {
-        let known = self.entries.values().filter(|entry| entry.delivered);
+        let known = self
+            .entries
+            .values()
+            .filter(|entry| entry.fate == Fate::Delivered);
         let sent = |entry: &Entry| Sent {
             alert: Alert {
                 severity: entry.worst,
@@ -191,7 +203,10 @@ impl Board {
 
     /// Tells what has waited, the worst and then the oldest first, as far as there is room.
     fn tell_held(&mut self, now: UnixMs, limits: Limits) -> Vec<Step> {
-        let held = self.entries.values().filter(|entry| entry.held);
+        let held = self
+            .entries
+            .values()
+            .filter(|entry| entry.fate == Fate::Held);
         let mut held: Vec<(UnixMs, Alert)> =
             held.map(|entry| (entry.at, entry.alert.clone())).collect();
         held.sort_by_key(|(at, alert)| (Reverse(alert.severity), *at));
@@ -218,8 +233,7 @@ impl Board {
         let entry = Entry {
             at: now,
             told: is_sent || before.is_some_and(|before| before.told),
-            delivered: false,
-            held: !is_sent,
+            fate: if is_sent { Fate::Sent } else { Fate::Held },
             live: true,
             worst: alert.severity,
             alert,
