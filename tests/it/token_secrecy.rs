@@ -322,6 +322,12 @@ async fn states(scene: &Scene, gateway: &Gateway, tokens: &Tokens) {
         };
         if number.is_multiple_of(9) {
             gateway.sends(scene, &format!("state-{number}")).await;
+            let assign = ["token", "assign", "next", "--pixel", PIXEL];
+            scene.run(&assign, "");
+            assert_eq!(
+                scene.run(&["token", "assign", "nobody", "--pixel", PIXEL], ""),
+                1
+            );
             scene.run(&["token", "list"], "");
             scene.run(&["holds", "list"], "");
         }
@@ -573,7 +579,7 @@ async fn ends(scene: &Scene, gateway: &Gateway, tokens: &Tokens) {
     assert_eq!(rotate(&["--name", "next"], &tokens.next), 0);
     assert_eq!(rotate(&["--undo"], ""), 0);
     assert_eq!(rotate(&["--undo"], ""), 1);
-    assert_eq!(rotate(&[], &tokens.next), 0);
+    assert_eq!(rotate(&["--from-next"], ""), 0);
     assert_eq!(rotate(&["--finish"], ""), 1);
     assert_eq!(rotate(&["--finish", "--force", "--revoke"], ""), 64);
     scene.fault(
