@@ -236,14 +236,24 @@ pub fn supersede(
         contents.add(old.clone(), record)?;
         return Ok(old.clone());
     }
-    let name = contents.free_name(&successor(old));
-    contents.add(name.clone(), record)?;
+    let name = add_after(contents, old, record)?;
     let users: Vec<_> = contents.users(old).collect();
     for (pixel, slot) in users {
         if slot != Slot::Retiring {
             contents.bind(pixel, slot, &name, now)?;
         }
     }
+    Ok(name)
+}
+
+/// Puts a token into the vault, in no slot, with a name that follows that of an older one.
+pub fn add_after(
+    contents: &mut Contents,
+    old: &Name,
+    record: TokenRecord,
+) -> Result<Name, ChangeError> {
+    let name = contents.free_name(&successor(old));
+    contents.add(name.clone(), record)?;
     Ok(name)
 }
 

@@ -1,5 +1,7 @@
 //! `capigate token extend`: a token that is good now, for one that is good for longer.
 
+mod store;
+
 use std::io::Write;
 use std::time::Duration;
 
@@ -7,7 +9,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::ask;
-use super::desk::{Common, Desk, also};
+use super::desk::{Common, Desk};
 use super::look::{Looked, ending, ends, look, shown};
 use super::obtained::{Extend, Keep, SHORT_LIVED_SECS, keep};
 use super::say::Report;
@@ -17,12 +19,12 @@ use crate::cli::{USAGE, WRONG};
 use crate::config::AppId;
 use crate::custody::Source;
 use crate::custody::ladder::{Finding, Mark, about};
-use crate::custody::refresh::supersede;
 use crate::graph::oauth::{App, Context, Exit};
 use crate::secret::Secret;
 use crate::time::UnixMs;
 use crate::tokens::paste::Kind as Paste;
 use crate::tokens::{Expiry, Facts, Kind, Name, Obtained, State, TokenKey, TokenRecord};
+use store::{keep_unseen, replace};
 
 #[derive(Args, Debug)]
 pub(super) struct ExtendArgs {
@@ -76,17 +78,19 @@ async fn extend(args: ExtendArgs, report: &mut Report<'_>) -> anyhow::Result<()>
     let (contents, told) = (desk.contents()?, Some(old.app.clone()));
     let before = Facts::default();
     let looked = look(&desk, &contents, &granted.token, told, None, &before).await;
-    let mut facts = match looked {
-        Ok(looked) => looked.seen.facts,
-        // it is kept rather than lost
-        Err(error) => {
-            let finding = Finding::of("token", Mark::Warn, Context::Debug, &error);
-            report.tell(finding)?;
-            Facts {
+    let (mut facts, unseen) = match looked {
+        Ok(Looked { seen, .. }) if seen.verdict => (seen.facts, None),
+        looked => {
+            let facts = Facts {
                 kind: old.facts.kind.clone(),
                 app_id: Some(old.app.id.clone()),
                 ..Facts::default()
-            }
+            };
+            let finding = match looked {
+                Err(error) => Finding::of("token", Mark::Fail, Context::Debug, &error),
+                Ok(_) => Finding::new("token", Mark::Fail, "Meta says nothing about the new token"),
+            };
+            (facts, Some(finding))
         }
     };
     if let (Expiry::Unknown, Some(seconds)) = (facts.expires, granted.expires_in) {
@@ -94,13 +98,13 @@ async fn extend(args: ExtendArgs, report: &mut Report<'_>) -> anyhow::Result<()>
     }
     compare(report, &old.facts, &facts, now)?;
     if TokenKey::of(&granted.token) == TokenKey::of(&old.secret) {
-        if let Some(name) = &old.name {
-            desk.note(name, &facts)?;
+        if let Some(name) = old.name.filter(|_| unseen.is_none()) {
+            desk.note(&name, &facts)?;
         }
         let says = "Meta gave the very same token back";
         return report.tell(Finding::new("extend", Mark::Warn, says));
     }
-    if !is_better(&old.facts, &facts, now) {
+    if unseen.is_none() && !is_better(&old.facts, &facts, now) {
         let says =
             "the new token does not live longer, so the old one stays and the new one is not kept";
         return report.tell(Finding::new("extend", Mark::Warn, says));
@@ -120,7 +124,13 @@ async fn extend(args: ExtendArgs, report: &mut Report<'_>) -> anyhow::Result<()>
         added_at: now,
         facts,
     };
-    replace(&desk, report, name, record)
+    match unseen {
+        None => replace(&desk, report, name, record),
+        Some(unseen) => {
+            report.tell(unseen)?;
+            keep_unseen(&desk, report, name, record)
+        }
+    }
 }
 
 /// The token, with its facts and its app; none when it cannot be extended, which the report then
@@ -254,40 +264,6 @@ fn is_better(old: &Facts, new: &Facts, now: UnixMs) -> bool {
     };
     let of = |facts: &Facts| (length(facts.expires), length(facts.data_access));
     of(new) > of(old)
-}
-
-/// Puts the new token in the place of the old one, which is kept beside it where a pixel has it.
-fn replace(
-    desk: &Desk,
-    report: &mut Report<'_>,
-    old: &Name,
-    record: TokenRecord,
-) -> anyhow::Result<()> {
-    let now = desk.clock.now();
-    let (secret, facts) = (record.secret.clone(), record.facts.clone());
-    let replaced = desk.update(|contents| Ok(supersede(contents, old, record, now)?));
-    let name = replaced.map_err(|error| {
-        let says = format!(
-            "Meta has made a longer-lived token, which is kept nowhere; {old} is as it was: mend the vault, then run this again"
-        );
-        also(&error, &says)
-    })?;
-    report.set("name", &name)?;
-    report.set("token", shown(name.as_str(), &secret, &facts, now))?;
-    let masked = secret.masked();
-    report.done(
-        "stored",
-        format!("sealed into the vault as {name}: {masked}"),
-    )?;
-    let contents = desk.contents()?;
-    for (pixel, slot) in contents.users(&name) {
-        let says = format!("pixel {pixel} has it as its {} token", slot.code());
-        report.done("bound", says)?;
-    }
-    if name != *old {
-        report.say(&format!("The old one stays in the vault as {old}."))?;
-    }
-    report.say(desk.takeover())
 }
 
 #[cfg(test)]

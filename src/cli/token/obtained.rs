@@ -185,10 +185,10 @@ pub(in crate::cli) fn set_aside(
     let next = match (options.bind, &options.replaces) {
         (None, _) => format!("look at it again: `capigate token inspect {name}`"),
         (Some((pixel, _)), Some(_)) => format!(
-            "when that is put right: `capigate token add --stored {name} --pixel {pixel} --slot next`, then `capigate token rotate --pixel {pixel} --from-next`"
+            "when that is put right: `capigate token assign {name} --pixel {pixel} --slot next`, then `capigate token rotate --pixel {pixel} --from-next`"
         ),
         (Some((pixel, slot)), None) => format!(
-            "when that is put right: `capigate token add --stored {name} --pixel {pixel} --slot {}`",
+            "when that is put right: `capigate token assign {name} --pixel {pixel} --slot {}`",
             slot.code()
         ),
     };

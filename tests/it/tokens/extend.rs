@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use capigate::sandbox::{Quirks, SandboxToken, TokenKind, TokenState};
+use capigate::sandbox::{Edge, Fault, Quirks, SandboxToken, TokenKind, TokenState};
 
 use super::place::{APP, OTHER_APP, PERSON, PIXEL, Place, SECRET, days, system_token};
 
@@ -56,6 +56,45 @@ async fn one_that_is_in_use_goes_on_beside_its_successor() {
             format!("alex-2: current of {PIXEL}")
         ]
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_successor_that_nobody_could_look_at_waits_as_the_next_one() {
+    let place = Place::with_app().await;
+    place.sandbox.set_quirks(Quirks {
+        extend_long_lived: true,
+        ..Quirks::default()
+    });
+    let token = place.user_token(days(20));
+    place
+        .run(&["add", "--name", "alex", "--pixel", PIXEL], &token)
+        .done();
+    let unseen = || {
+        let down = Fault::status(503).at(Edge::DebugToken).forever();
+        let words = ["extend", "alex"];
+        // the old one is looked at before
+        let ran = place.while_asking(&words, "", |_| place.sandbox.add_fault(down));
+        place.sandbox.clear_faults();
+        ran.ended(6)
+    };
+    let ran = unseen();
+    assert_eq!(ran.failed(), "token");
+    let next = ran.finding("bound")["next"].clone();
+    assert!(next.as_str().unwrap().contains("--from-next"), "{ran:?}");
+    let both = [
+        format!("alex: current of {PIXEL}"),
+        format!("alex-2: next of {PIXEL}"),
+    ];
+    assert_eq!(place.slots(), both);
+    // what waits there already stays there
+    let ran = unseen();
+    assert_eq!(ran.json()["name"], "alex-2-2");
+    assert_eq!(ran.finding("bound")["mark"], "warn");
+    assert_eq!(place.slots(), both);
+    place.hide(&place.reveal("alex-2"));
+    place.hide(&place.reveal("alex-2-2"));
+    let take = ["rotate", "--pixel", PIXEL, "--from-next"];
+    place.run(&take, "").done();
 }
 
 #[tokio::test(flavor = "multi_thread")]

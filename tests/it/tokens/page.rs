@@ -1,6 +1,6 @@
 //! Pages and their tokens.
 
-use capigate::sandbox::{SandboxToken, TokenKind};
+use capigate::sandbox::{Edge, Fault, SandboxToken, TokenKind};
 
 use super::place::{APP, PIXEL, Place, days};
 
@@ -30,6 +30,31 @@ async fn pages_are_listed_and_the_token_of_one_never_ends() {
     let bound = [&words[..], &["--pixel", PIXEL]].concat();
     place.run(&bound, "").ended(64).says("--force");
     assert!(place.slots().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_nobody_can_look_at_is_kept() {
+    let place = Place::with_app().await;
+    let token = place.user_token(days(50));
+    place.run(&["add", "--name", "alex"], &token).done();
+    let words = [
+        "page",
+        "--page-id",
+        PAGE,
+        "--from",
+        "alex",
+        "--name",
+        "shop",
+    ];
+    let ran = place.while_asking(&words, "", |_| {
+        let down = Fault::status(503).at(Edge::DebugToken).forever();
+        place.sandbox.add_fault(down);
+    });
+    let ran = ran.ended(6);
+    assert_eq!(ran.finding("set_aside")["mark"], "warn");
+    place.sandbox.clear_faults();
+    place.hide(&place.reveal("shop"));
+    place.run(&["inspect", "shop"], "").done().says("page");
 }
 
 #[tokio::test(flavor = "multi_thread")]
