@@ -49,7 +49,6 @@ pub(super) struct Board {
 }
 
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a matter of its own")]
 struct Entry {
     /// As it was raised last.
     alert: Alert,

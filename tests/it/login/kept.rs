@@ -16,7 +16,7 @@ async fn a_token_that_nobody_can_look_at_is_kept_for_no_pixel() {
     let running = desk.login(&["--pixel", PIXEL, "--name", "shop"]);
     let said = log_in(running).await;
     assert_eq!(said.code, 6, "{said:?}");
-    said.says(&["sealed into the vault as shop", "--stored shop --pixel"]);
+    said.says(&["sealed into the vault as shop", "assign shop --pixel"]);
     let contents = desk.site.contents();
     assert_eq!(names(&contents), ["shop"]);
     assert!(contents.pixels.is_empty());
@@ -53,7 +53,7 @@ async fn a_slot_and_a_name_that_are_taken_meanwhile_stay_as_they_are() {
     changed.unwrap();
     let said = log_in(running).await;
     assert_eq!(said.code, 1, "{said:?}");
-    said.says(&["has a current token already, shop", "--stored shop-2"]);
+    said.says(&["has a current token already, shop", "assign shop-2"]);
     let contents = desk.site.contents();
     assert_eq!(names(&contents), ["shop", "shop-2"]);
     assert_eq!(contents.in_slot(pixel, Slot::Current), Some(&name));

@@ -74,7 +74,7 @@ async fn a_token_that_cannot_be_checked_is_kept_since_its_code_is_spent() {
     let ran = place.json(&words, &address).ended(6);
     assert_eq!(ran.failed(), "pixel");
     let next = ran.finding("set_aside")["next"].clone();
-    assert!(next.as_str().unwrap().contains("--stored alex"), "{ran:?}");
+    assert!(next.as_str().unwrap().contains("assign alex"), "{ran:?}");
     place.hide(&place.reveal("alex"));
     assert!(place.slots().is_empty());
     place.sandbox.clear_faults();
