@@ -56,7 +56,7 @@ enum Verb {
     Login(login::LoginArgs),
     /// Keep the secrets of your apps.
     App(app::AppArgs),
-    /// Keep a token that you paste, and give it to a pixel.
+    /// Keep a token that you paste, and give it, or one that is kept, to a pixel.
     Add(add::AddArgs),
     /// Show every token, masked, with what is known and what is due.
     List(list::ListArgs),
