@@ -58,7 +58,7 @@ enum Verb {
     Login(login::LoginArgs),
     /// Keep the secrets of your apps.
     App(app::AppArgs),
-    /// Keep a token that you paste, and give it to a pixel.
+    /// Keep a token that you paste, and give it, or one that is kept, to a pixel.
     Add(add::AddArgs),
     /// Give a pixel a token that is in the vault.
     Assign(assign::AssignArgs),

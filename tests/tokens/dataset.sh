@@ -30,6 +30,7 @@ dataset_guide() {
   step "inspect says what Meta says of a token" inspects
   step "verify says that token and pixel belong together" verifies
   step "a test event is not sent without a yes" asks_before_sending
+  step "a no at a terminal sends no test event and ends with 7" takes_no
   step "a test event with --yes arrives under its test code" sends_test
   step "a gateway starts with the vault" starts_gateway
   step "a gateway delivers an event with the token of the vault" delivers order-1 dataset
@@ -176,6 +177,16 @@ asks_before_sending() {
   says "A test event is not a rehearsal" "add --yes"
   token 64 verify --pixel "$pixel" --send-test
   says "say which test code"
+  request GET "$url/sandbox/test_events"
+  [[ $body != *TEST12345* ]] || wrong "a test event was sent: $body"
+}
+
+takes_no() {
+  run_at_terminal "$capigate token verify --pixel $pixel --send-test --test-event-code TEST12345 --config $work/capigate.toml" \
+    <<<"n"
+  code=$?
+  heard "token verify, at a terminal" 7
+  says "no test event was sent"
   request GET "$url/sandbox/test_events"
   [[ $body != *TEST12345* ]] || wrong "a test event was sent: $body"
 }
