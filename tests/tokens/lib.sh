@@ -117,9 +117,11 @@ secret() {
 is_discreet() {
   local what=$1 piece
   shift
-  piece=$(sed 's/state=[0-9a-f]*//' "$@" | grep -m1 -oFf "$work/pieces") &&
-    wrong "$what says a part of a secret: $piece"
-  piece=$(grep -m1 -hoE 'EAA[A-Za-z0-9]{2,}' "$@") && wrong "$what says a part of a token: $piece"
+  piece=$(sed 's/state=[0-9a-f]*//' "$@" | grep -m1 -oFf "$work/pieces")
+  # the text counts, not the exit code: sed fails when grep has seen enough
+  [[ -z $piece ]] || wrong "$what says a part of a secret: $piece"
+  piece=$(grep -m1 -hoE 'EAA[A-Za-z0-9]{2,}' "$@")
+  [[ -z $piece ]] || wrong "$what says a part of a token: $piece"
   return 0
 }
 
@@ -139,11 +141,13 @@ request() {
   rest=${rest#"$host"}
   rest=${rest:-/}
   { exec 3<>"/dev/tcp/${host%:*}/${host##*:}"; } 2>/dev/null || return 1
-  {
+  # who listens may be gone between two writes, which must not end the session
+  (
+    trap '' PIPE
     printf '%s %s HTTP/1.1\r\nhost: %s\r\nconnection: close\r\n' "$method" "$rest" "$host"
     printf 'content-type: application/json\r\n%scontent-length: %s\r\n\r\n%s' \
       "${header:+$header$'\r\n'}" "${#data}" "$data"
-  } >&3
+  ) >&3
   answer=$(timeout "$one_command" cat <&3)
   exec 3>&-
   head=${answer%%$'\r\n\r\n'*}
