@@ -1,4 +1,4 @@
-//! `capigate token add`: takes a token that a person pastes, or gives one of the vault to a pixel.
+//! `capigate token add`: takes a token that a person pastes.
 
 use std::io::Write;
 
@@ -16,9 +16,6 @@ use crate::tokens::{Kind, Name, Obtained, Slot};
 pub(super) struct AddArgs {
     #[command(flatten)]
     common: Common,
-    /// Paste none: take the one of this name, which is in the vault and which the pixel is to have
-    #[arg(long, value_name = "NAME", requires = "pixel", conflicts_with = "name")]
-    stored: Option<Name>,
     /// The pixel (dataset) that is to send with it; without one it is only kept
     #[arg(long, value_name = "ID")]
     pixel: Option<PixelId>,
@@ -97,16 +94,12 @@ async fn add(args: AddArgs, report: &mut Report<'_>) -> anyhow::Result<()> {
         } else {
             Extend::Ask
         },
-        stored: args.stored.is_some(),
         unseen: args.no_verify,
         force: args.force,
         ..Keep::default()
     };
     options.check(&desk)?;
-    let token = match &args.stored {
-        Some(name) => desk.find(&desk.contents()?, Some(name), None)?.secret,
-        None => ask::secret(report, "Access token", Paste::LaneToken)?,
-    };
+    let token = ask::secret(report, "Access token", Paste::LaneToken)?;
     keep(&desk, report, token, Obtained::Pasted, &options).await?;
     Ok(())
 }

@@ -23,8 +23,14 @@ async fn a_token_that_nobody_can_look_at_is_kept_for_no_pixel() {
     let facts = &contents.tokens.values().next().unwrap().facts;
     assert!(facts.expires.at().is_some(), "{facts:?}");
     desk.site.sandbox.clear_faults();
-    let add = ["token", "add", "--stored", "shop", "--pixel", PIXEL];
-    let said = desk.site.run(&[&add[..], &["--extend"]].concat(), "");
+    // it was not known to be short-lived when it came, so it was not extended
+    let assign = ["token", "assign", "shop", "--pixel", PIXEL];
+    let said = desk.site.run(&assign, "");
+    assert_eq!(said.code, 3, "{said:?}");
+    said.says(&["capigate token extend shop"]);
+    let said = desk.site.run(&["token", "extend", "shop"], "");
+    assert_eq!(said.code, 0, "{said:?}");
+    let said = desk.site.run(&assign, "");
     assert_eq!(said.code, 0, "{said:?}");
     let contents = desk.site.contents();
     let current = contents.in_slot(PIXEL.parse().unwrap(), Slot::Current);

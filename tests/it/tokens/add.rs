@@ -307,21 +307,21 @@ async fn a_token_of_the_vault_is_given_to_a_pixel_by_its_name() {
     let place = Place::new().await;
     let token = place.system_token();
     place.run(&["add", "--name", "shop"], &token).done();
-    place.run(&["add", "--stored", "shop"], "").ended(64);
-    let give = ["add", "--stored", "shop", "--pixel", PIXEL];
+    place.run(&["assign", "shop"], "").ended(64);
+    let give = ["assign", "shop", "--pixel", PIXEL];
     let ran = place.json(&give, "").done();
     assert_eq!(ran.json()["name"], "shop");
     assert!(!ran.out.contains("\"stored\""), "nothing new is there");
     assert_eq!(place.slots(), [format!("shop: current of {PIXEL}")]);
-    let other = ["add", "--stored", "other", "--pixel", SECOND];
+    let other = ["assign", "other", "--pixel", SECOND];
     place
         .run(&other, "")
         .ended(1)
         .says("there is no token other");
     let print = Place::print_of(&token);
     place.sandbox.set_token_state(&print, TokenState::Expired);
-    let next = ["add", "--stored", "shop", "--pixel", SECOND];
-    place.run(&next, "").ended(3).says("Nothing was changed");
+    let next = ["assign", "shop", "--pixel", SECOND];
+    place.run(&next, "").ended(3).says("did not get it");
 }
 
 #[tokio::test(flavor = "multi_thread")]

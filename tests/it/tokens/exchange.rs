@@ -78,7 +78,7 @@ async fn a_token_that_cannot_be_checked_is_kept_since_its_code_is_spent() {
     place.hide(&place.reveal("alex"));
     assert!(place.slots().is_empty());
     place.sandbox.clear_faults();
-    let give = ["add", "--stored", "alex", "--pixel", PIXEL];
+    let give = ["assign", "alex", "--pixel", PIXEL];
     place.run(&give, "").done();
     assert_eq!(place.slots(), [format!("alex: current of {PIXEL}")]);
 }
