@@ -65,6 +65,7 @@ pub mod graph;
 pub mod ingest;
 pub mod journal;
 pub mod lanes;
+mod loopback;
 pub mod pixel;
 pub mod private_file;
 pub mod receipts;

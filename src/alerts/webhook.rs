@@ -6,13 +6,14 @@ use aws_lc_rs::hmac;
 use reqwest::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client};
-use url::{Host, Url};
+use url::Url;
 
 use super::Channel;
 use super::error::{ChannelError, tls_fault};
 use super::message::Message;
 use super::retry::MAX_SERVER_WAIT;
 use super::words::words;
+use crate::loopback::is_loopback;
 use crate::secret::Secret;
 use crate::time::UnixMs;
 
@@ -100,15 +101,6 @@ fn client(common: &super::Settings, url: &Url) -> Result<Client, ChannelError> {
         .user_agent(concat!("capigate/", env!("CARGO_PKG_VERSION")))
         .build()
         .map_err(|_| ChannelError::Setup)
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    }
 }
 
 /// The kind of a failure; its text names the address and is dropped.

@@ -14,9 +14,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use url::Url;
 
 use super::fault::{at_least, within};
-use super::graph::{BaseUrl, is_loopback};
+use super::graph::BaseUrl;
 use super::units::{Span, from_text};
 use super::{Fault, SecretRef};
+use crate::loopback::is_loopback;
 
 pub use secrets::AlertSecrets;
 

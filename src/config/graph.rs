@@ -6,10 +6,11 @@ use std::str::FromStr;
 use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use url::{Host, Url};
+use url::Url;
 
 use super::fault::{Fault, at_least};
 use super::units::{Span, from_text};
+use crate::loopback::is_loopback;
 use crate::time::UnixMs;
 
 /// How the gateway talks to Meta.
@@ -209,16 +210,6 @@ impl BaseUrl {
 
     fn is_loopback(&self) -> bool {
         self.parsed().as_ref().is_some_and(is_loopback)
-    }
-}
-
-/// Whether the address is on this machine.
-pub(super) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use url::{Host, Url};
+use url::Url;
 
 use super::payload::{self, Members};
 use super::reply::{self, GraphError, Literal, Reply, TraceId};
@@ -13,6 +13,7 @@ use super::usage::Usage;
 use super::verdict::{self, Cause, Hold, Scope, Transient, Verdict};
 use super::wait;
 use crate::event::EncodedEvent;
+use crate::loopback::is_loopback;
 use crate::pixel::PixelId;
 use crate::secret::Secret;
 use crate::time::Clock;
@@ -224,15 +225,6 @@ pub(super) fn https(
         .tcp_nodelay(true)
         .build()
         .map_err(ClientError::Http)
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    }
 }
 
 struct Got {
