@@ -13,6 +13,7 @@ pub mod admission;
 pub mod answer;
 pub mod auth;
 mod body;
+mod caller;
 pub mod events;
 pub mod listener;
 mod once;

@@ -4,16 +4,32 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::answer::EventFault;
-use crate::event::{EventError, RawEvent, Rules, Warning};
+use super::auth::Source;
+use crate::event::{EventError, RawEvent, Warning};
 use crate::journal::{Envelope, LaneKey, RequestOptions};
 use crate::pixel::PixelId;
 use crate::time::UnixMs;
 
+/// What the events of one request have in common.
+pub struct Job<'a> {
+    /// The pixel of the request's path.
+    pub pixel: PixelId,
+    /// What goes to Graph beside the events.
+    pub options: Arc<RequestOptions>,
+    /// Whose events they are.
+    pub source: &'a Source,
+    /// When they arrived.
+    pub now: UnixMs,
+}
+
 /// The events of one request after the checks.
 #[derive(Debug, Default)]
 pub struct Checked {
-    /// The good ones, hashed and ready to store.
+    /// The good ones, hashed and ready to store; one event may have several, which go to
+    /// different pixels or with different options.
     pub envelopes: Vec<Envelope>,
+    /// Of each envelope, the place of its event in `data`; in rising order.
+    pub places: Vec<usize>,
     /// What was changed or is missing in them.
     pub warnings: Vec<(usize, Warning)>,
     /// The bad ones.
@@ -22,40 +38,46 @@ pub struct Checked {
     pub unknown_members: bool,
 }
 
+impl Checked {
+    /// How many events have an envelope.
+    pub fn events(&self) -> usize {
+        self.places.chunk_by(|a, b| a == b).count()
+    }
+
+    fn add(&mut self, index: usize, envelope: Envelope) {
+        self.envelopes.push(envelope);
+        self.places.push(index);
+    }
+}
+
 /// Checks and hashes every event; a bad one hides none of its neighbours.
-pub fn check(
-    events: &[Cow<'_, str>],
-    pixel: PixelId,
-    options: RequestOptions,
-    rules: &Rules,
-    now: UnixMs,
-) -> Checked {
-    let options = Arc::new(options);
+pub fn check(events: &[Cow<'_, str>], job: &Job<'_>) -> Checked {
     let mut checked = Checked {
         envelopes: Vec::with_capacity(events.len()),
+        places: Vec::with_capacity(events.len()),
         ..Checked::default()
     };
     for (index, text) in events.iter().enumerate() {
-        let mut one = || -> Result<Envelope, EventError> {
-            let hashed = RawEvent::parse(text)?.hash(pixel, rules, now)?;
-            let event = hashed.encode()?;
-            checked.warnings.extend(
-                hashed
-                    .warnings()
-                    .iter()
-                    .map(|warning| (index, warning.clone())),
-            );
-            Ok(Envelope {
-                lane: LaneKey::of(pixel, Arc::clone(&options), &event),
-                event,
-                received_at: now,
-                expires_at: hashed.expires_at(),
-            })
-        };
-        match one() {
-            Ok(envelope) => checked.envelopes.push(envelope),
-            Err(error) => checked.faults.push(EventFault { index, error }),
+        if let Err(error) = one(index, text, job, &mut checked) {
+            checked.faults.push(EventFault { index, error });
         }
     }
     checked
+}
+
+fn one(index: usize, text: &str, job: &Job<'_>, checked: &mut Checked) -> Result<(), EventError> {
+    let hashed = RawEvent::parse(text)?.hash(job.pixel, &job.source.rules, job.now)?;
+    let event = hashed.encode()?;
+    let warnings = hashed.warnings().iter();
+    checked
+        .warnings
+        .extend(warnings.map(|warning| (index, warning.clone())));
+    let envelope = Envelope {
+        lane: LaneKey::of(job.pixel, Arc::clone(&job.options), &event),
+        event,
+        received_at: job.now,
+        expires_at: hashed.expires_at(),
+    };
+    checked.add(index, envelope);
+    Ok(())
 }

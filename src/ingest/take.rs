@@ -1,12 +1,14 @@
 //! One request, from its head to the group commit that holds its events.
 
+use std::sync::Arc;
+
 use axum::body::Body;
-use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 
-use super::answer::{Accepted, EventFault, Limit, Rejection};
+use super::answer::{Accepted, Limit, Rejection};
 use super::auth::Source;
-use super::events::{Checked, check};
+use super::caller::Caller;
+use super::events::{Checked, Job, check};
 use super::{Shared, body, once, request};
 use crate::event::Warning;
 use crate::pixel::PixelId;
@@ -23,29 +25,27 @@ pub(super) async fn take(
     head: &Parts,
     body: &mut Body,
 ) -> Result<Accepted, Rejection> {
-    let early = early_key(head);
-    if let Some(key) = early {
+    let caller = Caller::of(head);
+    if let Some(key) = caller.key {
         // a wrong key is answered before its body is read
         authorise(shared, Some(key), pixel)?;
     }
-    let packed = body::read(shared, &head.headers, body, early.is_some()).await?;
+    let packed = body::read(shared, &head.headers, body, caller.key.is_some()).await?;
     let is_large = packed.is_large(HASH_APART);
     let work = || -> Result<_, Rejection> {
         let held = packed.unpack(shared)?;
-        let checked = read_and_check(shared, pixel, early, &held.bytes)?;
+        let checked = read_and_check(shared, pixel, &caller, &held.bytes)?;
         Ok((checked, held.reservation))
     };
     // the reservation is held until the events are durable
     let (checked, reservation) = if is_large { apart(work)? } else { work()? };
-    let events = checked.envelopes.len();
+    let events = checked.events();
     let duplicates = once::append(shared, checked.envelopes, reservation).await?;
     let mut warnings = checked.warnings;
     if !duplicates.is_empty() {
         shared.duplicates.count(pixel, duplicates.len());
-        let places = duplicates
-            .iter()
-            .map(|place| place_in_data(*place, &checked.faults));
-        warnings.extend(places.map(|index| (index, duplicate())));
+        let places = duplicates.iter().filter_map(|at| checked.places.get(*at));
+        warnings.extend(places.map(|index| (*index, duplicate())));
         warnings.sort_by_key(|(index, _)| *index);
     }
     Ok(Accepted {
@@ -54,12 +54,6 @@ pub(super) async fn take(
         faults: checked.faults,
         unknown_members: checked.unknown_members,
     })
-}
-
-/// Where in the request's `data` the good event number `place` stands.
-fn place_in_data(place: usize, faults: &[EventFault]) -> usize {
-    let before = |index: usize, fault: &EventFault| index + usize::from(fault.index <= index);
-    faults.iter().fold(place, before)
 }
 
 fn duplicate() -> Warning {
@@ -74,11 +68,13 @@ fn duplicate() -> Warning {
 fn read_and_check(
     shared: &Shared,
     pixel: PixelId,
-    early: Option<KeyDigest>,
+    caller: &Caller,
     bytes: &[u8],
 ) -> Result<Checked, Rejection> {
     let parsed = request::parse(bytes, shared.settings.max_events)?;
-    let key = early.or_else(|| parsed.key.as_deref().map(KeyDigest::of));
+    let key = caller
+        .key
+        .or_else(|| parsed.key.as_deref().map(KeyDigest::of));
     let source = authorise(shared, key, pixel)?;
     source
         .admit(parsed.events.len())
@@ -87,8 +83,13 @@ fn read_and_check(
     if options.test_event_code.is_none() {
         options.test_event_code = shared.sources.test_event_code(pixel).map(str::to_owned);
     }
-    let now = shared.clock.now();
-    let mut checked = check(&parsed.events, pixel, options, &source.rules, now);
+    let job = Job {
+        pixel,
+        options: Arc::new(options),
+        source,
+        now: shared.clock.now(),
+    };
+    let mut checked = check(&parsed.events, &job);
     checked.unknown_members = parsed.unknown_members;
     if checked.envelopes.is_empty() || (source.strict && !checked.faults.is_empty()) {
         return Err(Rejection::Events(checked.faults));
@@ -113,23 +114,6 @@ fn authorise(
         return Err(Rejection::Forbidden);
     }
     Ok(source)
-}
-
-/// The key from the header or the query, where it can be seen before the body is read.
-fn early_key(head: &Parts) -> Option<KeyDigest> {
-    let header = head
-        .headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    if let Some((scheme, key)) = header.and_then(|value| value.split_once(' '))
-        && scheme.eq_ignore_ascii_case("bearer")
-    {
-        return Some(KeyDigest::of(key.trim()));
-    }
-    let query = head.uri.query()?;
-    url::form_urlencoded::parse(query.as_bytes())
-        .find(|(name, _)| name == "access_token")
-        .map(|(_, key)| KeyDigest::of(&key))
 }
 
 /// Runs long work so that the other tasks of this worker move on.
