@@ -22,6 +22,7 @@ mod layers;
 mod leaf;
 mod listen;
 mod pixels;
+mod policy;
 mod receipts;
 mod reference;
 mod reload;
@@ -50,6 +51,7 @@ pub use journal::Journal;
 pub use lanes::Lanes;
 pub use listen::{Listen, Tls};
 pub use pixels::{AppId, Pixel};
+pub use policy::Policy;
 pub use receipts::Receipts;
 pub use reference::{print, reference};
 pub use reload::Reload;
@@ -218,6 +220,14 @@ impl Config {
                 faults.push(Fault::cross(
                     format!("sources.{name}.pixels"),
                     format!("configured pixels only; there is no section [pixels.{id}]"),
+                ));
+            }
+            for id in source.fan_out.difference(&source.pixels) {
+                faults.push(Fault::cross(
+                    format!("sources.{name}.fan_out"),
+                    format!(
+                        "pixels that the source may post for; {id} is not in sources.{name}.pixels"
+                    ),
                 ));
             }
             for (index, key) in source.keys.iter().enumerate() {

@@ -34,6 +34,7 @@
 //! ```
 
 pub mod encoded;
+pub mod policy;
 
 mod app_data;
 mod blame;
@@ -67,7 +68,7 @@ pub use digest::{DigestError, Sha256Hex};
 pub use encoded::EncodedEvent;
 pub use hashed::HashedEvent;
 pub use pii::Pii;
-pub use raw::RawEvent;
+pub use raw::{Label, RawEvent};
 pub use reject::{EventError, Fault, Warning};
 pub use source::ActionSource;
 

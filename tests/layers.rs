@@ -33,7 +33,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("time", &[]),
     ("failpoint", &[]),
     ("telemetry", &[]),
-    ("config", &[]),
+    ("config", &["event::policy"]),
     ("event", &[]),
     ("tokens", &[]),
     ("alerts", &[]),

@@ -59,14 +59,14 @@ pub fn changed_keys(old: (&Config, &Secrets), new: (&Config, &Secrets)) -> BTree
     for topic in TOPICS.iter() {
         let (before, after) = (within(&before, topic.name), within(&after, topic.name));
         if topic.entry.is_none() {
-            compare(&mut changed, topic.name, before, after);
+            compare(&mut changed, topic, topic.name, before, after);
             continue;
         }
         for entry in names(before, after) {
             let path = format!("{}.{entry}", topic.name);
             match (before.get(entry), after.get(entry)) {
                 (Some(Value::Table(before)), Some(Value::Table(after))) => {
-                    compare(&mut changed, &path, before, after);
+                    compare(&mut changed, topic, &path, before, after);
                 }
                 _ => {
                     changed.insert(path);
@@ -92,9 +92,18 @@ fn names<'t>(one: &'t Table, other: &'t Table) -> BTreeSet<&'t String> {
     one.keys().chain(other.keys()).collect()
 }
 
-fn compare(changed: &mut BTreeSet<String>, path: &str, before: &Table, after: &Table) {
+fn compare(
+    changed: &mut BTreeSet<String>,
+    topic: &docs::Topic,
+    path: &str,
+    before: &Table,
+    after: &Table,
+) {
     for name in names(before, after) {
-        if before.get(name) != after.get(name) {
+        if topic.has_section(name) {
+            let (before, after) = (within(before, name), within(after, name));
+            compare(changed, topic, &format!("{path}.{name}"), before, after);
+        } else if before.get(name) != after.get(name) {
             changed.insert(format!("{path}.{name}"));
         }
     }

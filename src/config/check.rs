@@ -126,7 +126,11 @@ impl Walk {
                 self.place(topic, Some(entry));
                 self.entries.insert(path, origin_of(value));
                 for (name, value) in sorted(section) {
-                    self.key(topic, Some(entry), name, value);
+                    if topic.has_section(name) {
+                        self.within(topic, entry, name, value);
+                    } else {
+                        self.key(topic, Some(entry), name, value);
+                    }
                 }
                 self.complete(topic, entry, value);
             }
@@ -149,13 +153,26 @@ impl Walk {
         None
     }
 
+    /// A section of an entry, as `policy` of a source.
+    fn within(&mut self, topic: &'static Topic, entry: &str, inner: &str, value: &Value) {
+        let path = format!("{}.{entry}.{inner}", topic.name);
+        let ValueKind::Table(section) = &value.kind else {
+            let expected = format!("expected a section, such as [{path}]");
+            return self.fault(&path, origin_of(value), expected);
+        };
+        for (name, value) in sorted(section) {
+            self.key(topic, Some(entry), &format!("{inner}.{name}"), value);
+        }
+    }
+
     fn key(&mut self, topic: &'static Topic, entry: Option<&str>, name: &str, value: &Value) {
         let mut path = topic.name.to_owned();
         for part in entry.into_iter().chain([name]) {
             path = format!("{path}.{part}");
         }
         let Some(key) = topic.key(name) else {
-            return self.unknown(&path, value, Some(topic));
+            let inner = name.rsplit_once('.').map_or("", |(inner, _)| inner);
+            return self.unknown(&path, value, Some((topic, inner)));
         };
         let origin = origin_of(value);
         let tried = match &value.kind {
@@ -191,7 +208,7 @@ impl Walk {
         self.origins.insert(path, origin);
         if let Some(value) = tried {
             let section = self.place(topic, entry);
-            section.insert(name.to_owned(), value);
+            docs::put(section, name, value);
         }
     }
 
@@ -238,11 +255,12 @@ impl Walk {
         }
     }
 
-    fn unknown(&mut self, path: &str, value: &Value, topic: Option<&Topic>) {
+    /// `topic` comes with the section within it, empty for its own.
+    fn unknown(&mut self, path: &str, value: &Value, topic: Option<(&Topic, &str)>) {
         let (section, name) = path.rsplit_once('.').unwrap_or(("", path));
         let mut expected = "is not a key".to_owned();
         let names: Vec<&str> = match topic {
-            Some(topic) => topic.keys.iter().map(|key| key.name).collect(),
+            Some((topic, inner)) => topic.names(inner),
             None => TOPICS.iter().map(|topic| topic.name).collect(),
         };
         let near = names.iter().min_by_key(|known| distance(known, name));
@@ -265,11 +283,11 @@ impl Walk {
             Some(_) => parts.next()?,
             None => "",
         };
-        let key = topic.key(parts.next()?)?;
+        let key = topic.key(&parts.collect::<Vec<_>>().join("."))?;
         let set = self
             .good
             .get(topic.name)
-            .and_then(|all| all.get(entry)?.get(key.name));
+            .and_then(|all| docs::get(all.get(entry)?, key.name));
         show(key, &set.cloned().or_else(|| docs::default(topic, key))?)
     }
 }

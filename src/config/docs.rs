@@ -7,7 +7,10 @@ use std::sync::LazyLock;
 
 use toml::Table;
 
-use super::{Config, Source};
+use super::{Config, Pixel, Source};
+
+/// What a policy is about, a line an element.
+pub(super) static POLICY: LazyLock<Vec<&'static str>> = LazyLock::new(|| policy().doc);
 
 /// One section of the configuration.
 pub(super) struct Topic {
@@ -69,11 +72,21 @@ const SOURCES: [(&str, &str, &str); 15] = [
 ];
 
 /// What a good value of each type is, in words; the types' own errors say the same.
-const WANTED: [(&str, &str, bool); 25] = [
+const WANTED: [(&str, &str, bool); 32] = [
     (
         "AppId",
         "the id of an app: 1 to 20 decimal digits, the first of them not 0, in quotes",
         false,
+    ),
+    (
+        "BTreeMap<String, Share>",
+        "a table of event names, each with a share from 0 (none) to 1 (all)",
+        true,
+    ),
+    (
+        "BTreeMap<String, String>",
+        "a table of event names, each with the name in its place",
+        true,
     ),
     (
         "BaseUrl",
@@ -85,8 +98,19 @@ const WANTED: [(&str, &str, bool); 25] = [
         "a size: a whole number with B, kB, MB, GB, TB, KiB, MiB, GiB or TiB",
         true,
     ),
+    (
+        "Consent",
+        "a table with the field that holds the answer, and perhaps denied and required",
+        true,
+    ),
     ("Country", "a country code of two letters", true),
     ("Covers", "\"messaging\" or \"all\"", true),
+    ("Crawlers", "\"keep\" or \"drop\"", true),
+    (
+        "Edit",
+        "a list of tables that rename, drop or set a member",
+        true,
+    ),
     ("EmailTls", "\"starttls\", \"tls\" or \"none\"", true),
     ("EventIdRule", "\"derive\", \"random\" or \"leave\"", true),
     (
@@ -94,7 +118,17 @@ const WANTED: [(&str, &str, bool); 25] = [
         "a version of the Graph API: v and two numbers",
         true,
     ),
+    (
+        "HostPattern",
+        "a host (\"shop.example\") or all hosts below one (\"*.shop.example\"), without scheme, port and path",
+        true,
+    ),
     ("KeyRef", "a list of tables that say where a key is", false),
+    (
+        "LimitedDataUse",
+        "\"pass\", or a table of Meta's codes: { country = 0, state = 0 } lets Meta find the place, { country = 1, state = 1000 } is California (1000 to 1099, or 0)",
+        true,
+    ),
     ("LogFormat", "\"text\" or \"json\"", true),
     (
         "LogLevel",
@@ -148,22 +182,63 @@ pub(super) fn topic(name: &str) -> Option<&'static Topic> {
 
 /// The default of a key; none where it is unset, or where its section has no default.
 pub(super) fn default(topic: &Topic, key: &Key) -> Option<toml::Value> {
-    static DEFAULTS: LazyLock<Option<(Table, Table)>> = LazyLock::new(|| {
+    static DEFAULTS: LazyLock<Option<[Table; 3]>> = LazyLock::new(|| {
         let whole = Table::try_from(Config::default()).ok()?;
-        Some((whole, Table::try_from(Source::default()).ok()?))
+        let source = Table::try_from(Source::default()).ok()?;
+        Some([whole, source, Table::try_from(Pixel::default()).ok()?])
     });
-    let (whole, source) = DEFAULTS.as_ref()?;
+    let [whole, source, pixel] = DEFAULTS.as_ref()?;
     let section = match topic.name {
         "sources" => source,
+        "pixels" => pixel,
         name => whole.get(name)?.as_table()?,
     };
-    section.get(key.name).cloned()
+    get(section, key.name).cloned()
+}
+
+/// The value of a key, which may be in a section within.
+pub(super) fn get<'t>(section: &'t Table, name: &str) -> Option<&'t toml::Value> {
+    match name.split_once('.') {
+        Some((inner, name)) => get(section.get(inner)?.as_table()?, name),
+        None => section.get(name),
+    }
+}
+
+/// Gives a key its value, perhaps in a section within.
+pub(super) fn put(section: &mut Table, name: &str, value: toml::Value) {
+    let Some((inner, name)) = name.split_once('.') else {
+        section.insert(name.to_owned(), value);
+        return;
+    };
+    let inner = section.entry(inner).or_insert_with(|| Table::new().into());
+    if let Some(inner) = inner.as_table_mut() {
+        put(inner, name, value);
+    }
 }
 
 impl Topic {
     /// The key of this name.
     pub(super) fn key(&self, name: &str) -> Option<&Key> {
         self.keys.iter().find(|key| key.name == name)
+    }
+
+    /// The names of its keys and of the sections within it, or of the keys of such a section.
+    pub(super) fn names(&self, inner: &str) -> Vec<&'static str> {
+        let name = |key: &Key| match key.name.split_once('.') {
+            Some((section, name)) if section == inner => Some(name),
+            Some((section, _)) if inner.is_empty() => Some(section),
+            None if inner.is_empty() => Some(key.name),
+            _ => None,
+        };
+        let mut names: Vec<_> = self.keys.iter().filter_map(name).collect();
+        names.dedup();
+        names
+    }
+
+    /// Whether it has a section of this name within, as `policy` of a source.
+    pub(super) fn has_section(&self, name: &str) -> bool {
+        let inner = |key: &Key| Some(key.name.split_once('.')?.0);
+        self.keys.iter().any(|key| inner(key) == Some(name))
     }
 }
 
@@ -178,6 +253,7 @@ impl Key {
                 "a list of e-mail addresses: each as \"ops@example.com\" or \"Name <ops@example.com>\""
                     .to_owned()
             }
+            (true, "HostPattern") => format!("a list, each {words}"),
             (true, "PixelId") => "a list of pixel ids: each 1 to 20 digits, in quotes".to_owned(),
             _ => words.to_owned(),
         }
@@ -187,6 +263,14 @@ impl Key {
     pub(super) fn may_be_shown(&self) -> bool {
         let one = WANTED.iter().find(|(kind, ..)| *kind == self.kind);
         !self.list && one.is_none_or(|(.., plain)| *plain)
+    }
+
+    /// Whether the error of its type says what was expected, and quotes nothing secret.
+    pub(super) fn is_explained(&self) -> bool {
+        matches!(
+            self.kind,
+            "BTreeMap<String, Share>" | "Consent" | "Edit" | "HostPattern" | "LimitedDataUse"
+        )
     }
 
     /// Whether the value says where a secret is.
@@ -214,7 +298,17 @@ fn parse(
         } else if inside && line == "}" {
             break;
         } else if inside && let Some(field) = trimmed.strip_prefix("pub ") {
-            keys.extend(key(field, std::mem::take(&mut doc)));
+            let own = key(field, std::mem::take(&mut doc));
+            if own.as_ref().is_some_and(|key| key.kind == "Policy") {
+                let within = |key: Key| Key {
+                    // they live as long as the table, which is made once
+                    name: format!("policy.{}", key.name).leak(),
+                    ..key
+                };
+                keys.extend(policy().keys.into_iter().map(within));
+            } else {
+                keys.extend(own);
+            }
         } else if !trimmed.starts_with("#[") {
             doc.clear();
         }
@@ -225,6 +319,11 @@ fn parse(
         doc: topic_doc,
         keys,
     }
+}
+
+/// The section within sources and pixels.
+fn policy() -> Topic {
+    parse("policy", "Policy", None, include_str!("policy.rs"))
 }
 
 fn key(field: &'static str, mut doc: Vec<&'static str>) -> Option<Key> {
@@ -258,6 +357,7 @@ mod tests {
     use crate::config::sources::CountryError;
     use crate::config::telemetry::LogLevelError;
     use crate::config::units::UnitError;
+    use crate::event::policy::{HostPatternError, LimitedDataUseError};
 
     #[test]
     fn every_key_is_described_and_every_description_has_its_key() {
@@ -282,11 +382,12 @@ mod tests {
                 name => defaults[name].as_table().unwrap().clone(),
             };
             for name in section.keys() {
-                assert!(topic.key(name).is_some(), "{}.{name}", topic.name);
+                let known = topic.key(name).is_some() || topic.has_section(name);
+                assert!(known, "{}.{name}", topic.name);
             }
             for key in &topic.keys {
                 assert!(
-                    section.contains_key(key.name) || key.example.is_some(),
+                    get(&section, key.name).is_some() || key.example.is_some(),
                     "{}.{} has neither default nor example",
                     topic.name,
                     key.name
@@ -303,6 +404,8 @@ mod tests {
         assert_eq!(says("Country"), CountryError.to_string());
         assert_eq!(says("AppId"), AppIdError.to_string());
         assert_eq!(says("MailAddress"), MailAddressError.to_string());
+        assert_eq!(says("HostPattern"), HostPatternError.to_string());
+        assert_eq!(says("LimitedDataUse"), LimitedDataUseError.to_string());
         assert_eq!(defaults.len(), TOPICS.len());
         assert!(defaults.keys().all(|name| topic(name).is_some()));
     }

@@ -8,7 +8,7 @@ use config::{ConfigError, Source, Value, ValueKind};
 use toml::de::{DeTable, DeValue};
 
 use super::Fault;
-use super::docs::TOPICS;
+use super::docs::{TOPICS, Topic};
 
 /// What the names of environment variables begin with; two underscores part the keys.
 pub(super) const PREFIX: &str = "CAPIGATE__";
@@ -59,20 +59,19 @@ pub(super) fn merge(
 fn layer(mut below: Tree, above: Tree) -> Tree {
     for topic in TOPICS.iter() {
         if let Some((below, above)) = both(&mut below, &above, topic.name) {
-            forget(below, above, topic.entry.is_some());
+            forget(topic, below, above, topic.entry.is_some());
         }
     }
     over(below, above)
 }
 
-fn forget(below: &mut Tree, above: &Tree, has_entries: bool) {
-    if !has_entries {
-        below.retain(|key, _| !above.contains_key(key));
-        return;
-    }
-    for entry in above.keys() {
-        if let Some((below, above)) = both(below, above, entry) {
-            forget(below, above, false);
+fn forget(topic: &Topic, below: &mut Tree, above: &Tree, has_entries: bool) {
+    for name in above.keys() {
+        let both = both(below, above, name).filter(|_| has_entries || topic.has_section(name));
+        if let Some((below, above)) = both {
+            forget(topic, below, above, false);
+        } else if !has_entries {
+            below.remove(name);
         }
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn attempt(
         } else {
             candidate.clone()
         };
-        section.insert(key.name.to_owned(), whole);
+        docs::put(&mut section, key.name, whole);
         if let Some(entry) = entry {
             section = Table::from_iter([(entry.to_owned(), section.into())]);
         }
@@ -110,6 +110,18 @@ pub(super) fn bad(
              which, as in {} = {example}",
             key.name
         )
+    } else if key.is_explained() && !why.is_empty() {
+        // serde's own words name what is there, ours what should be
+        let is_ours = !["unknown", "missing", "duplicate", "invalid"]
+            .iter()
+            .any(|word| why.starts_with(word));
+        let wanted = key.wanted();
+        let wanted = if is_ours {
+            why
+        } else {
+            &format!("{wanted} ({why})")
+        };
+        format!("expected {wanted}, such as {example}")
     } else {
         format!("expected {}, such as {example}", key.wanted())
     };

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::units::from_text;
-use super::{Fault, SecretRef};
+use super::{Fault, Policy, SecretRef};
 use crate::pixel::{PixelId, TEST_CODE_RULE, is_test_code};
 
 /// One pixel (dataset) this gateway sends to, by its id.
@@ -47,6 +47,12 @@ pub struct Pixel {
     /// Example: `"TEST12345"`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_event_code: Option<String>,
+    /// Refuses a whole request to it for one bad event, as Meta does, from whichever source.
+    #[serde(default)]
+    pub strict: bool,
+    /// What of its events may pass, and what is changed in them.
+    #[serde(default)]
+    pub policy: Policy,
 }
 
 /// The id of an app at Meta: digits, as text, since such ids may exceed 2^53.
@@ -114,6 +120,7 @@ impl Pixel {
                 TEST_CODE_RULE,
             ));
         }
+        self.policy.validate(&format!("pixels.{id}"), faults);
     }
 }
 

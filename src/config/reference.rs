@@ -37,20 +37,34 @@ pub fn reference() -> String {
         text.push('\n');
         comment(&mut text, &topic.doc);
         line(&mut text, &format!("{hide}[{}]", title(topic, topic.entry)));
+        let mut inner = None;
         for key in &topic.keys {
+            let (section, name) = placed(key);
+            if section != inner {
+                inner = section;
+                text.push('\n');
+                comment(&mut text, &docs::POLICY);
+                line(
+                    &mut text,
+                    &format!("{hide}[{}]", within(topic, topic.entry, inner)),
+                );
+            }
             comment(&mut text, &key.doc);
             if changes::needs_restart(topic, key) {
                 comment(&mut text, &["Needs a restart."]);
             }
             let default = docs::default(topic, key).filter(|_| !key.required);
             if let Some(value) = default {
-                line(&mut text, &format!("{hide}{} = {value}", key.name));
+                if let Some(example) = key.example {
+                    comment(&mut text, &[&format!("Example: {example}")]);
+                }
+                line(&mut text, &format!("{hide}{name} = {value}"));
             } else {
                 if !key.required {
                     comment(&mut text, &["No default; an example:"]);
                 }
                 let example = key.example.unwrap_or_default();
-                line(&mut text, &format!("#{} = {example}", key.name));
+                line(&mut text, &format!("#{name} = {example}"));
             }
         }
     }
@@ -82,7 +96,7 @@ pub fn print(config: &Config, origins: &Origins) -> Result<String, toml::ser::Er
 
 fn print_section(
     text: &mut String,
-    topic: &Topic,
+    topic: &'static Topic,
     entry: Option<&str>,
     section: &Table,
     origins: &Origins,
@@ -92,12 +106,17 @@ fn print_section(
         text.push('\n');
     }
     line(text, &format!("[{title}]"));
-    let set = |key: &&Key| section.contains_key(key.name);
-    for key in topic.keys.iter().filter(set) {
-        let value = &section[key.name];
+    let set = |key: &'static Key| Some((key, docs::get(section, key.name)?));
+    let mut inner = None;
+    for (key, value) in topic.keys.iter().filter_map(set) {
+        let (section, name) = placed(key);
+        if section != inner {
+            inner = section;
+            line(text, &format!("\n[{}]", within(topic, entry, inner)));
+        }
         match origins.get(&format!("{title}.{}", key.name)) {
-            Some(origin) => line(text, &format!("{} = {value}  # {origin}", key.name)),
-            None => line(text, &format!("{} = {value}", key.name)),
+            Some(origin) => line(text, &format!("{name} = {value}  # {origin}")),
+            None => line(text, &format!("{name} = {value}")),
         }
     }
 }
@@ -106,6 +125,18 @@ fn title(topic: &Topic, entry: Option<&str>) -> String {
     match entry {
         Some(entry) => format!("{}.{entry}", topic.name),
         None => topic.name.to_owned(),
+    }
+}
+
+fn within(topic: &Topic, entry: Option<&str>, inner: Option<&str>) -> String {
+    format!("{}.{}", title(topic, entry), inner.unwrap_or_default())
+}
+
+/// The section within that a key is in, which stands behind all others, and its name there.
+fn placed(key: &Key) -> (Option<&'static str>, &'static str) {
+    match key.name.split_once('.') {
+        Some((inner, name)) => (Some(inner), name),
+        None => (None, key.name),
     }
 }
 

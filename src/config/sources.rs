@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::units::{Rate, from_text};
-use super::{Fault, KeyRef};
+use super::{Fault, KeyRef, Policy};
 use crate::pixel::PixelId;
 
 /// One caller that may post events, by a name of your choice (a to z, 0 to 9, - and _).
@@ -50,6 +50,14 @@ pub struct Source {
     /// Example: `5000`
     #[serde(skip_serializing_if = "Option::is_none")]
     pub burst: Option<u32>,
+    /// Pixels that get a copy of each of its events, under the same event_id; each must be among
+    /// its pixels. A copy is held to the policy of its own pixel. A request with a test_event_code
+    /// of its own is not copied.
+    ///
+    /// Example: `["1234567890123456"]`
+    pub fan_out: BTreeSet<PixelId>,
+    /// What of its events may pass, and what is changed in them.
+    pub policy: Policy,
 }
 
 /// What an event without `event_id` gets before it is made durable.
@@ -86,6 +94,8 @@ impl Default for Source {
             default_country: None,
             rate: Rate::per_second(1000),
             burst: None,
+            fan_out: BTreeSet::new(),
+            policy: Policy::default(),
         }
     }
 }
@@ -114,6 +124,10 @@ impl Source {
                 "at least one pixel, such as [\"1234567890123456\"]",
             );
         }
+        self.policy.validate(&format!("sources.{name}"), faults);
+        let mut expect = |key: &str, expected: &str| {
+            faults.push(Fault::cross(format!("sources.{name}.{key}"), expected));
+        };
         let plain = |key: &String| {
             !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
         };

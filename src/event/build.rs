@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::firewall::{self, Mark};
 use super::hashed::HashedEvent;
 use super::json::{self, Shape};
-use super::raw::RawEvent;
+use super::raw::{Label, RawEvent};
 use super::reject::{EventError, Fault, path_of};
 use super::source::ActionSource;
 use super::work::{Work, boolean, malformed, missing, string, string_or_integer};
@@ -131,6 +131,19 @@ fn steps(
         warnings: std::mem::take(&mut work.warnings),
         max_bytes: rules.max_event_bytes,
     })
+}
+
+/// What the event is called, without personal values.
+pub(super) fn label(raw: &RawEvent<'_>, rules: &Rules) -> Label {
+    let mut work = Work {
+        rules,
+        now: UnixMs(0),
+        warnings: Vec::new(),
+    };
+    Label {
+        event_name: event_name(raw.event_name, &mut work).unwrap_or_default(),
+        event_id: event_id(raw.event_id, &mut work).unwrap_or_default(),
+    }
 }
 
 fn event_name(raw: Option<&str>, work: &mut Work<'_>) -> Result<String, EventError> {

@@ -35,6 +35,13 @@ impl HashedEvent {
         self.event_id.as_deref()
     }
 
+    /// The same event under another id: that of the event it is a copy of.
+    #[must_use]
+    pub fn with_event_id(mut self, event_id: Option<String>) -> Self {
+        self.event_id = event_id;
+        self
+    }
+
     /// `event_time` as it goes on the wire, in Unix seconds.
     pub fn event_time(&self) -> i64 {
         self.event_time

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::build::build;
+use super::build::{build, label};
 use super::hashed::HashedEvent;
 use super::json::{self, Member, Part, Shape};
 use super::pii::Pii;
+use super::policy::{Path, Section};
 use super::reject::{EventError, Fault};
 use super::work::malformed;
 use super::{MAX_RAW_BYTES, Rules};
@@ -22,6 +23,7 @@ use crate::time::UnixMs;
 /// let event = capigate::event::RawEvent::parse("{}").unwrap();
 /// serde_json::to_string(&event).unwrap();
 /// ```
+#[derive(Clone)]
 pub struct RawEvent<'a> {
     pub(super) bytes: usize,
     pub(super) event_name: Option<&'a str>,
@@ -40,6 +42,15 @@ pub struct RawEvent<'a> {
     pub(super) app_data: Option<Vec<Member<'a>>>,
     /// Everything else, in order.
     pub(super) other: Vec<Member<'a>>,
+}
+
+/// What an event is called where it is not sent: without personal values, as it would go out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// `event_name`; empty where it has none.
+    pub event_name: String,
+    /// `event_id`, if the client gave one.
+    pub event_id: Option<String>,
 }
 
 impl<'a> RawEvent<'a> {
@@ -122,7 +133,16 @@ impl<'a> RawEvent<'a> {
     }
 
     fn put(&mut self, key: Cow<'a, str>, raw: &'a str) {
-        let slot = match key.as_ref() {
+        match self.slot(&key) {
+            Some(slot) => *slot = Some(raw),
+            // no key comes twice
+            None => self.other.push((key, raw)),
+        }
+    }
+
+    /// The place of a member that has one of its own.
+    fn slot(&mut self, key: &str) -> Option<&mut Option<&'a str>> {
+        Some(match key {
             "event_name" => &mut self.event_name,
             "event_time" => &mut self.event_time,
             "event_id" => &mut self.event_id,
@@ -134,12 +154,68 @@ impl<'a> RawEvent<'a> {
             "data_processing_options" => &mut self.data_processing_options,
             "data_processing_options_country" => &mut self.data_processing_options_country,
             "data_processing_options_state" => &mut self.data_processing_options_state,
-            _ => {
-                self.other.push((key, raw));
-                return;
-            }
+            _ => return None,
+        })
+    }
+
+    /// Takes a member out; gives its raw text, or none where it is absent.
+    pub(super) fn take(&mut self, path: &Path) -> Option<&'a str> {
+        let name = path.name();
+        match path.section() {
+            Section::Event => match self.slot(name) {
+                Some(slot) => slot.take(),
+                None => take(&mut self.other, name),
+            },
+            Section::UserData => take(self.user_data.as_mut()?, name).map(Pii::open),
+            Section::CustomData => take(self.custom_data.as_mut()?, name),
+            Section::AppData => take(self.app_data.as_mut()?, name),
+        }
+    }
+
+    /// The raw text of a member; none where it is absent or null.
+    pub(super) fn get(&self, path: &Path) -> Option<&'a str> {
+        let name = path.name();
+        let raw = match path.section() {
+            Section::Event => match name {
+                "event_name" => self.event_name,
+                "event_time" => self.event_time,
+                "event_id" => self.event_id,
+                "action_source" => self.action_source,
+                "event_source_url" => self.event_source_url,
+                "referrer_url" => self.referrer_url,
+                "opt_out" => self.opt_out,
+                "messaging_channel" => self.messaging_channel,
+                "data_processing_options" => self.data_processing_options,
+                "data_processing_options_country" => self.data_processing_options_country,
+                "data_processing_options_state" => self.data_processing_options_state,
+                _ => find(&self.other, name),
+            },
+            Section::UserData => find(self.user_data.as_deref()?, name).map(Pii::open),
+            Section::CustomData => find(self.custom_data.as_deref()?, name),
+            Section::AppData => find(self.app_data.as_deref()?, name),
         };
-        *slot = Some(raw);
+        raw.filter(|raw| json::shape(raw) != Shape::Null)
+    }
+
+    /// Puts a member in, in the place of one of the same name.
+    pub(super) fn set(&mut self, path: &'a Path, raw: &'a str) {
+        let name = Cow::Borrowed(path.name());
+        match path.section() {
+            Section::Event => match self.slot(&name) {
+                Some(slot) => *slot = Some(raw),
+                None => put(&mut self.other, name, raw),
+            },
+            Section::UserData => {
+                put(self.user_data.get_or_insert_default(), name, Pii::new(raw));
+            }
+            Section::CustomData => put(self.custom_data.get_or_insert_default(), name, raw),
+            Section::AppData => put(self.app_data.get_or_insert_default(), name, raw),
+        }
+    }
+
+    /// What the event is called.
+    pub fn label(&self, rules: &Rules) -> Label {
+        label(self, rules)
     }
 
     /// Checks the event, hashes what is personal, and lets go of the rest.
@@ -153,6 +229,23 @@ impl<'a> RawEvent<'a> {
         now: UnixMs,
     ) -> Result<HashedEvent, EventError> {
         build(&self, pixel, rules, now)
+    }
+}
+
+fn find<T: Copy>(members: &[(Cow<'_, str>, T)], name: &str) -> Option<T> {
+    let found = members.iter().find(|(key, _)| json::same(key, name));
+    found.map(|(_, value)| *value)
+}
+
+fn take<T>(members: &mut Vec<(Cow<'_, str>, T)>, name: &str) -> Option<T> {
+    let at = members.iter().position(|(key, _)| json::same(key, name))?;
+    Some(members.remove(at).1)
+}
+
+fn put<'a, T>(members: &mut Vec<(Cow<'a, str>, T)>, name: Cow<'a, str>, value: T) {
+    match members.iter_mut().find(|(key, _)| json::same(key, &name)) {
+        Some((_, old)) => *old = value,
+        None => members.push((name, value)),
     }
 }
 

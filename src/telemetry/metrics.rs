@@ -7,7 +7,8 @@
 //! `accepted + recovered = delivered + dead + in journal`
 //!
 //! where *recovered* is what the journal held when the process started. Duplicates are outside
-//! these books: they are answered as received, and never accepted.
+//! these books: they are answered as received, and never accepted. So are events that a policy has
+//! kept back. A copy for another pixel is accepted there.
 
 mod rows;
 
@@ -49,6 +50,12 @@ pub struct Metrics {
     pub accepted: IntCounterVec,
     /// Events refused at the door, by the stable `code` of the fault.
     pub rejected: IntCounterVec,
+    /// Events that a policy kept back, by `pixel` and `policy` (one of [`FILTER_POLICIES`]): neither
+    /// accepted nor rejected, so outside the books.
+    pub filtered: IntCounterVec,
+    /// Accepted events that a policy has changed or made, by `pixel` and `policy` (one of
+    /// [`POLICIES_APPLIED`]).
+    pub policy_applied: IntCounterVec,
     /// Warnings given about accepted events, by `code`.
     pub warnings: IntCounterVec,
     /// Events answered as received but not accepted, since their twin was, by `pixel`. They are
@@ -207,6 +214,18 @@ impl Metrics {
                 "rejected_total",
                 "events refused at the door, by code of the fault",
                 &["code"],
+            )?,
+            filtered: counters(
+                r,
+                "filtered_total",
+                "events that a policy kept back, neither accepted nor rejected",
+                &["pixel", "policy"],
+            )?,
+            policy_applied: counters(
+                r,
+                "policy_applied_total",
+                "accepted events that a policy has changed or made",
+                &["pixel", "policy"],
             )?,
             warnings: counters(
                 r,
@@ -435,6 +454,13 @@ impl Metrics {
             for reason in DEAD_REASONS {
                 self.dead.with_label_values(&[pixel, *reason]).inc_by(0);
             }
+            for policy in FILTER_POLICIES {
+                self.filtered.with_label_values(&[pixel, *policy]).inc_by(0);
+            }
+            for policy in POLICIES_APPLIED {
+                let applied = self.policy_applied.with_label_values(&[pixel, *policy]);
+                applied.inc_by(0);
+            }
             let factor = self.pace_factor.with_label_values(&[pixel]);
             // never 0 once it was set: a reload must not hide that a pixel is slow
             if factor.get() <= 0.0 {
@@ -486,6 +512,20 @@ pub const LANE_STATES: &[&str] = &["open", "backoff", "throttled", "probation", 
 
 /// Why events become dead letters.
 pub const DEAD_REASONS: &[&str] = &["expired", "refused", "too_large", "unconfirmed"];
+
+/// The policies that keep events back.
+pub const FILTER_POLICIES: &[&str] = &[
+    "allow_events",
+    "allow_hosts",
+    "block_events",
+    "block_hosts",
+    "consent",
+    "crawlers",
+    "sample",
+];
+
+/// The policies that change or make events.
+pub const POLICIES_APPLIED: &[&str] = &["edits", "fan_out", "limited_data_use", "rename_events"];
 
 /// Pairs of code and subcode that are counted apart.
 pub const MAX_GRAPH_ERRORS: usize = 200;
