@@ -72,7 +72,7 @@ fn main() {
                     received: size as u64,
                 },
                 batch_events: size,
-                events: batch.to_vec(),
+                events: batch.iter().cloned().map(Into::into).collect(),
             });
             noting += cpu(ClockId::ThreadCPUTime) - start;
             // waits for the thread, so that the queue never overflows

@@ -210,6 +210,7 @@ impl App {
             sources,
             journal.clone(),
             duplicates.clone(),
+            receipts.clone(),
             clock.clone(),
             metrics.clone(),
         );

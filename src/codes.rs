@@ -20,6 +20,7 @@ use serde::{Serialize, Serializer};
 
 mod event;
 mod pages;
+mod policy;
 mod request;
 mod warning;
 
@@ -147,7 +148,7 @@ impl Row {
 #[derive(Clone, Copy)]
 pub struct Code(&'static Row);
 
-static PARTS: [&[Row]; 3] = [request::ROWS, event::ROWS, warning::ROWS];
+static PARTS: [&[Row]; 4] = [request::ROWS, event::ROWS, warning::ROWS, policy::ROWS];
 
 /// Every word, in the order of the documents.
 pub fn all() -> impl Iterator<Item = Code> {
@@ -347,6 +348,23 @@ pub const MISPLACED: Code = Code::of("misplaced");
 pub const UNKNOWN_VALUE: Code = Code::of("unknown_value");
 /// The event was received before.
 pub const DUPLICATE: Code = Code::of("duplicate");
+/// The copy of an event for another pixel is not sent.
+pub const COPY_REFUSED: Code = Code::of("copy_refused");
+
+/// The person has not agreed.
+pub const CONSENT: Code = Code::of("consent");
+/// A crawler has caused the event.
+pub const CRAWLERS: Code = Code::of("crawlers");
+/// The event's name is not among those that pass.
+pub const ALLOW_EVENTS: Code = Code::of("allow_events");
+/// The event's name is among those that do not pass.
+pub const BLOCK_EVENTS: Code = Code::of("block_events");
+/// The page's host is not among those that pass.
+pub const ALLOW_HOSTS: Code = Code::of("allow_hosts");
+/// The page's host is among those that do not pass.
+pub const BLOCK_HOSTS: Code = Code::of("block_hosts");
+/// The event is not part of the sample.
+pub const SAMPLE: Code = Code::of("sample");
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,9 @@
 //! costs its good neighbours nothing (unless its source is `strict`), and every refusal names the
 //! field, the rule and a valid example, never the value. The caller's key is compared as a digest
 //! in constant time and then forgotten. An event whose twin was accepted counts as received,
-//! with the warning `duplicate`, and is not accepted again ([`crate::duplicates`]).
+//! with the warning `duplicate`, and is not accepted again ([`crate::duplicates`]). An event that
+//! a policy keeps back ([`crate::event::policy`]) is neither accepted nor bad: the answer names it
+//! as `filtered`, and its receipt says why.
 //! **Refuses.** Callers without a key, pixels the key has no right to, bodies over the bounds.
 //! **Limits.** Each has one name, which is its config key, the `limit` of the answer and the
 //! label of `capigate_limited_total`: see [`answer::Limit`].
@@ -17,6 +19,7 @@ mod caller;
 pub mod events;
 pub mod listener;
 mod once;
+mod policies;
 pub mod request;
 pub mod router;
 mod take;
@@ -29,10 +32,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::duplicates::Duplicates;
 use crate::journal::Journal;
+use crate::receipts::Receipts;
 use crate::telemetry::metrics::Metrics;
 use crate::time::Clock;
 
-pub use auth::{Source, Sources};
+pub use auth::{Pixel, Source, Sources};
 
 /// The bounds of the front door.
 #[derive(Clone, Debug)]
@@ -59,6 +63,8 @@ pub(in crate::ingest) struct Shared {
     pub(in crate::ingest) admission: admission::Admission,
     pub(in crate::ingest) journal: Journal,
     pub(in crate::ingest) duplicates: Duplicates,
+    /// What policies have kept back or changed is told here.
+    pub(in crate::ingest) receipts: Receipts,
     /// Appends that go on when their client is gone. Nobody waits for them: an append ends with the
     /// journal.
     pub(in crate::ingest) tasks: TaskTracker,
@@ -73,6 +79,7 @@ impl Ingest {
         sources: Sources,
         journal: Journal,
         duplicates: Duplicates,
+        receipts: Receipts,
         clock: Clock,
         metrics: Metrics,
     ) -> Self {
@@ -87,6 +94,7 @@ impl Ingest {
             admission,
             journal,
             duplicates,
+            receipts,
             tasks: TaskTracker::new(),
             clock,
             metrics,

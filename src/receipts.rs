@@ -37,7 +37,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::event::EncodedEvent;
+use crate::event::{EncodedEvent, Label};
 use crate::journal::segment::disk::Disk;
 use crate::pixel::PixelId;
 use crate::telemetry::metrics::Metrics;
@@ -63,7 +63,8 @@ pub struct Settings {
     pub max_bytes: u64,
 }
 
-/// The end of the events of one batch, or of some of them.
+/// The end of the events of one batch, or of some of them; or what policies did to the events of
+/// one request.
 #[derive(Clone, Debug)]
 pub struct Ending {
     /// Where they belong.
@@ -75,7 +76,22 @@ pub struct Ending {
     /// How many events the batch had in all.
     pub batch_events: usize,
     /// The events that ended (cheap clones).
-    pub events: Vec<EncodedEvent>,
+    pub events: Vec<Subject>,
+}
+
+/// An event that something is told about.
+#[derive(Clone, Debug)]
+pub enum Subject {
+    /// One that was accepted.
+    Encoded(EncodedEvent),
+    /// One that was not.
+    Label(Label),
+}
+
+impl From<EncodedEvent> for Subject {
+    fn from(event: EncodedEvent) -> Self {
+        Self::Encoded(event)
+    }
 }
 
 /// How events end.
@@ -99,6 +115,16 @@ pub enum Outcome {
         /// Graph's `fbtrace_id`.
         trace_id: Option<String>,
     },
+    /// A policy has kept them back; they were never accepted.
+    Filtered {
+        /// The stable word of the policy.
+        policy: &'static str,
+    },
+    /// No end yet: they were accepted, and policies have changed or made them.
+    Accepted {
+        /// The stable words of these.
+        policies: Vec<&'static str>,
+    },
 }
 
 /// Where an event stands.
@@ -119,6 +145,10 @@ pub enum State {
     Delivered,
     /// It is a dead letter.
     Dead,
+    /// A policy has kept it back: it was not accepted.
+    Filtered,
+    /// It was accepted, and no more is known: what it came to was not noted.
+    Accepted,
 }
 
 /// What is known of an event. Times are Unix milliseconds; what is not known is left out.
@@ -148,7 +178,7 @@ pub struct Receipt {
     /// Graph's `fbtrace_id`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<String>,
-    /// Why it is dead, or its lane held: a stable word.
+    /// Why it is dead, its lane held, or which policy has kept it back: a stable word.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Graph's error code.
@@ -163,6 +193,9 @@ pub struct Receipt {
     /// For an event in the journal: from when on Meta refuses it for its age.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<i64>,
+    /// The policies that have changed it, or made it (`fan_out`), in stable words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<String>,
 }
 
 impl Receipt {
@@ -183,8 +216,33 @@ impl Receipt {
             subcode: None,
             received_at: None,
             expires_at: None,
+            policies: Vec::new(),
         }
     }
+}
+
+/// Puts what is known of policies into the receipts of the same pixel that say where the event
+/// stands. What stays alone has the state [`State::Accepted`].
+pub fn gathered(receipts: Vec<Receipt>) -> Vec<Receipt> {
+    let is_note = |receipt: &Receipt| receipt.state == State::Accepted;
+    let (notes, mut others): (Vec<_>, Vec<_>) = receipts.into_iter().partition(is_note);
+    for note in notes {
+        let is_its = |other: &&mut Receipt| {
+            other.pixel == note.pixel && !matches!(other.state, State::Filtered | State::Accepted)
+        };
+        let mut is_told = false;
+        for other in others.iter_mut().filter(is_its) {
+            is_told = true;
+            // the newest note comes first
+            if other.policies.is_empty() {
+                other.policies.clone_from(&note.policies);
+            }
+        }
+        if !is_told {
+            others.push(note);
+        }
+    }
+    others
 }
 
 /// Why receipts could not be looked up.

@@ -43,7 +43,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("journal", &["event::EncodedEvent"]),
     (
         "receipts",
-        &["event::EncodedEvent", "journal::segment::disk"],
+        &[
+            "event::EncodedEvent",
+            "event::Label",
+            "journal::segment::disk",
+        ],
     ),
     (
         "duplicates",
@@ -67,7 +71,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "duplicates",
         ],
     ),
-    ("ingest", &["event", "journal", "duplicates"]),
+    ("ingest", &["event", "journal", "duplicates", "receipts"]),
     ("redrive", &["event", "journal", "duplicates"]),
     ("sandbox", &[]),
     ("app", &["*"]),

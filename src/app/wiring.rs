@@ -10,6 +10,7 @@ use super::roster;
 use crate::config::sources::EventIdRule;
 use crate::config::units::Rate;
 use crate::config::{self, Config, Secrets};
+use crate::event::policy::{Policy, PolicyRules};
 use crate::event::{EventIdPolicy, Rules};
 use crate::pixel::PixelId;
 use crate::secret::Secret;
@@ -232,21 +233,44 @@ pub(super) fn sources(config: &Config, secrets: &Secrets) -> ingest::Sources {
             max_event_bytes: config.ingest.max_event_bytes.as_usize(),
         };
         let rate = quota(source.rate, source.burst(config.ingest.max_events));
-        sources.push(ingest::Source::new(
+        let mut taken = ingest::Source::new(
             name.clone(),
             keys,
             source.pixels.clone(),
             source.strict,
             rules,
             rate,
-        ));
+        );
+        taken.policy = policy(&format!("sources.{name}.policy"), &source.policy);
+        taken.fan_out.clone_from(&source.fan_out);
+        sources.push(taken);
     }
-    let pixels: HashMap<_, _> = config
-        .pixels
-        .iter()
-        .map(|(id, pixel)| (*id, pixel.test_event_code.clone()))
-        .collect();
-    ingest::Sources::new(sources, pixels)
+    let pixel = |(id, pixel): (&PixelId, &config::Pixel)| {
+        let known = ingest::Pixel {
+            test_event_code: pixel.test_event_code.clone(),
+            strict: pixel.strict,
+            policy: policy(&format!("pixels.{id}.policy"), &pixel.policy),
+        };
+        (*id, known)
+    };
+    ingest::Sources::new(sources, config.pixels.iter().map(pixel).collect())
+}
+
+fn policy(section: &str, policy: &config::Policy) -> Policy {
+    let policy = policy.clone();
+    let rules = PolicyRules {
+        allow_events: policy.allow_events,
+        block_events: policy.block_events,
+        rename_events: policy.rename_events,
+        allow_hosts: policy.allow_hosts,
+        block_hosts: policy.block_hosts,
+        crawlers: policy.crawlers,
+        consent: policy.consent,
+        limited_data_use: policy.limited_data_use,
+        edits: policy.edits,
+        sample: policy.sample,
+    };
+    Policy::new(section, rules)
 }
 
 /// The admin listener's connections are not of interest to anyone.

@@ -38,12 +38,15 @@ pub(super) async fn run(args: ReceiptArgs, out: &mut dyn Write) -> anyhow::Resul
             .to_vec();
         row.push(table::moment(at.unwrap_or(&Value::Null)));
         row.extend(["batch", "reason", "code", "trace_id"].map(|name| table::cell(&event[name])));
+        let policies = event["policies"].as_array().map_or(&[][..], Vec::as_slice);
+        let policies: Vec<&str> = policies.iter().filter_map(Value::as_str).collect();
+        row.push(table::cell(&policies.join(", ").into()));
         row
     };
     let events = answer["events"].as_array().map_or(&[][..], Vec::as_slice);
     let rows: Vec<_> = events.iter().map(row).collect();
     let heads = [
-        "event", "pixel", "state", "at", "batch", "reason", "code", "trace",
+        "event", "pixel", "state", "at", "batch", "reason", "code", "trace", "policies",
     ];
     table::print(out, &heads, &rows)?;
     Ok(OK)

@@ -87,6 +87,12 @@ pub(super) const ROWS: &[Row] = &[
     )
     .example("\"event_id\":\"order-1001\"")
     .meta(pages::DEDUPLICATION),
+    warning(
+        "copy_refused",
+        "a copy for another pixel (sources.<name>.fan_out) is held to the policy of that pixel; what \
+         its edits make must be an event, too",
+        "correct pixels.<id>.policy; the event itself is taken",
+    ),
 ];
 
 const fn warning(word: &'static str, rule: &'static str, next: &'static str) -> Row {

@@ -27,6 +27,7 @@ use std::sync::Arc;
 use super::json;
 use super::raw::RawEvent;
 use super::source::ActionSource;
+use crate::codes::{self, Code};
 
 pub use consent::{Consent, ConsentError};
 pub use crawlers::Crawlers;
@@ -61,7 +62,7 @@ pub struct PolicyRules {
     pub sample: BTreeMap<String, Share>,
 }
 
-/// A policy that can be asked.
+/// A policy that can be asked. The default lets everything pass as it is.
 #[derive(Clone, Debug)]
 pub struct Policy {
     section: Arc<str>,
@@ -75,8 +76,8 @@ pub struct Policy {
 /// Why an event is not sent, though nothing is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptBack {
-    /// The policy: the last part of its config key, such as `consent`.
-    pub policy: &'static str,
+    /// The policy; its word is the last part of its config key, such as `consent`.
+    pub policy: Code,
     /// The section of that key, such as `sources.shop.policy`.
     pub section: Arc<str>,
 }
@@ -118,6 +119,12 @@ impl Applied {
     pub fn words(self) -> impl Iterator<Item = &'static str> {
         let own = APPLIED.iter().filter(move |(bit, _)| self.0 & bit.0 != 0);
         own.map(|(_, word)| *word)
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self::new("", PolicyRules::default())
     }
 }
 
@@ -172,15 +179,15 @@ impl Policy {
         }
     }
 
-    fn gate_as_sent(&self, event: &RawEvent<'_>) -> Option<&'static str> {
+    fn gate_as_sent(&self, event: &RawEvent<'_>) -> Option<Code> {
         let rules = &self.rules;
         if let Some(consent) = &rules.consent
             && !consent.permits(event.get(consent.field()))
         {
-            return Some("consent");
+            return Some(codes::CONSENT);
         }
         if rules.crawlers == Crawlers::Drop && is_crawler(event) {
-            return Some("crawlers");
+            return Some(codes::CRAWLERS);
         }
         None
     }
@@ -201,15 +208,15 @@ impl Policy {
         applied
     }
 
-    fn gate_as_changed(&self, event: &RawEvent<'_>) -> Option<&'static str> {
+    fn gate_as_changed(&self, event: &RawEvent<'_>) -> Option<Code> {
         let rules = &self.rules;
         // what has no name is refused for it later
         if let Some(name) = text(event.event_name) {
             if rules.block_events.contains(&*name) {
-                return Some("block_events");
+                return Some(codes::BLOCK_EVENTS);
             }
             if !rules.allow_events.is_empty() && !rules.allow_events.contains(&*name) {
-                return Some("allow_events");
+                return Some(codes::ALLOW_EVENTS);
             }
         }
         if let Some(policy) = self.gate_hosts(event) {
@@ -217,12 +224,12 @@ impl Policy {
         }
         let share = text(event.event_name).and_then(|name| rules.sample.get(&*name));
         if share.is_some_and(|share| !share.takes(event)) {
-            return Some("sample");
+            return Some(codes::SAMPLE);
         }
         None
     }
 
-    fn gate_hosts(&self, event: &RawEvent<'_>) -> Option<&'static str> {
+    fn gate_hosts(&self, event: &RawEvent<'_>) -> Option<Code> {
         let (allowed, blocked) = (&self.rules.allow_hosts, &self.rules.block_hosts);
         if allowed.is_empty() && blocked.is_empty() {
             return None;
@@ -234,11 +241,11 @@ impl Policy {
             host.is_some_and(|host| patterns.iter().any(|pattern| pattern.covers(host)))
         };
         if covers(blocked) {
-            return Some("block_hosts");
+            return Some(codes::BLOCK_HOSTS);
         }
         // an event of a till or a call centre has no page
         let has_page = url.is_some() || is_website(event);
-        (!allowed.is_empty() && has_page && !covers(allowed)).then_some("allow_hosts")
+        (!allowed.is_empty() && has_page && !covers(allowed)).then_some(codes::ALLOW_HOSTS)
     }
 }
 
@@ -305,7 +312,7 @@ mod tests {
             Err(kept_back) => {
                 let key = kept_back.key();
                 assert_eq!(key, format!("sources.shop.policy.{}", kept_back.policy));
-                assert!(FILTER_POLICIES.contains(&kept_back.policy), "{key}");
+                assert!(FILTER_POLICIES.contains(&kept_back.policy.word()), "{key}");
                 format!("not sent: {}", kept_back.policy)
             }
         }
@@ -418,6 +425,10 @@ mod tests {
     fn every_word_has_its_label() {
         let words: Vec<_> = APPLIED.iter().map(|(_, word)| *word).collect();
         assert_eq!(words, POLICIES_APPLIED);
+        let rows = codes::all().filter(|code| code.row().is_about(codes::About::Policy));
+        let mut filters: Vec<_> = rows.map(Code::word).collect();
+        filters.sort_unstable();
+        assert_eq!(filters, FILTER_POLICIES);
         let all = APPLIED
             .iter()
             .fold(Applied::default(), |all, (bit, _)| all.and(*bit));

@@ -7,10 +7,12 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
+use super::events::Filtered;
 use super::request;
 use crate::codes::{self, Code, Docs};
 use crate::event::{EventError, Warning};
 use crate::journal::{self, AppendError};
+use crate::pixel::PixelId;
 
 /// The most `messages` in one answer, the last of which then says how many were left out, and the
 /// most `warnings`.
@@ -278,6 +280,10 @@ pub struct Accepted {
     pub warnings: Vec<(usize, Warning)>,
     /// The events that were left out.
     pub faults: Vec<EventFault>,
+    /// The events, or copies of events, that a policy has kept back.
+    pub filtered: Vec<Filtered>,
+    /// The pixel of the request.
+    pub pixel: PixelId,
     /// Whether the body had members that Graph does not know.
     pub unknown_members: bool,
 }
@@ -293,8 +299,10 @@ impl Accepted {
             .warnings
             .iter()
             .map(|(index, warning)| format!("data[{index}].{warning}"));
+        let filtered = self.filtered.iter().map(Filtered::message);
         let unknown = self.unknown_members.then(|| UNKNOWN_MEMBERS.to_owned());
-        let mut messages: Vec<String> = faults.chain(unknown).chain(warnings).collect();
+        let messages = faults.chain(filtered).chain(unknown).chain(warnings);
+        let mut messages: Vec<String> = messages.collect();
         if messages.len() > MAX_MESSAGES {
             let left_out = messages.len() - MAX_MESSAGES + 1;
             messages.truncate(MAX_MESSAGES - 1);
@@ -319,6 +327,9 @@ impl Accepted {
             messages,
             fbtrace_id: trace,
             errors: self.faults.iter().map(EventFault::item).collect(),
+            filtered: (self.filtered.iter())
+                .map(|one| one.item(self.pixel))
+                .collect(),
             warnings: unknown
                 .into_iter()
                 .chain(warnings)
@@ -326,6 +337,23 @@ impl Accepted {
                 .collect(),
         };
         json(200, &body)
+    }
+}
+
+impl Filtered {
+    fn message(&self) -> String {
+        let (policy, key) = (self.kept_back.policy, self.kept_back.key());
+        format!("data[{}]: not sent: {policy} ({key})", self.index)
+    }
+
+    fn item(&self, pixel: PixelId) -> FilteredItem {
+        FilteredItem {
+            index: self.index,
+            policy: self.kept_back.policy,
+            key: self.kept_back.key(),
+            pixel: (self.pixel != pixel).then_some(self.pixel),
+            docs: self.kept_back.policy.docs(),
+        }
     }
 }
 
@@ -352,6 +380,8 @@ struct SuccessBody<'a> {
     fbtrace_id: &'a str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<ErrorItem<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    filtered: Vec<FilteredItem>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<WarningItem<'a>>,
 }
@@ -399,6 +429,19 @@ struct ErrorItem<'a> {
     /// What had been changed or dropped before, and may be the cause.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
+}
+
+/// An event, or the copy of one for another pixel, that a policy has kept back.
+#[derive(Serialize)]
+struct FilteredItem {
+    index: usize,
+    policy: Code,
+    /// The config key of the policy.
+    key: String,
+    /// Of a copy: the pixel it was for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pixel: Option<PixelId>,
+    docs: Docs,
 }
 
 /// What `messages` say in words, for programs.

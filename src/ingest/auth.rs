@@ -6,6 +6,7 @@ use std::sync::Arc;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
 use crate::event::Rules;
+use crate::event::policy::Policy;
 use crate::pixel::PixelId;
 use crate::secret::KeyDigest;
 
@@ -22,12 +23,17 @@ pub struct Source {
     pub strict: bool,
     /// How its events are checked and hashed.
     pub rules: Rules,
+    /// What of its events may pass, and what is changed in them.
+    pub policy: Policy,
+    /// The pixels that get a copy of each of its events.
+    pub fan_out: BTreeSet<PixelId>,
     rate: Quota,
     limiter: Arc<DefaultDirectRateLimiter>,
 }
 
 impl Source {
-    /// A source whose events may come at `rate` (events in a period, and the burst).
+    /// A source whose events may come at `rate` (events in a period, and the burst), without a
+    /// policy.
     pub fn new(
         name: String,
         keys: Vec<[u8; 32]>,
@@ -37,6 +43,8 @@ impl Source {
         rate: Quota,
     ) -> Self {
         Self {
+            policy: Policy::default(),
+            fan_out: BTreeSet::new(),
             name,
             keys,
             pixels,
@@ -68,16 +76,27 @@ impl Source {
     }
 }
 
+/// A configured pixel, as far as the front door is concerned.
+#[derive(Clone, Debug, Default)]
+pub struct Pixel {
+    /// What its events get when the request has none.
+    pub test_event_code: Option<String>,
+    /// Whether one bad event refuses the whole request.
+    pub strict: bool,
+    /// What of its events may pass, and what is changed in them.
+    pub policy: Policy,
+}
+
 /// All sources, and the pixels that are configured at all.
 #[derive(Clone)]
 pub struct Sources {
     sources: Arc<Vec<Source>>,
-    known: Arc<HashMap<PixelId, Option<String>>>,
+    known: Arc<HashMap<PixelId, Pixel>>,
 }
 
 impl Sources {
-    /// `pixels` gives each configured pixel its default `test_event_code`, if it has one.
-    pub fn new(sources: Vec<Source>, pixels: HashMap<PixelId, Option<String>>) -> Self {
+    /// These sources, and the pixels they may be for.
+    pub fn new(sources: Vec<Source>, pixels: HashMap<PixelId, Pixel>) -> Self {
         Self {
             sources: Arc::new(sources),
             known: Arc::new(pixels),
@@ -123,7 +142,17 @@ impl Sources {
 
     /// The `test_event_code` that the pixel's events get when the request has none.
     pub fn test_event_code(&self, pixel: PixelId) -> Option<&str> {
-        self.known.get(&pixel)?.as_deref()
+        self.known.get(&pixel)?.test_event_code.as_deref()
+    }
+
+    /// Whether one bad event refuses a whole request to the pixel.
+    pub fn is_strict(&self, pixel: PixelId) -> bool {
+        self.known.get(&pixel).is_some_and(|pixel| pixel.strict)
+    }
+
+    /// The policy of a pixel; none of one that is not configured.
+    pub fn policy(&self, pixel: PixelId) -> Option<&Policy> {
+        self.known.get(&pixel).map(|pixel| &pixel.policy)
     }
 }
 

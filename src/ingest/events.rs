@@ -4,8 +4,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::answer::EventFault;
-use super::auth::Source;
-use crate::event::{EventError, RawEvent, Warning};
+use super::auth::{Source, Sources};
+use crate::codes;
+use crate::event::policy::{Applied, KeptBack};
+use crate::event::{EncodedEvent, EventError, Label, RawEvent, Warning};
 use crate::journal::{Envelope, LaneKey, RequestOptions};
 use crate::pixel::PixelId;
 use crate::time::UnixMs;
@@ -18,6 +20,10 @@ pub struct Job<'a> {
     pub options: Arc<RequestOptions>,
     /// Whose events they are.
     pub source: &'a Source,
+    /// Where the policies of the pixels are.
+    pub sources: &'a Sources,
+    /// The other pixels that get a copy of each event, with the options of that copy.
+    pub copies: Vec<(PixelId, Arc<RequestOptions>)>,
     /// When they arrived.
     pub now: UnixMs,
 }
@@ -34,8 +40,38 @@ pub struct Checked {
     pub warnings: Vec<(usize, Warning)>,
     /// The bad ones.
     pub faults: Vec<EventFault>,
+    /// Those, or copies of those, that a policy has kept back.
+    pub filtered: Vec<Filtered>,
+    /// What policies have changed or made.
+    pub changed: Vec<Changed>,
     /// Whether the body had members that Graph does not know.
     pub unknown_members: bool,
+}
+
+/// An event that is neither accepted nor bad.
+#[derive(Debug)]
+pub struct Filtered {
+    /// Place in `data`, from 0.
+    pub index: usize,
+    /// The pixel it was for.
+    pub pixel: PixelId,
+    /// The policy that has kept it back.
+    pub kept_back: KeptBack,
+    /// What it is called.
+    pub label: Label,
+}
+
+/// An envelope whose event a policy has changed or made.
+#[derive(Debug)]
+pub struct Changed {
+    /// Its place among the envelopes.
+    pub envelope: usize,
+    /// The pixel it is for.
+    pub pixel: PixelId,
+    /// The policies.
+    pub applied: Applied,
+    /// The event.
+    pub event: EncodedEvent,
 }
 
 impl Checked {
@@ -44,13 +80,30 @@ impl Checked {
         self.places.chunk_by(|a, b| a == b).count()
     }
 
+    fn keep_back(
+        &mut self,
+        index: usize,
+        pixel: PixelId,
+        kept_back: KeptBack,
+        event: &RawEvent<'_>,
+        job: &Job<'_>,
+    ) {
+        self.filtered.push(Filtered {
+            index,
+            pixel,
+            kept_back,
+            label: event.label(&job.source.rules),
+        });
+    }
+
     fn add(&mut self, index: usize, envelope: Envelope) {
         self.envelopes.push(envelope);
         self.places.push(index);
     }
 }
 
-/// Checks and hashes every event; a bad one hides none of its neighbours.
+/// Asks the policies of every event, checks and hashes it; a bad one hides none of its neighbours.
+/// Nothing but what is given decides: asked twice, it says the same (but for random ids).
 pub fn check(events: &[Cow<'_, str>], job: &Job<'_>) -> Checked {
     let mut checked = Checked {
         envelopes: Vec::with_capacity(events.len()),
@@ -66,18 +119,102 @@ pub fn check(events: &[Cow<'_, str>], job: &Job<'_>) -> Checked {
 }
 
 fn one(index: usize, text: &str, job: &Job<'_>, checked: &mut Checked) -> Result<(), EventError> {
-    let hashed = RawEvent::parse(text)?.hash(job.pixel, &job.source.rules, job.now)?;
-    let event = hashed.encode()?;
-    let warnings = hashed.warnings().iter();
-    checked
-        .warnings
-        .extend(warnings.map(|warning| (index, warning.clone())));
-    let envelope = Envelope {
-        lane: LaneKey::of(job.pixel, Arc::clone(&job.options), &event),
-        event,
-        received_at: job.now,
-        expires_at: hashed.expires_at(),
+    let mut event = RawEvent::parse(text)?;
+    let applied = match job.source.policy.ask(&mut event) {
+        Ok(applied) => applied,
+        Err(kept_back) => {
+            checked.keep_back(index, job.pixel, kept_back, &event, job);
+            return Ok(());
+        }
     };
-    checked.add(index, envelope);
+    let mut way = Way {
+        index,
+        job,
+        id: None,
+        checked,
+    };
+    if job.copies.is_empty() {
+        return way.go(event, job.pixel, &job.options, applied);
+    }
+    way.go(event.clone(), job.pixel, &job.options, applied)?;
+    for (pixel, options) in &job.copies {
+        let made = applied.and(Applied::FAN_OUT);
+        if let Err(error) = way.go(event.clone(), *pixel, options, made) {
+            way.checked
+                .warnings
+                .push((index, copy_refused(*pixel, &error)));
+        }
+    }
     Ok(())
+}
+
+/// The ways of one event to its pixels.
+struct Way<'j, 'c> {
+    index: usize,
+    job: &'j Job<'j>,
+    /// The id of the first that was good, for all that follow it; an id may be none.
+    id: Option<Option<String>>,
+    checked: &'c mut Checked,
+}
+
+impl<'j> Way<'j, '_> {
+    /// Asks the pixel's own policy, checks, hashes, and puts into an envelope.
+    fn go(
+        &mut self,
+        mut event: RawEvent<'j>,
+        pixel: PixelId,
+        options: &Arc<RequestOptions>,
+        mut applied: Applied,
+    ) -> Result<(), EventError> {
+        let job = self.job;
+        if let Some(policy) = job.sources.policy(pixel) {
+            match policy.ask(&mut event) {
+                Ok(more) => applied = applied.and(more),
+                Err(kept_back) => {
+                    let checked = &mut self.checked;
+                    checked.keep_back(self.index, pixel, kept_back, &event, job);
+                    return Ok(());
+                }
+            }
+            policy.strip(&mut event);
+        }
+        job.source.policy.strip(&mut event);
+        // an id is made for the pixel of the request, also that of a copy
+        let mut hashed = event.hash(job.pixel, &job.source.rules, job.now)?;
+        if let Some(id) = &self.id {
+            hashed = hashed.with_event_id(id.clone());
+        }
+        let event = hashed.encode()?;
+        let checked = &mut self.checked;
+        if self.id.is_none() {
+            self.id = Some(hashed.event_id().map(str::to_owned));
+            let warnings = hashed.warnings().iter();
+            let warnings = warnings.map(|warning| (self.index, warning.clone()));
+            checked.warnings.extend(warnings);
+        }
+        if !applied.is_empty() {
+            checked.changed.push(Changed {
+                envelope: checked.envelopes.len(),
+                pixel,
+                applied,
+                event: event.clone(),
+            });
+        }
+        let envelope = Envelope {
+            lane: LaneKey::of(pixel, Arc::clone(options), &event),
+            event,
+            received_at: job.now,
+            expires_at: hashed.expires_at(),
+        };
+        checked.add(self.index, envelope);
+        Ok(())
+    }
+}
+
+fn copy_refused(pixel: PixelId, error: &EventError) -> Warning {
+    Warning {
+        path: error.path().to_owned().into(),
+        code: codes::COPY_REFUSED,
+        text: format!("the copy for pixel {pixel} is not sent: {}", error.rule()).into(),
+    }
 }

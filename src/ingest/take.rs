@@ -9,9 +9,10 @@ use super::answer::{Accepted, Limit, Rejection};
 use super::auth::Source;
 use super::caller::Caller;
 use super::events::{Checked, Job, check};
-use super::{Shared, body, once, request};
+use super::{Shared, body, once, policies, request};
 use crate::codes;
 use crate::event::Warning;
+use crate::journal::RequestOptions;
 use crate::pixel::PixelId;
 use crate::secret::KeyDigest;
 
@@ -41,18 +42,28 @@ pub(super) async fn take(
     // the reservation is held until the events are durable
     let (checked, reservation) = if is_large { apart(work)? } else { work()? };
     let events = checked.events();
+    let pixels: Vec<PixelId> = checked.envelopes.iter().map(|one| one.lane.pixel).collect();
     let duplicates = once::append(shared, checked.envelopes, reservation).await?;
     let mut warnings = checked.warnings;
     if !duplicates.is_empty() {
-        shared.duplicates.count(pixel, duplicates.len());
+        for pixel in duplicates.iter().filter_map(|at| pixels.get(*at)) {
+            shared.duplicates.count(*pixel, 1);
+        }
         let places = duplicates.iter().filter_map(|at| checked.places.get(*at));
-        warnings.extend(places.map(|index| (*index, duplicate())));
+        let mut places: Vec<usize> = places.copied().collect();
+        places.dedup();
+        warnings.extend(places.into_iter().map(|index| (index, duplicate())));
         warnings.sort_by_key(|(index, _)| *index);
     }
+    let mut changed = checked.changed;
+    changed.retain(|one| duplicates.binary_search(&one.envelope).is_err());
+    policies::tell(shared, &checked.filtered, changed);
     Ok(Accepted {
         events,
         warnings,
         faults: checked.faults,
+        filtered: checked.filtered,
+        pixel,
         unknown_members: checked.unknown_members,
     })
 }
@@ -81,18 +92,35 @@ fn read_and_check(
         .admit(parsed.events.len())
         .map_err(|seconds| Rejection::Limited(Limit::Rate, Some(seconds)))?;
     let mut options = parsed.options;
-    if options.test_event_code.is_none() {
-        options.test_event_code = shared.sources.test_event_code(pixel).map(str::to_owned);
+    let code_of = |pixel| shared.sources.test_event_code(pixel).map(str::to_owned);
+    // a test of the client's is one of its pixel, and nothing that others should count
+    let is_test = options.test_event_code.is_some();
+    let others = source.fan_out.iter();
+    let others = others.filter(|other| **other != pixel && !is_test);
+    let copy = |other: &PixelId| {
+        let options = RequestOptions {
+            test_event_code: code_of(*other),
+            ..options.clone()
+        };
+        (*other, Arc::new(options))
+    };
+    let copies = others.map(copy).collect();
+    if !is_test {
+        options.test_event_code = code_of(pixel);
     }
     let job = Job {
         pixel,
         options: Arc::new(options),
         source,
+        sources: &shared.sources,
+        copies,
         now: shared.clock.now(),
     };
     let mut checked = check(&parsed.events, &job);
     checked.unknown_members = parsed.unknown_members;
-    if checked.envelopes.is_empty() || (source.strict && !checked.faults.is_empty()) {
+    let is_strict = source.strict || shared.sources.is_strict(pixel);
+    let is_nothing = checked.envelopes.is_empty() && checked.filtered.is_empty();
+    if is_nothing || (is_strict && !checked.faults.is_empty()) {
         return Err(Rejection::Events(checked.faults));
     }
     Ok(checked)

@@ -87,7 +87,7 @@ pub(super) async fn delivered(
             received,
         },
         batch_events: ended.len(),
-        events: ended,
+        events: ended.into_iter().map(Into::into).collect(),
     });
     let metrics = &shared.tools.metrics;
     let pixel = key.pixel.to_string();
@@ -170,7 +170,9 @@ pub(super) fn bury(
                 .and_then(|refusal| refusal.trace_id.clone()),
         },
         batch_events: count,
-        events: leases.iter().map(|lease| lease.event().clone()).collect(),
+        events: (leases.iter())
+            .map(|lease| lease.event().clone().into())
+            .collect(),
     });
     settle_all(leases, Settlement::Dead);
     Ok(())

@@ -5,8 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Ending, Outcome, Receipt, State};
-use crate::event::EncodedEvent;
+use super::{Ending, Outcome, Receipt, State, Subject};
 use crate::pixel::PixelId;
 
 /// Different event names kept for a batch.
@@ -89,6 +88,8 @@ pub(super) struct Line<'a> {
     pub(super) code: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(super) subcode: Option<i64>,
+    #[serde(borrow, skip_serializing_if = "Vec::is_empty", default)]
+    pub(super) policies: Vec<Cow<'a, str>>,
     pub(super) names: Vec<String>,
 }
 
@@ -97,6 +98,8 @@ pub(super) struct Line<'a> {
 pub(super) enum Ended {
     Delivered,
     Dead,
+    Filtered,
+    Accepted,
 }
 
 /// An ending that is worked out but for the number of its batch and where its line will be.
@@ -112,10 +115,19 @@ impl Note {
         let mut names: Vec<String> = Vec::new();
         let mut ids = Vec::with_capacity(ending.events.len());
         for event in &ending.events {
-            let head = event.head();
-            let Some(id) = &head.event_id else { continue };
-            let name = place_of(&mut names, &head.event_name);
-            ids.push(Entry(IdDigest::of(id).0 | u128::from(name) << 32));
+            let (name, id) = match event {
+                Subject::Encoded(event) => {
+                    let head = event.head();
+                    (head.event_name, head.event_id)
+                }
+                Subject::Label(label) => (
+                    Cow::from(&label.event_name),
+                    label.event_id.as_deref().map(Cow::from),
+                ),
+            };
+            let Some(id) = id else { continue };
+            let name = place_of(&mut names, &name);
+            ids.push(Entry(IdDigest::of(&id).0 | u128::from(name) << 32));
         }
         let mut line = Line {
             batch: 0,
@@ -128,6 +140,7 @@ impl Note {
             reason: None,
             code: None,
             subcode: None,
+            policies: Vec::new(),
             names,
         };
         match &ending.outcome {
@@ -146,6 +159,14 @@ impl Note {
                 line.code = *code;
                 line.subcode = *subcode;
                 line.trace_id = trace_id.as_deref().map(shorten);
+            }
+            Outcome::Filtered { policy } => {
+                line.outcome = Ended::Filtered;
+                line.reason = Some(Cow::Borrowed(policy));
+            }
+            Outcome::Accepted { policies } => {
+                line.outcome = Ended::Accepted;
+                line.policies = policies.iter().map(|word| Cow::Borrowed(*word)).collect();
             }
         }
         (!ids.is_empty()).then_some(Self { line, ids })
@@ -175,18 +196,23 @@ impl Line<'_> {
         let state = match self.outcome {
             Ended::Delivered => State::Delivered,
             Ended::Dead => State::Dead,
+            Ended::Filtered => State::Filtered,
+            Ended::Accepted => State::Accepted,
         };
+        // the others were in no batch
+        let is_batch = matches!(self.outcome, Ended::Delivered | Ended::Dead);
         Receipt {
             event_id: Some(event_id.to_owned()),
             event_name: self.names.get(usize::from(entry.name())).cloned(),
             at: Some(self.at),
-            batch: Some(self.batch),
-            batch_events: Some(self.events),
+            batch: is_batch.then_some(self.batch),
+            batch_events: is_batch.then_some(self.events),
             batch_received: self.received,
             trace_id: self.trace_id.clone(),
             reason: self.reason.as_deref().map(str::to_owned),
             code: self.code,
             subcode: self.subcode,
+            policies: self.policies.iter().map(ToString::to_string).collect(),
             ..Receipt::new(self.pixel, state)
         }
     }
@@ -194,7 +220,15 @@ impl Line<'_> {
 
 /// What an ending keeps in memory while it waits.
 pub(super) fn weight(ending: &Ending) -> usize {
-    let one = |event: &EncodedEvent| event.as_bytes().len() + size_of::<EncodedEvent>();
+    let one = |event: &Subject| {
+        let text = match event {
+            Subject::Encoded(event) => event.as_bytes().len(),
+            Subject::Label(label) => {
+                label.event_name.len() + label.event_id.as_ref().map_or(0, String::len)
+            }
+        };
+        text + size_of::<Subject>()
+    };
     ending.events.iter().map(one).sum()
 }
 

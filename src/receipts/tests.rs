@@ -30,7 +30,20 @@ fn ending(at: UnixMs, outcome: Outcome, events: Vec<EncodedEvent>) -> Ending {
         at,
         outcome,
         batch_events: events.len(),
-        events,
+        events: events.into_iter().map(Subject::from).collect(),
+    }
+}
+
+fn labels(at: UnixMs, outcome: Outcome, ids: &[&str]) -> Ending {
+    let label = |id: &&str| {
+        Subject::Label(Label {
+            event_name: "Lead".to_owned(),
+            event_id: (!id.is_empty()).then(|| (*id).to_owned()),
+        })
+    };
+    Ending {
+        events: ids.iter().map(label).collect(),
+        ..ending(at, outcome, Vec::new())
     }
 }
 
@@ -601,4 +614,52 @@ proptest! {
             prop_assert_eq!(find(&mut store, &id.to_string()).len(), expected, "id {}", id);
         }
     }
+}
+
+#[test]
+fn what_policies_did_is_kept() {
+    let bench = Bench::new();
+    let mut store = bench.store();
+    let kept_back = Outcome::Filtered { policy: "consent" };
+    add(&mut store, &labels(bench.now(), kept_back.clone(), &["a", "", "b"]));
+    assert!(Note::of(&labels(bench.now(), kept_back, &[""])).is_none());
+    let [receipt] = find(&mut store, "b").try_into().unwrap();
+    assert_eq!(receipt.state, State::Filtered);
+    assert_eq!(receipt.reason.as_deref(), Some("consent"));
+    assert_eq!(receipt.event_name.as_deref(), Some("Lead"));
+    assert_eq!((receipt.batch, receipt.batch_events), (None, None));
+
+    let policies = vec!["edits", "fan_out"];
+    let changed = Outcome::Accepted { policies };
+    add(&mut store, &ending(bench.now(), changed, vec![event("Lead", "c")]));
+    let [alone] = gathered(find(&mut store, "c")).try_into().unwrap();
+    assert_eq!(alone.state, State::Accepted);
+    assert_eq!(alone.policies, ["edits", "fan_out"]);
+    add(&mut store, &delivered(bench.now(), ["c".to_owned()]));
+    let [receipt] = gathered(find(&mut store, "c")).try_into().unwrap();
+    assert_eq!(receipt.state, State::Delivered);
+    assert_eq!(receipt.policies, ["edits", "fan_out"]);
+}
+
+#[test]
+fn what_policies_did_goes_to_the_receipts_of_its_pixel() {
+    let note = Receipt {
+        policies: vec!["edits".to_owned()],
+        ..Receipt::new(pixel(1), State::Accepted)
+    };
+    let other = Receipt::new(pixel(2), State::Waiting);
+    let kept_back = Receipt::new(pixel(1), State::Filtered);
+    let all = gathered(vec![other.clone(), note.clone(), kept_back.clone()]);
+    assert_eq!(all, [other, kept_back, note.clone()]);
+    let held = Receipt::new(pixel(1), State::Held);
+    let [held] = gathered(vec![held, note]).try_into().unwrap();
+    assert_eq!((held.state, held.policies.len()), (State::Held, 1));
+}
+
+#[test]
+fn a_line_of_an_earlier_release_is_read() {
+    let line = r#"{"batch":1,"at":5,"pixel":"7","outcome":"delivered","events":1,"names":["Lead"]}"#;
+    let line: super::entry::Line<'_> = serde_json::from_str(line).unwrap();
+    assert!(line.policies.is_empty());
+    assert!(!serde_json::to_string(&line).unwrap().contains("policies"));
 }

@@ -12,7 +12,7 @@ use super::work::beside;
 use crate::journal::{Found, LaneKey};
 use crate::lanes::Lanes;
 use crate::lanes::snapshot::LaneSnapshot;
-use crate::receipts::{Receipt, State};
+use crate::receipts::{Receipt, State, gathered};
 
 /// Bytes of an id that is looked for.
 const MAX_ID: usize = 1024;
@@ -21,7 +21,7 @@ const MAX_SHOWN: usize = 100;
 /// What to think of an id that nothing is known of, without and with receipts.
 const UNKNOWN: [&str; 2] = [
     "receipts are off (receipts.enabled), so only events that wait in the journal are known",
-    "it was never accepted here (then the answer to its request says why), or its end is longer ago than receipts.keep",
+    "it was never received here, or it was refused (then the answer to its request says why), or its end is longer ago than receipts.keep",
 ];
 
 #[derive(Serialize)]
@@ -64,6 +64,7 @@ pub(super) fn find(call: Call) -> Done {
             .map(|found| standing(&event_id, found, &states))
             .collect();
         events.extend(ended.into_iter().take(MAX_SHOWN));
+        let events = gathered(events);
         if events.is_empty() {
             return Err(Problem::not_found("no event with this id is known", next));
         }
