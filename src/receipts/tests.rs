@@ -621,7 +621,10 @@ fn what_policies_did_is_kept() {
     let bench = Bench::new();
     let mut store = bench.store();
     let kept_back = Outcome::Filtered { policy: "consent" };
-    add(&mut store, &labels(bench.now(), kept_back.clone(), &["a", "", "b"]));
+    add(
+        &mut store,
+        &labels(bench.now(), kept_back.clone(), &["a", "", "b"]),
+    );
     assert!(Note::of(&labels(bench.now(), kept_back, &[""])).is_none());
     let [receipt] = find(&mut store, "b").try_into().unwrap();
     assert_eq!(receipt.state, State::Filtered);
@@ -631,7 +634,10 @@ fn what_policies_did_is_kept() {
 
     let policies = vec!["edits", "fan_out"];
     let changed = Outcome::Accepted { policies };
-    add(&mut store, &ending(bench.now(), changed, vec![event("Lead", "c")]));
+    add(
+        &mut store,
+        &ending(bench.now(), changed, vec![event("Lead", "c")]),
+    );
     let [alone] = gathered(find(&mut store, "c")).try_into().unwrap();
     assert_eq!(alone.state, State::Accepted);
     assert_eq!(alone.policies, ["edits", "fan_out"]);
@@ -658,7 +664,8 @@ fn what_policies_did_goes_to_the_receipts_of_its_pixel() {
 
 #[test]
 fn a_line_of_an_earlier_release_is_read() {
-    let line = r#"{"batch":1,"at":5,"pixel":"7","outcome":"delivered","events":1,"names":["Lead"]}"#;
+    let line =
+        r#"{"batch":1,"at":5,"pixel":"7","outcome":"delivered","events":1,"names":["Lead"]}"#;
     let line: super::entry::Line<'_> = serde_json::from_str(line).unwrap();
     assert!(line.policies.is_empty());
     assert!(!serde_json::to_string(&line).unwrap().contains("policies"));

@@ -23,6 +23,7 @@ mod faults;
 mod harness;
 mod ingest;
 mod login;
+mod policy;
 mod process;
 mod reload;
 mod restart;
