@@ -177,7 +177,7 @@ impl Rejection {
             Self::Body { path, rule, .. } => format!("{path}: {rule}"),
             Self::NoRoute => "no such path; events go to POST /{version}/{pixel_id}/events, such as /v26.0/1234567890123456/events, or to POST /capi/{pixel_id}/events".to_owned(),
             Self::Method => "events are sent with POST".to_owned(),
-            Self::ContentType => "the body must be JSON (Content-Type: application/json), as it is or compressed with gzip or deflate".to_owned(),
+            Self::ContentType => "the body must be JSON or a form (Content-Type: application/json, application/x-www-form-urlencoded or multipart/form-data), as it is or compressed with gzip or deflate".to_owned(),
             Self::Unauthorized { shown: false } => "no key: send this gateway's ingest key as Authorization: Bearer …, or as access_token in the body or the query".to_owned(),
             Self::Unauthorized { shown: true } => "no source of this gateway has the key that was sent; compare its SHA-256 with sources.<name>.keys".to_owned(),
             Self::Forbidden => "this key's source has no right to the pixel; add the pixel to sources.<name>.pixels".to_owned(),
