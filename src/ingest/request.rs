@@ -23,11 +23,13 @@ use axum::http::HeaderValue;
 use serde_json::value::RawValue;
 
 use super::answer::Rejection;
+use crate::codes::{self, Code};
 use crate::journal::RequestOptions;
 
 pub use form::parse_form;
 pub use json::parse_json;
 pub use multipart::parse_multipart;
+pub(super) use options::example;
 pub use options::{MAX_OPTION, MAX_PLATFORMS};
 use parts::Parts;
 
@@ -208,14 +210,14 @@ const IGNORED: [&str; 17] = [
     "transport",
 ];
 
-fn fault(code: &'static str, path: &'static str, rule: impl Into<String>) -> Rejection {
+fn fault(code: Code, path: &'static str, rule: impl Into<String>) -> Rejection {
     let rule = rule.into();
     Rejection::Body { code, path, rule }
 }
 
 fn twice(path: &'static str) -> Rejection {
     fault(
-        "duplicate_key",
+        codes::DUPLICATE_KEY,
         path,
         "it may stand once, in the query or in the body, or be the same in both",
     )
@@ -225,7 +227,7 @@ fn utf8(bytes: &[u8]) -> Result<&str, Rejection> {
     std::str::from_utf8(bytes).map_err(|error| {
         let at = error.valid_up_to();
         fault(
-            "not_utf8",
+            codes::NOT_UTF8,
             "",
             format!("it must be UTF-8; byte {at} is not"),
         )
@@ -266,7 +268,7 @@ impl<'a> Members<'a> {
         }
         if self.list.len() == MAX_MEMBERS {
             return Err(fault(
-                "bad_form",
+                codes::BAD_FORM,
                 "",
                 format!("at most {MAX_MEMBERS} fields beside data[0], data[1] and so on"),
             ));

@@ -12,6 +12,7 @@ use super::caller::Caller;
 use super::events::{Checked, Job, check};
 use super::request::{self, Kind, Members, Parsed};
 use super::{Shared, body, once};
+use crate::codes;
 use crate::event::Warning;
 use crate::pixel::PixelId;
 use crate::secret::KeyDigest;
@@ -70,7 +71,7 @@ pub(super) async fn take(
 fn duplicate() -> Warning {
     Warning {
         path: "event_id".into(),
-        code: "duplicate",
+        code: codes::DUPLICATE,
         text: "an event with this name and id was received before; it is not sent again".into(),
     }
 }

@@ -118,7 +118,12 @@ async fn options_of_every_place_reach_graph() {
         // the ledger keeps their texts
         let texts = batch.options.into_iter();
         let kept: Value = texts
-            .map(|(name, text)| (name, serde_json::from_str::<Value>(&text).unwrap()))
+            .map(|(name, text)| {
+                (
+                    name,
+                    serde_json::from_str::<Value>(text.as_str().unwrap()).unwrap(),
+                )
+            })
             .collect();
         assert_eq!(kept, options);
     }

@@ -7,6 +7,7 @@ use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{Value, fault};
+use crate::codes;
 use crate::ingest::answer::{Limit, Rejection};
 
 /// Takes the array apart. Events of clients that send each as a text in a string are unwrapped.
@@ -16,7 +17,7 @@ pub(super) fn read<'a>(
 ) -> Result<Vec<Cow<'a, str>>, Rejection> {
     let Some(data) = data else {
         return Err(fault(
-            "missing",
+            codes::MISSING,
             "data",
             "an array of events is needed, such as {\"data\":[{…}]}",
         ));
@@ -25,7 +26,13 @@ pub(super) fn read<'a>(
     let list = json
         .deserialize_seq(ListVisitor { max: max_events })
         .and_then(|list| json.end().map(|()| list))
-        .map_err(|_| fault("malformed", "data", "an array of event objects is expected"))?;
+        .map_err(|_| {
+            fault(
+                codes::MALFORMED,
+                "data",
+                "an array of event objects is expected",
+            )
+        })?;
     match list {
         Some(list) if list.is_empty() => Err(none()),
         Some(list) => Ok(list.into_iter().map(unquote).collect()),
@@ -34,7 +41,7 @@ pub(super) fn read<'a>(
 }
 
 pub(super) fn none() -> Rejection {
-    fault("no_events", "data", "at least one event is needed")
+    fault(codes::NO_EVENTS, "data", "at least one event is needed")
 }
 
 pub(super) fn too_many() -> Rejection {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode;
 
 use super::{Members, fault};
+use crate::codes;
 use crate::ingest::answer::Rejection;
 
 /// Reads `name=value&name=value`, percent-encoded, `+` for a blank. `max_events` is
@@ -39,5 +40,5 @@ fn decoded(text: &[u8]) -> Result<Cow<'_, str>, Rejection> {
         Cow::Borrowed(bytes) => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
         Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
     };
-    text.ok_or_else(|| fault("not_utf8", "", "its fields must be UTF-8 when decoded"))
+    text.ok_or_else(|| fault(codes::NOT_UTF8, "", "its fields must be UTF-8 when decoded"))
 }

@@ -7,6 +7,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{KNOWN, MAX_MEMBERS, Members, Value, fault, utf8};
+use crate::codes;
 use crate::ingest::answer::Rejection;
 
 /// Reads a body of JSON.
@@ -21,7 +22,7 @@ pub fn parse_json(body: &[u8]) -> Result<Members<'_>, Rejection> {
         .map_err(|error| bad_json(&error))?;
     let Some(found) = found else {
         return Err(fault(
-            "bad_json",
+            codes::BAD_JSON,
             "",
             format!("at most {MAX_MEMBERS} members"),
         ));
@@ -31,7 +32,7 @@ pub fn parse_json(body: &[u8]) -> Result<Members<'_>, Rejection> {
         if list.iter().any(|(other, _)| *other == name) {
             let path = KNOWN.iter().find(|known| **known == name);
             return Err(fault(
-                "duplicate_key",
+                codes::DUPLICATE_KEY,
                 path.copied().unwrap_or(""),
                 "each member may stand once",
             ));
@@ -54,7 +55,7 @@ pub(super) fn bad_json(error: &serde_json::Error) -> Rejection {
         "not JSON"
     };
     fault(
-        "bad_json",
+        codes::BAD_JSON,
         "",
         format!("{what}, at line {} column {}", error.line(), error.column()),
     )

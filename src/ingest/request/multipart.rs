@@ -7,6 +7,7 @@ use futures_util::{FutureExt, stream};
 use multer::Multipart;
 
 use super::{Members, fault};
+use crate::codes;
 use crate::ingest::answer::Rejection;
 
 /// Bytes that the library is handed at a time, so that the body is not copied as a whole.
@@ -43,18 +44,14 @@ async fn collect(
             bytes.drain(..BOM.len());
         }
         let text = String::from_utf8(bytes)
-            .map_err(|_| fault("not_utf8", "", "its parts must be UTF-8"))?;
+            .map_err(|_| fault(codes::NOT_UTF8, "", "its parts must be UTF-8"))?;
         members.add(name.into(), text.into(), max_events)?;
     }
     Ok(members)
 }
 
 pub(super) fn bad(what: &str) -> Rejection {
-    fault(
-        "bad_form",
-        "",
-        format!("{what}; see RFC 7578, or let your HTTP library write the form"),
-    )
+    fault(codes::BAD_FORM, "", what)
 }
 
 /// The library's own words may quote names.

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::{Value, fault};
+use crate::codes;
 use crate::ingest::answer::Rejection;
 use crate::journal::{Platform, Progress, RequestOptions};
 
@@ -66,7 +67,7 @@ fn text_option(value: &Value<'_>, path: &'static str) -> Result<Option<String>, 
             "ASCII letters, digits, blanks and _ . : / - only, such as {}",
             example(path)
         );
-        return Err(fault("malformed", path, rule));
+        return Err(fault(codes::MALFORMED, path, rule));
     }
     Ok(Some(text.to_owned()))
 }
@@ -87,7 +88,7 @@ fn text<'a>(
         Value::Json("null") => return Ok(None),
         Value::Json(_) => {
             return Err(fault(
-                "malformed",
+                codes::MALFORMED,
                 path,
                 format!("a string is expected, such as {}", example(path)),
             ));
@@ -95,7 +96,7 @@ fn text<'a>(
     };
     if text.chars().count() > max {
         return Err(fault(
-            "malformed",
+            codes::MALFORMED,
             path,
             format!("at most {max} characters, such as {}", example(path)),
         ));
@@ -114,7 +115,7 @@ fn platforms(value: &Value<'_>) -> Result<Vec<Platform>, Rejection> {
             "at most {MAX_PLATFORMS} entries, whose texts are 1 to {MAX_OPTION} ASCII letters, digits, blanks and _ . : / -, such as {}",
             example("platforms")
         );
-        return Err(fault("malformed", "platforms", rule));
+        return Err(fault(codes::MALFORMED, "platforms", rule));
     }
     Ok(list)
 }
@@ -150,14 +151,16 @@ fn wrong(path: &'static str) -> Rejection {
         _ => "a number from 0 to 4294967295",
     };
     fault(
-        "malformed",
+        codes::MALFORMED,
         path,
         format!("{what} is expected, such as {}", example(path)),
     )
 }
 
-fn example(path: &str) -> &'static str {
+/// A made-up value of a member.
+pub(in crate::ingest) fn example(path: &str) -> &'static str {
     match path {
+        "" | "data" => "{\"data\":[{…}]}",
         "test_event_code" => "\"TEST12345\"",
         "partner_agent" => "\"myplatform\"",
         "access_token" => "the ingest key of your source",

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::events::too_many;
 use super::fault;
+use crate::codes;
 use crate::ingest::answer::Rejection;
 
 /// Brackets after `data`; events nest less.
@@ -76,7 +77,7 @@ impl<'a> Parts<'a> {
 
 fn wrong() -> Rejection {
     fault(
-        "malformed",
+        codes::MALFORMED,
         "data",
         "events in fields of their own are numbered from 0, without gaps, each once or with all of its fields, such as data[0]={…}&data[1]={…} or data[0][event_name]=Purchase",
     )
