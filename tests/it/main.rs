@@ -34,5 +34,5 @@ mod setup;
 mod support;
 mod token_secrecy;
 mod tokens;
-mod wrong_inputs;
 mod ways;
+mod wrong_inputs;
