@@ -2,7 +2,19 @@
 # The curl lines of Meta's documentation as they are printed there, but for host, pixel, token and
 # time; and what else of HTTP a client may use.
 
+# packs standard input by a function of Node's
+zlib=tests/clients/node/zlib.mjs
+
 curl_suite() {
+  step "multipart, as on the page Using the API" multipart
+  step "multipart with the token in the address" multipart_and_query
+  step "multipart with a test event code and a partner agent" multipart_with_options
+  step "multipart with the events in a file" multipart_from_file
+  step "a form, as in the reference" form
+  step "a form that curl encodes" form_encoded
+  step "a form with each event as a text of its own" form_of_texts
+  step "a form to the path of Meta's own gateway" form_to_capi
+  step "JSON that is sent as a form, as on the page of Meta's own gateway" json_as_form
   step "JSON with the token in the address" json_and_query
   step "JSON with the token in the body" json_and_body
   step "JSON with a bearer token" json_and_bearer
@@ -10,6 +22,8 @@ curl_suite() {
   step "a test event" test_event
   step "several events" several
   step "an event without an id" without_id
+  step "a batch of Graph, as on the page Batch Requests" graph_batch
+  step "a batch of Graph as JSON, one of it refused" graph_batch_as_json
   step "HTTP/1.0" plainly --http1.0
   step "HTTP/1.1 that asks before it sends" plainly -H 'Expect: 100-continue'
   step "HTTP/1.1 in chunks" plainly -H 'Transfer-Encoding: chunked'
@@ -18,9 +32,19 @@ curl_suite() {
   step "HTTP/1.1 with TLS" over_tls --http1.1 1.1
   step "HTTP/2 with TLS" over_tls --http2 2
   step "two requests on one connection" kept_alive
+  step "two requests that do not wait for each other" pipelined
   step "a body packed with gzip" packed gzip gzip -c
+  step "a body packed with deflate" packed deflate node "$zlib" deflateSync
+  step "a body packed with br" packed br node "$zlib" brotliCompressSync
+  step "a body packed with zstd" packed zstd zstd -c
+  step "a form packed with gzip" packed_form
+  step "HEAD and OPTIONS" head_and_options
+  step "GET is not taken" get
   step "a token that is wrong" wrong_token
+  step "no token" no_token
+  step "a pixel that is not configured" unknown_pixel
   step "a body that is cut off" cut_off
+  step "an event that is too old" too_old
 }
 
 # line ARGUMENT…: one curl line; $status and $body are its answer. Each argument is as it is printed.
@@ -32,18 +56,13 @@ line() {
   http=${status#* } status=${status% *}
 }
 
-# events ID…: the value of `data`, shaped as on the page "Using the API".
-events() {
-  local id first=1
-  echo '['
-  for id; do
-    ((first)) || echo ','
-    first=0
-    cat <<END
-    {
+# event ID [SECONDS]: an event of so long ago, shaped as on the page "Using the API".
+event() {
+  cat <<END
+{
       "event_name": "Purchase",
-      "event_time": $(date +%s),
-      "event_id": "$id",
+      "event_time": $(($(date +%s) - ${2:-0})),
+      "event_id": "$1",
       "user_data": {
         "em": [
           "62a14e44f765419d10fea99367361a727c12365e2520f32218d505ed9aa0f62f"
@@ -68,12 +87,29 @@ events() {
           }
         ]
       },
-      "event_source_url": "http://shop.example/product/123?a=b&c=d",
+      "event_source_url": "http://shop.example/product/123?a=b&c=d+e",
       "action_source": "website"
     }
 END
-  done
-  echo ']'
+}
+
+# events ID…: the value of `data`.
+events() {
+  local id list=
+  for id; do list+=${list:+, }$(event "$id"); done
+  echo "[
+    $list
+  ]"
+}
+
+# old ID: the same with one event of 8 days ago.
+old() { echo "[$(event "$1" 691200)]"; }
+
+# text JSON: the same in a string of JSON.
+text() {
+  local text=${1//\\/\\\\}
+  text=${text//\"/\\\"}
+  echo "\"${text//$'\n'/}\""
 }
 
 # new_id: one that no other line has.
@@ -101,6 +137,110 @@ taken() {
 refused() {
   [[ $status == "$1" && $body == *'{"error":{'* && $body == *"\"code\":$2,"* ]] ||
     wrong "wanted $1 and code $2, got $status $body"
+}
+
+multipart() {
+  local id
+  id=$(new_id)
+  line -X POST \
+    -F "data=$(events "$id")" \
+    -F "access_token=$key" \
+    "$gateway/v26.0/$pixel/events"
+  taken "$id"
+}
+
+multipart_and_query() {
+  local id
+  id=$(new_id)
+  line -X POST -F "data=$(events "$id")" "$gateway/v26.0/$pixel/events?access_token=$key"
+  taken "$id"
+}
+
+multipart_with_options() {
+  local id
+  id=$(new_id)
+  line -X POST -F "data=$(events "$id")" -F 'test_event_code=TEST123' -F 'partner_agent=exampleplatform' \
+    -F "access_token=$key" "$gateway/v26.0/$pixel/events"
+  taken "$id"
+  request GET "$sandbox/sandbox/batches?limit=1"
+  [[ $body == *'"options":{"partner_agent":"exampleplatform","test_event_code":"TEST123"}'* ]] ||
+    wrong "the options are not those: $body"
+}
+
+multipart_from_file() {
+  local id
+  id=$(new_id)
+  events "$id" >"$work/data"
+  line -X POST -F "data=<$work/data" -F "access_token=$key" "$gateway/v26.0/$pixel/events"
+  taken "$id"
+}
+
+# percent TEXT: as a form has it.
+percent() { node -e 'process.stdout.write(encodeURIComponent(process.argv[1]))' "$1"; }
+
+form() {
+  local id
+  id=$(new_id)
+  line -X POST -d "data=$(percent "$(events "$id")")" -d "access_token=$key" "$gateway/v26.0/$pixel/events"
+  taken "$id"
+}
+
+form_encoded() {
+  local id
+  id=$(new_id)
+  line --data-urlencode "data=$(events "$id")" --data-urlencode 'upload_tag=a b' -d "access_token=$key" \
+    "$gateway/v26.0/$pixel/events"
+  taken "$id"
+  request GET "$sandbox/sandbox/batches?limit=1"
+  [[ $body == *'"options":{"upload_tag":"a b"}'* ]] || wrong "the options are not those: $body"
+}
+
+form_of_texts() {
+  local one two
+  one=$(new_id) two=$(new_id)
+  line --data-urlencode "data=[$(text "$(event "$one")"), $(text "$(event "$two")")]" -d "access_token=$key" \
+    "$gateway/v26.0/$pixel/events"
+  taken "$one" "$two"
+}
+
+form_to_capi() {
+  local id
+  id=$(new_id)
+  line --data-urlencode "data=$(events "$id")" -d "access_token=$key" "$gateway/capi/$pixel/events"
+  taken "$id"
+}
+
+json_as_form() {
+  local id
+  id=$(new_id)
+  line -i -X POST -d "{
+  \"data\": $(events "$id")
+}" "$gateway/capi/$pixel/events?access_token=$key"
+  taken "$id"
+}
+
+graph_batch() {
+  local id
+  id=$(new_id)
+  line -F "access_token=$key" -F 'include_headers=false' \
+    -F "batch=[{\"method\":\"POST\", \"relative_url\":\"v26.0/$pixel/events\", \"body\":\"data=$(percent "$(events "$id")")\"}]" \
+    "$gateway/"
+  [[ $status == 200 && $body == '[{"code":200,'*'"body":"{\"events_received\":1,'* && $body != *'"headers"'* ]] ||
+    wrong "the answer is not that of a batch: $status $body"
+  waits "event $id" at_sandbox "$id"
+}
+
+graph_batch_as_json() {
+  local id bad
+  id=$(new_id)
+  bad=$(new_id)
+  line "$gateway/v26.0?access_token=$key" -H 'Content-Type: application/json' -d "{\"batch\":[
+    {\"method\":\"POST\",\"relative_url\":\"$pixel/events\",\"body\":\"data=$(percent "$(events "$id")")\"},
+    {\"method\":\"POST\",\"relative_url\":\"$pixel/events\",\"body\":\"data=$(percent "$(old "$bad")")\"}]}"
+  [[ $status == 200 && $body == '[{"code":200,'*'{"code":400,'*'\"error_subcode\":2804003'* ]] ||
+    wrong "the answer is not that of a batch: $status $body"
+  waits "event $id" at_sandbox "$id"
+  ! at_sandbox "$bad" || wrong "the old event has arrived"
 }
 
 json_and_query() {
@@ -203,6 +343,26 @@ kept_alive() {
   waits "event $two" at_sandbox "$two"
 }
 
+# pipelined: two requests are written at once; the second one asks for the connection to be closed.
+pipelined() {
+  local one two id host=${gateway#http://} data
+  one=$(new_id) two=$(new_id)
+  exec 3<>"/dev/tcp/${host%:*}/${host##*:}"
+  for id in "$one" "$two"; do
+    data="{ \"data\": $(events "$id") }"
+    printf 'POST /v26.0/%s/events?access_token=%s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n' \
+      "$pixel" "$key" "$host"
+    [[ $id == "$one" ]] || printf 'Connection: close\r\n'
+    printf 'Content-Length: %s\r\n\r\n%s' "${#data}" "$data"
+  done >"$work/requests"
+  cat "$work/requests" >&3
+  timeout "$one_command" cat <&3 >"$work/out"
+  exec 3>&-
+  [[ $(grep -o 'HTTP/1.1 200 ' "$work/out" | wc -l) == 2 ]] || wrong "there are not two answers"
+  waits "event $one" at_sandbox "$one"
+  waits "event $two" at_sandbox "$two"
+}
+
 # packed NAME COMMAND…: a body that the command has packed.
 packed() {
   local id name=$1
@@ -212,6 +372,27 @@ packed() {
   line -H 'Content-Type: application/json' -H "Content-Encoding: $name" --data-binary "@$work/packed" \
     "$gateway/v26.0/$pixel/events?access_token=$key"
   taken "$id"
+}
+
+packed_form() {
+  local id
+  id=$(new_id)
+  printf 'access_token=%s&data=%s' "$key" "$(percent "$(events "$id")")" | gzip -c >"$work/packed"
+  line -H 'Content-Encoding: gzip' --data-binary "@$work/packed" "$gateway/v26.0/$pixel/events"
+  taken "$id"
+}
+
+head_and_options() {
+  line --head "$gateway/v26.0/$pixel/events"
+  [[ $status == 200 || $status == 405 ]] || wrong "HEAD is answered $status"
+  line -i -X OPTIONS "$gateway/v26.0/$pixel/events"
+  [[ $status == 200 || $status == 204 ]] && [[ ${body,,} == *'allow: '*post* ]] ||
+    wrong "OPTIONS is answered $status $body"
+}
+
+get() {
+  line "$gateway/v26.0/$pixel/events?access_token=$key"
+  refused 405 100
 }
 
 wrong_token() {
@@ -227,4 +408,23 @@ cut_off() {
   line -X POST -H 'Content-Type: application/json' -d '{ "data": [' \
     "$gateway/v26.0/$pixel/events?access_token=$key"
   refused 400 100
+}
+
+no_token() {
+  line -X POST -F "data=$(events "$(new_id)")" "$gateway/v26.0/$pixel/events"
+  refused 401 190
+}
+
+unknown_pixel() {
+  line -X POST -F "data=$(events "$(new_id)")" -F "access_token=$key" "$gateway/v26.0/9999999999999999/events"
+  refused 400 100
+  [[ $body == *'"error_subcode":33,'* ]] || wrong "it has no subcode 33: $body"
+}
+
+too_old() {
+  local id
+  id=$(new_id)
+  line -X POST -F "data=$(old "$id")" -F "access_token=$key" "$gateway/v26.0/$pixel/events"
+  refused 400 100
+  [[ $body == *'"error_subcode":2804003,'* ]] || wrong "it has no subcode 2804003: $body"
 }

@@ -115,7 +115,8 @@ starts_gateway() {
 
 # suite COMMAND…: runs a suite with what it needs to know.
 suite() {
-  env -u REQUESTS_CA_BUNDLE -u CURL_CA_BUNDLE CLIENTS_GATEWAY="$gateway" CLIENTS_GATEWAY_TLS="$gateway_tls" CLIENTS_SANDBOX="$sandbox" \
+  env -u REQUESTS_CA_BUNDLE -u CURL_CA_BUNDLE \
+    CLIENTS_GATEWAY="$gateway" CLIENTS_GATEWAY_TLS="$gateway_tls" CLIENTS_SANDBOX="$sandbox" \
     CLIENTS_CERTIFICATE="$PWD/tests/tls/cert.pem" NODE_EXTRA_CA_CERTS="$PWD/tests/tls/cert.pem" \
     CLIENTS_PIXEL="$pixel" CLIENTS_OTHER_PIXEL="$other_pixel" CLIENTS_KEY="$key" \
     CLIENTS_STRICT_KEY="$strict_key" no_proxy=127.0.0.1 NO_PROXY=127.0.0.1 "$@"

@@ -11,7 +11,7 @@ from facebook_business.adobjects.serverside.gender import Gender
 from facebook_business.adobjects.serverside.normalize import Normalize
 from facebook_business.adobjects.serverside.user_data import UserData
 
-from support import PIXEL, USER_AGENT, body, connect, event, new_id, send, sha256, someone
+from support import PIXEL, USER_AGENT, body, connect, event, new_id, send, sha256
 
 VECTORS = pathlib.Path(__file__).parents[2] / "vectors" / "normalize.json"
 
