@@ -85,6 +85,7 @@ token = { env = "CLIENTS_TOKEN" }
 [sources.shop]
 keys = [{ env = "CLIENTS_KEY" }]
 pixels = ["$pixel"]
+rate = "100000/s"
 [sources.strict]
 keys = [{ env = "CLIENTS_STRICT_KEY" }]
 pixels = ["$pixel"]
@@ -122,10 +123,10 @@ suite() {
     CLIENTS_STRICT_KEY="$strict_key" no_proxy=127.0.0.1 NO_PROXY=127.0.0.1 "$@"
 }
 
-# number PATTERN: the number behind the pattern in the log of the suite, or 0.
+# number PATTERN: the number behind what the lines of the suite's log begin with, or 0.
 number() {
   local found
-  found=$(sed -nE "s/.*$1([0-9]+).*/\1/p" "$work/suite.log" | tail -n 1)
+  found=$(sed -nE "s/^$1([0-9]+).*/\1/p" "$work/suite.log" | tail -n 1)
   echo "${found:-0}"
 }
 
@@ -141,8 +142,8 @@ python_suite() {
   suite CLIENTS_LIMITED_KEY="$python_limited" \
     "$venv/bin/python" -m unittest discover -v -s tests/clients/python 2>&1 | tee "$work/suite.log"
   local code=${PIPESTATUS[0]}
-  ran=$(number '^Ran ')
-  bad=$(($(number '^FAILED.*failures=') + $(number '^FAILED.*errors=')))
+  ran=$(number 'Ran ')
+  bad=$(($(number 'FAILED.*failures=') + $(number 'FAILED.*errors=')))
   # several parts of one test may have failed, and what comes after the tests
   counts "$code" $((ran > bad ? ran - bad : 0)) "$bad"
 }
@@ -151,7 +152,7 @@ node_suite() {
   suite CLIENTS_LIMITED_KEY="$node_limited" node --test --test-reporter=tap tests/clients/node/*.test.mjs 2>&1 |
     tee "$work/suite.log"
   local code=${PIPESTATUS[0]}
-  counts "$code" "$(number '^# pass ')" "$(number '^# fail ')"
+  counts "$code" "$(number '# pass ')" "$(number '# fail ')"
 }
 
 # sum NAME: of a metric over its labels and both gateways.
@@ -202,6 +203,7 @@ python_suite
 printf '\n== facebook-nodejs-business-sdk\n'
 node_suite
 printf '\n== what has arrived\n'
+SECONDS=0
 step "every accepted event has arrived exactly once, and none broke a rule" books_balance
 
 echo "$passed passed, $failed failed"
