@@ -34,3 +34,4 @@ mod setup;
 mod support;
 mod token_secrecy;
 mod tokens;
+mod ways;
