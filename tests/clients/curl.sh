@@ -22,8 +22,6 @@ curl_suite() {
   step "a test event" test_event
   step "several events" several
   step "an event without an id" without_id
-  step "a batch of Graph, as on the page Batch Requests" graph_batch
-  step "a batch of Graph as JSON, one of it refused" graph_batch_as_json
   step "HTTP/1.0" plainly --http1.0
   step "HTTP/1.1 that asks before it sends" plainly -H 'Expect: 100-continue'
   step "HTTP/1.1 in chunks" plainly -H 'Transfer-Encoding: chunked'
@@ -35,10 +33,7 @@ curl_suite() {
   step "two requests that do not wait for each other" pipelined
   step "a body packed with gzip" packed gzip gzip -c
   step "a body packed with deflate" packed deflate node "$zlib" deflateSync
-  step "a body packed with br" packed br node "$zlib" brotliCompressSync
-  step "a body packed with zstd" packed zstd zstd -c
   step "a form packed with gzip" packed_form
-  step "HEAD and OPTIONS" head_and_options
   step "GET is not taken" get
   step "a token that is wrong" wrong_token
   step "no token" no_token
@@ -219,30 +214,6 @@ json_as_form() {
   taken "$id"
 }
 
-graph_batch() {
-  local id
-  id=$(new_id)
-  line -F "access_token=$key" -F 'include_headers=false' \
-    -F "batch=[{\"method\":\"POST\", \"relative_url\":\"v26.0/$pixel/events\", \"body\":\"data=$(percent "$(events "$id")")\"}]" \
-    "$gateway/"
-  [[ $status == 200 && $body == '[{"code":200,'*'"body":"{\"events_received\":1,'* && $body != *'"headers"'* ]] ||
-    wrong "the answer is not that of a batch: $status $body"
-  waits "event $id" at_sandbox "$id"
-}
-
-graph_batch_as_json() {
-  local id bad
-  id=$(new_id)
-  bad=$(new_id)
-  line "$gateway/v26.0?access_token=$key" -H 'Content-Type: application/json' -d "{\"batch\":[
-    {\"method\":\"POST\",\"relative_url\":\"$pixel/events\",\"body\":\"data=$(percent "$(events "$id")")\"},
-    {\"method\":\"POST\",\"relative_url\":\"$pixel/events\",\"body\":\"data=$(percent "$(old "$bad")")\"}]}"
-  [[ $status == 200 && $body == '[{"code":200,'*'{"code":400,'*'\"error_subcode\":2804003'* ]] ||
-    wrong "the answer is not that of a batch: $status $body"
-  waits "event $id" at_sandbox "$id"
-  ! at_sandbox "$bad" || wrong "the old event has arrived"
-}
-
 json_and_query() {
   local id
   id=$(new_id)
@@ -380,14 +351,6 @@ packed_form() {
   printf 'access_token=%s&data=%s' "$key" "$(percent "$(events "$id")")" | gzip -c >"$work/packed"
   line -H 'Content-Encoding: gzip' --data-binary "@$work/packed" "$gateway/v26.0/$pixel/events"
   taken "$id"
-}
-
-head_and_options() {
-  line --head "$gateway/v26.0/$pixel/events"
-  [[ $status == 200 || $status == 405 ]] || wrong "HEAD is answered $status"
-  line -i -X OPTIONS "$gateway/v26.0/$pixel/events"
-  [[ $status == 200 || $status == 204 ]] && [[ ${body,,} == *'allow: '*post* ]] ||
-    wrong "OPTIONS is answered $status $body"
 }
 
 get() {
