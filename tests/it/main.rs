@@ -35,3 +35,5 @@ mod setup;
 mod support;
 mod token_secrecy;
 mod tokens;
+mod ways;
+mod wrong_inputs;
