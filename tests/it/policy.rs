@@ -393,6 +393,7 @@ async fn edits_are_made_before_the_checks() {
     assert_eq!(received(&answer), 1, "{}", answer.body);
     assert_eq!(answer.body["errors"][0]["path"], "custom_data.value");
     gateway.delivered(1).await;
+    gateway.drained().await;
     let sent = sent(&gateway, PIXEL, "order");
     assert_eq!(sent["event_name"], "Purchase");
     assert_eq!(

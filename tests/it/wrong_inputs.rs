@@ -28,7 +28,7 @@ const PASSES: [(&str, &str); 2] = [
 ];
 
 /// Codes no single input leads to, and the tests that do.
-const ELSEWHERE: [(&str, &str, &str); 5] = [
+const ELSEWHERE: [(&str, &str, &str); 13] = [
     (
         "rate",
         "a_source_over_its_rate_is_told_when_to_come_back",
@@ -53,6 +53,46 @@ const ELSEWHERE: [(&str, &str, &str); 5] = [
         "stopping",
         "what_the_journal_says_has_its_code",
         include_str!("../../src/ingest/answer.rs"),
+    ),
+    (
+        "copy_refused",
+        "a_copy_is_held_to_its_own_pixels_policy",
+        include_str!("policy.rs"),
+    ),
+    (
+        "consent",
+        "a_person_who_said_no_is_not_in_any_file",
+        include_str!("policy.rs"),
+    ),
+    (
+        "crawlers",
+        "crawlers_are_dropped",
+        include_str!("policy.rs"),
+    ),
+    (
+        "allow_events",
+        "event_names_and_hosts_pass_by_list",
+        include_str!("policy.rs"),
+    ),
+    (
+        "block_events",
+        "event_names_and_hosts_pass_by_list",
+        include_str!("policy.rs"),
+    ),
+    (
+        "allow_hosts",
+        "event_names_and_hosts_pass_by_list",
+        include_str!("policy.rs"),
+    ),
+    (
+        "block_hosts",
+        "event_names_and_hosts_pass_by_list",
+        include_str!("policy.rs"),
+    ),
+    (
+        "sample",
+        "a_sample_takes_the_same_events_each_time",
+        include_str!("policy.rs"),
     ),
 ];
 

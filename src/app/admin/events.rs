@@ -21,7 +21,7 @@ const MAX_SHOWN: usize = 100;
 /// What to think of an id that nothing is known of, without and with receipts.
 const UNKNOWN: [&str; 2] = [
     "receipts are off (receipts.enabled), so only events that wait in the journal are known",
-    "it was never received here, or it was refused (then the answer to its request says why), or its end is longer ago than receipts.keep",
+    "it was never accepted here (then the answer to its request says why), or its end is longer ago than receipts.keep",
 ];
 
 #[derive(Serialize)]
