@@ -14,8 +14,10 @@
 pub mod admission;
 pub mod answer;
 pub mod auth;
+mod batch;
 mod body;
 mod caller;
+pub mod encoding;
 pub mod events;
 pub mod listener;
 mod once;
@@ -28,6 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::duplicates::Duplicates;
@@ -61,6 +64,8 @@ pub(in crate::ingest) struct Shared {
     pub(in crate::ingest) settings: Settings,
     pub(in crate::ingest) sources: Sources,
     pub(in crate::ingest) admission: admission::Admission,
+    /// Turns to unpack a body.
+    pub(in crate::ingest) unpackers: Arc<Semaphore>,
     pub(in crate::ingest) journal: Journal,
     pub(in crate::ingest) duplicates: Duplicates,
     /// What policies have kept back or changed is told here.
@@ -92,6 +97,7 @@ impl Ingest {
             settings,
             sources,
             admission,
+            unpackers: Arc::new(Semaphore::new(body::UNPACKERS)),
             journal,
             duplicates,
             receipts,

@@ -72,6 +72,7 @@ pub struct Policy {
 impl Policy {
     /// Adds what is wrong with it to the faults; `path` is that of its owner.
     pub(super) fn validate(&self, path: &str, faults: &mut Vec<Fault>) {
+        let is_name = |name: &String| !name.trim().is_empty();
         let mut expect = |key: &str, expected: String| {
             faults.push(Fault::cross(format!("{path}.policy.{key}"), expected));
         };
@@ -115,8 +116,4 @@ impl Policy {
             expect("block_events", expected.to_owned());
         }
     }
-}
-
-fn is_name(name: &String) -> bool {
-    !name.trim().is_empty()
 }

@@ -279,27 +279,27 @@ mod tests {
     use super::*;
     use crate::telemetry::metrics::{FILTER_POLICIES, POLICIES_APPLIED};
 
+    /// A member of a policy, or its default.
+    fn or<T: Default + serde::de::DeserializeOwned>(value: &serde_json::Value) -> T {
+        serde_json::from_value(value.clone()).unwrap_or_else(|error| {
+            assert!(value.is_null(), "{error}");
+            T::default()
+        })
+    }
+
     fn rules(text: &str) -> PolicyRules {
         let value: serde_json::Value = serde_json::from_str(text).unwrap();
-        let read = |name: &str| value[name].clone();
-        fn or<T: Default + serde::de::DeserializeOwned>(value: serde_json::Value) -> T {
-            if value.is_null() {
-                T::default()
-            } else {
-                serde_json::from_value(value).unwrap()
-            }
-        }
         PolicyRules {
-            allow_events: or(read("allow_events")),
-            block_events: or(read("block_events")),
-            rename_events: or(read("rename_events")),
-            allow_hosts: or(read("allow_hosts")),
-            block_hosts: or(read("block_hosts")),
-            crawlers: or(read("crawlers")),
-            consent: or(read("consent")),
-            limited_data_use: or(read("limited_data_use")),
-            edits: or(read("edits")),
-            sample: or(read("sample")),
+            allow_events: or(&value["allow_events"]),
+            block_events: or(&value["block_events"]),
+            rename_events: or(&value["rename_events"]),
+            allow_hosts: or(&value["allow_hosts"]),
+            block_hosts: or(&value["block_hosts"]),
+            crawlers: or(&value["crawlers"]),
+            consent: or(&value["consent"]),
+            limited_data_use: or(&value["limited_data_use"]),
+            edits: or(&value["edits"]),
+            sample: or(&value["sample"]),
         }
     }
 

@@ -130,6 +130,7 @@ fn one(index: usize, text: &str, job: &Job<'_>, checked: &mut Checked) -> Result
     let mut way = Way {
         index,
         job,
+        is_copied: false,
         id: None,
         checked,
     };
@@ -152,8 +153,9 @@ fn one(index: usize, text: &str, job: &Job<'_>, checked: &mut Checked) -> Result
 struct Way<'j, 'c> {
     index: usize,
     job: &'j Job<'j>,
-    /// The id of the first that was good, for all that follow it; an id may be none.
-    id: Option<Option<String>>,
+    /// Whether one was good already; the others get its id.
+    is_copied: bool,
+    id: Option<String>,
     checked: &'c mut Checked,
 }
 
@@ -171,7 +173,7 @@ impl<'j> Way<'j, '_> {
             match policy.ask(&mut event) {
                 Ok(more) => applied = applied.and(more),
                 Err(kept_back) => {
-                    let checked = &mut self.checked;
+                    let checked = &mut *self.checked;
                     checked.keep_back(self.index, pixel, kept_back, &event, job);
                     return Ok(());
                 }
@@ -181,13 +183,14 @@ impl<'j> Way<'j, '_> {
         job.source.policy.strip(&mut event);
         // an id is made for the pixel of the request, also that of a copy
         let mut hashed = event.hash(job.pixel, &job.source.rules, job.now)?;
-        if let Some(id) = &self.id {
-            hashed = hashed.with_event_id(id.clone());
+        if self.is_copied {
+            hashed = hashed.with_event_id(self.id.clone());
         }
         let event = hashed.encode()?;
-        let checked = &mut self.checked;
-        if self.id.is_none() {
-            self.id = Some(hashed.event_id().map(str::to_owned));
+        let checked = &mut *self.checked;
+        if !self.is_copied {
+            self.is_copied = true;
+            self.id = hashed.event_id().map(str::to_owned);
             let warnings = hashed.warnings().iter();
             let warnings = warnings.map(|warning| (self.index, warning.clone()));
             checked.warnings.extend(warnings);

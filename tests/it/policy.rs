@@ -28,8 +28,11 @@ fn of_pixel(id: &str, text: &'static str) -> impl FnOnce(&mut Config) {
 /// A purchase with some members of its own; `null` takes one out.
 fn event(id: &str, members: Value) -> Value {
     let mut event = purchase(id);
-    for (path, value) in members.as_object().unwrap() {
-        let (section, name) = path.split_once('.').unwrap_or(("", path));
+    let Value::Object(members) = members else {
+        panic!("{members} is no object");
+    };
+    for (path, value) in members {
+        let (section, name) = path.split_once('.').unwrap_or(("", &path));
         let section = match section {
             "" => &mut event,
             section => &mut event[section],
@@ -37,7 +40,7 @@ fn event(id: &str, members: Value) -> Value {
         if value.is_null() {
             section.as_object_mut().unwrap().remove(name);
         } else {
-            section[name] = value.clone();
+            section[name] = value;
         }
     }
     event

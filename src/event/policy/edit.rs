@@ -176,7 +176,7 @@ impl Edit {
             (Section::UserData, Section::UserData) => {
                 let was_clear = field_of(&from).is_some_and(|field| !field.is_hashed());
                 let is_clear = field_of(&to).is_some_and(|field| !field.is_hashed());
-                if !(was_clear && is_clear) && !is_safe(&to) {
+                if !(is_safe(&to) || was_clear && is_clear) {
                     return Err(EditError::Clear);
                 }
             }
