@@ -10,6 +10,7 @@ export CARGO_TERM_COLOR=never LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1
 
 missing=()
 command -v curl >/dev/null || missing+=(curl)
+command -v zstd >/dev/null || missing+=(zstd)
 command -v node >/dev/null || missing+=(nodejs)
 command -v npm >/dev/null || missing+=(npm)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
