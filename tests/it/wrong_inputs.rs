@@ -101,6 +101,7 @@ struct Row {
     #[serde(default)]
     also: Vec<String>,
     taken: Option<u64>,
+    operation: Option<usize>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -111,6 +112,23 @@ enum Is {
     Warning,
     /// Not even a body.
     Nothing,
+}
+
+impl Row {
+    /// The part of an answer that the row is about.
+    fn part_of(&self, (status, text): (u16, String)) -> (u16, String) {
+        let Some(operation) = self.operation else {
+            return (status, text);
+        };
+        assert_eq!(status, 200, "{}: {text}", self.name);
+        let answers: Value = serde_json::from_str(&text).unwrap();
+        let answer = &answers[operation];
+        let status = answer["code"]
+            .as_u64()
+            .and_then(|code| code.try_into().ok());
+        let text = answer["body"].as_str().unwrap_or_default().to_owned();
+        (status.unwrap_or(0), text)
+    }
 }
 
 /// One of `errors` or `warnings`: index, path, code.
@@ -144,7 +162,7 @@ async fn every_wrong_input_is_told_what_is_wrong_and_harms_nothing() {
             codes.insert(row.code.as_str());
             let sent = Sent::of(row, &table.base, rows);
             with_canary += usize::from(CANARIES.iter().any(|canary| sent.has(canary)));
-            let (status, text) = sent.send(&gateway).await;
+            let (status, text) = row.part_of(sent.send(&gateway).await);
             if let Some(what) = wrong_with(row, status, &text) {
                 wrong.push(format!("{name}: {what}"));
             }
@@ -469,6 +487,16 @@ fn pack(how: Option<&str>, plain: &[u8]) -> Vec<u8> {
     let Some(how) = how else {
         return plain.to_vec();
     };
+    if how.starts_with("zstd") {
+        let mut packed = zstd::encode_all(plain, 19).unwrap();
+        if how == "zstd-cut" {
+            packed.truncate(packed.len() / 2);
+        }
+        return match how {
+            "zstd-gzip" => pack(Some("gzip"), &packed),
+            _ => packed,
+        };
+    }
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     encoder.write_all(plain).unwrap();
     let mut packed = encoder.finish().unwrap();
