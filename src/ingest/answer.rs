@@ -498,6 +498,8 @@ mod tests {
             events: 500,
             warnings: (0..500).map(warning).collect(),
             faults: Vec::new(),
+            filtered: Vec::new(),
+            pixel: "1".parse().unwrap(),
             unknown_members: true,
         };
         let body = accepted.into_response("t").into_body();
