@@ -290,10 +290,15 @@ impl Accepted {
             messages.truncate(MAX_MESSAGES - 1);
             messages.push(format!("{left_out} more messages are left out"));
         }
+        let is_duplicate = |(_, warning): &&(usize, Warning)| warning.code == "duplicate";
+        let duplicates = self.warnings.iter().filter(is_duplicate);
+        let mut duplicates: Vec<usize> = duplicates.map(|(index, _)| *index).collect();
+        duplicates.dedup();
         let body = SuccessBody {
             events_received: self.events,
             messages,
             fbtrace_id: trace,
+            duplicates,
             errors: event_errors(&self.faults),
         };
         json(200, &body)
@@ -324,6 +329,9 @@ struct SuccessBody<'a> {
     events_received: usize,
     messages: Vec<String>,
     fbtrace_id: &'a str,
+    /// The events that were received before, by their place in `data`; `messages` may leave some out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    duplicates: Vec<usize>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<ErrorItem>,
 }
