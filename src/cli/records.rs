@@ -20,6 +20,7 @@ use clap::{Args, ValueEnum};
 
 use super::client::failure;
 use super::{USAGE, WRONG};
+use crate::codes::Code;
 use crate::private_file;
 use plan::Plan;
 
@@ -83,7 +84,7 @@ pub(super) struct Record {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RowFault {
     /// The stable word.
-    pub(super) code: &'static str,
+    pub(super) code: Code,
     /// The member it would have been, such as `custom_data.value`; empty for the record itself.
     pub(super) path: String,
     /// Where, and what is expected; never what was found.
@@ -91,7 +92,7 @@ pub(super) struct RowFault {
 }
 
 impl RowFault {
-    fn new(code: &'static str, path: impl Into<String>, message: impl Into<String>) -> Self {
+    fn new(code: Code, path: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             code,
             path: path.into(),
@@ -270,7 +271,8 @@ fn shown(path: &Path) -> String {
 /// By the ending of the name, or by what the beginning looks like.
 fn guess(path: &Path, head: &[u8]) -> Format {
     let ending = path.extension().and_then(|ending| ending.to_str());
-    match ending.map(str::to_ascii_lowercase).as_deref() {
+    let ending = ending.map(str::to_ascii_lowercase);
+    match ending.as_deref() {
         Some("ndjson" | "jsonl") => return Format::Ndjson,
         Some("csv" | "tsv") => return Format::Csv,
         _ => {}
@@ -290,6 +292,7 @@ fn guess(path: &Path, head: &[u8]) -> Format {
                 Format::Json
             }
         }
+        _ if ending.as_deref() == Some("json") => Format::Json,
         _ => Format::Csv,
     }
 }

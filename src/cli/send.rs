@@ -282,7 +282,7 @@ fn dry_run(args: &SendArgs, source: Source, out: &mut dyn Write) -> anyhow::Resu
         match &record.event {
             Ok(_) => counts.add("readable", ""),
             Err(fault) => {
-                counts.add("error", fault.code);
+                counts.add("error", fault.code.word());
                 if first.len() < results::SHOWN {
                     first.push(format!(
                         "line {}: {}",

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::bounded::{Bounded, Meter};
 use super::{Each, MAX_EVENT, Record, RowFault, WRONG, failure, showable};
+use crate::codes;
 
 /// The request options of a body in Graph's shape.
 static OPTIONS: [&str; 6] = [
@@ -105,7 +106,7 @@ impl Reader<'_, '_> {
 fn event(text: &str) -> Result<String, RowFault> {
     if text.len() > MAX_EVENT {
         return Err(RowFault::new(
-            "too_large",
+            codes::TOO_LARGE,
             "",
             "an event may have 1 MiB at most",
         ));
@@ -116,7 +117,7 @@ fn event(text: &str) -> Result<String, RowFault> {
     let inner: Option<String> = serde_json::from_str(text).ok();
     inner
         .filter(|inner| serde_json::from_str::<serde::de::IgnoredAny>(inner).is_ok())
-        .ok_or_else(|| RowFault::new("bad_json", "", "the text of the event is not JSON"))
+        .ok_or_else(|| RowFault::new(codes::BAD_JSON, "", "the text of the event is not JSON"))
 }
 
 /// The `event_id` of an event, if it can be shown.

@@ -4,6 +4,7 @@ use std::io::Read;
 
 use super::bounded::{Bounded, Meter};
 use super::{Each, MAX_EVENT, Record, RowFault, WRONG, failure};
+use crate::codes;
 
 /// Reads the lines; blank ones are passed over.
 pub(super) fn read<R: Read>(
@@ -27,7 +28,7 @@ pub(super) fn read<R: Read>(
         }
         let event = if is_longer {
             Err(RowFault::new(
-                "too_large",
+                codes::TOO_LARGE,
                 "",
                 "an event may have 1 MiB at most",
             ))
@@ -50,7 +51,7 @@ fn event(text: &[u8]) -> Result<String, RowFault> {
     let text = std::str::from_utf8(text).map_err(|error| {
         let at = error.valid_up_to() + 1;
         RowFault::new(
-            "not_utf8",
+            codes::NOT_UTF8,
             "",
             format!("byte {at} of the line is not UTF-8"),
         )
@@ -63,7 +64,7 @@ fn event(text: &[u8]) -> Result<String, RowFault> {
         };
         let at = error.column();
         RowFault::new(
-            "bad_json",
+            codes::BAD_JSON,
             "",
             format!("{what}, at column {at} of the line"),
         )

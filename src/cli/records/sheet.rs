@@ -6,7 +6,8 @@ use csv::{ByteRecord, ReaderBuilder, Terminator};
 
 use super::bounded::{Bounded, Meter};
 use super::plan::Plan;
-use super::{Each, MAX_EVENT, Record, RowFault, WRONG, cell, failure};
+use super::{Each, MAX_EVENT, Record, RowFault, WRONG, cell, failure, showable};
+use crate::codes;
 
 /// How all CSV files are read. Rows end at line feeds only, so that lines can be counted; the
 /// carriage return before one is taken off the last cell.
@@ -57,7 +58,7 @@ pub(super) fn read<R: Read>(
         let record = Record {
             line: position.line().saturating_sub(breaks),
             end: position.byte(),
-            event_id: event.as_deref().ok().and_then(super::json::id_of),
+            event_id: id(&row, plan),
             event,
         };
         if each(record).is_break() {
@@ -66,12 +67,24 @@ pub(super) fn read<R: Read>(
     }
 }
 
+/// Its `event_id`, be the rest of the row as it may.
+fn id(row: &ByteRecord, plan: &Plan) -> Option<String> {
+    let slot = plan
+        .slots
+        .iter()
+        .position(|slot| slot.target.section.is_empty() && slot.target.key == "event_id")?;
+    let column = plan.columns.iter().position(|of| *of == Some(slot))?;
+    let is_whole = row.len() == plan.columns.len();
+    let cell = row.get(column).filter(|_| is_whole)?;
+    showable(std::str::from_utf8(cell).ok()?.trim())
+}
+
 fn event(row: &ByteRecord, plan: &Plan) -> Result<String, RowFault> {
     if row.len() != plan.columns.len() {
         let (expected, found) = (plan.columns.len(), row.len());
         let message =
             format!("{expected} cells are expected, as in the header line, and {found} are there");
-        return Err(RowFault::new("malformed", "", message));
+        return Err(RowFault::new(codes::MALFORMED, "", message));
     }
     let mut members: Vec<Vec<String>> = vec![Vec::new(); plan.slots.len()];
     for (at, slot) in plan.columns.iter().enumerate() {
@@ -83,7 +96,7 @@ fn event(row: &ByteRecord, plan: &Plan) -> Result<String, RowFault> {
         let cell = row.get(at).unwrap_or_default();
         let path = || place.target.path();
         let cell = std::str::from_utf8(cell)
-            .map_err(|_| RowFault::new("not_utf8", path(), format!("{name}: not UTF-8")))?
+            .map_err(|_| RowFault::new(codes::NOT_UTF8, path(), format!("{name}: not UTF-8")))?
             .trim();
         if cell.is_empty() {
             continue;
@@ -91,14 +104,14 @@ fn event(row: &ByteRecord, plan: &Plan) -> Result<String, RowFault> {
         let values = cell::values(cell, place.target.kind, plan.zone.as_ref());
         let values = values.map_err(|(rule, example)| {
             let message = format!("{name}: {rule}; for example {example}");
-            RowFault::new("malformed", path(), message)
+            RowFault::new(codes::MALFORMED, path(), message)
         })?;
         into.extend(values);
     }
     let event = written(&members, plan);
     if event.len() > MAX_EVENT {
         return Err(RowFault::new(
-            "too_large",
+            codes::TOO_LARGE,
             "",
             "an event may have 1 MiB at most",
         ));

@@ -39,7 +39,7 @@ fn outcome(found: &Found) -> Vec<(u64, &'static str)> {
         record
             .event
             .as_ref()
-            .map_or_else(|fault| fault.code, |_| "ok")
+            .map_or_else(|fault| fault.code.word(), |_| "ok")
     };
     let records = found.records.iter();
     records.map(|record| (record.line, code(record))).collect()

@@ -139,7 +139,7 @@ impl Poster {
                 }
                 Err(fault) => {
                     let mut row = row(batch, at, Status::Error);
-                    fault.code.clone_into(&mut row.code);
+                    fault.code.word().clone_into(&mut row.code);
                     row.path.clone_from(&fault.path);
                     row.message.clone_from(&fault.message);
                     Some(row)
