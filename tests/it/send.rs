@@ -278,7 +278,7 @@ async fn each_row_is_answered_for_and_no_value_is_told() {
     );
     let text = std::fs::read_to_string(beside(&file, ".results.csv")).unwrap();
     assert!(
-        text.contains("4,5,then,error,malformed,event_time,column 3 (event_time): "),
+        text.contains("4,5,then,error,malformed,event_time,\"column 3 (event_time): "),
         "{text}"
     );
     assert!(text.contains("7,9,,error"), "{text}");
