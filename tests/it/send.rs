@@ -120,10 +120,11 @@ async fn ten_thousand_rows_arrive_once_though_both_sides_are_interrupted() {
     let now = Clock::Real.now().secs();
     let mut text = HEADER.to_owned();
     for row in 1..=ROWS {
-        text.push_str(&format!(
+        let row = format!(
             "row-{row},Purchase,{},website,canary{row}@example.com,12.5,EUR\n",
             now - 60
-        ));
+        );
+        text.push_str(&row);
     }
     std::fs::write(&file, text).unwrap();
 
