@@ -35,3 +35,4 @@ mod setup;
 mod support;
 mod token_secrecy;
 mod tokens;
+mod ways;
