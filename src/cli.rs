@@ -10,11 +10,13 @@ mod explain;
 mod holds;
 pub mod journal;
 mod lanes;
+mod profile;
 mod receipt;
 mod reload;
 pub mod sandbox;
 mod serve;
 mod table;
+mod test_mode;
 mod token;
 mod usage;
 
@@ -62,7 +64,7 @@ enum Command {
     /// SIGTERM and Ctrl-C stop it in order, a second one at once; no accepted event is lost. A
     /// listening socket that a service manager hands over (systemd's socket activation) is used
     /// in the place of listen.ingest, so that no connection is refused during a restart.
-    Serve(config::ConfigFiles),
+    Serve(serve::ServeArgs),
     /// See the whole path of an event on this machine, with no Meta account.
     Demo(demo::DemoArgs),
     /// Run a simulator of Graph's events endpoint. It is not Meta.
@@ -85,6 +87,8 @@ enum Command {
     Lanes(lanes::LanesArgs),
     /// Ask a running gateway what became of an event.
     Receipt(receipt::ReceiptArgs),
+    /// Start, list and stop test event codes.
+    TestMode(test_mode::TestModeArgs),
     /// Get, check, keep and replace access tokens.
     Token(token::TokenArgs),
     /// Make a running gateway take over a changed configuration.
@@ -102,8 +106,8 @@ pub fn run(cli: Cli) -> u8 {
     };
     let result = match cli.command {
         // before there are threads: it changes the environment
-        Command::Serve(files) => {
-            Sockets::inherited().and_then(|sockets| on_runtime(serve::run(files, sockets)))
+        Command::Serve(args) => {
+            Sockets::inherited().and_then(|sockets| on_runtime(serve::run(args, sockets)))
         }
         Command::Demo(args) => on_runtime(demo::run(args)),
         Command::Sandbox(args) => on_runtime(sandbox::run(args, &mut out)),
@@ -122,6 +126,7 @@ pub fn run(cli: Cli) -> u8 {
         Command::Holds(args) => on_runtime(holds::run(args, &mut out)),
         Command::Lanes(args) => on_runtime(lanes::run(args, &mut out)),
         Command::Receipt(args) => on_runtime(receipt::run(args, &mut out)),
+        Command::TestMode(args) => on_runtime(test_mode::run(args, &mut out)),
         Command::Token(args) => on_runtime(token::run(args, &mut out)),
         Command::Reload(args) => on_runtime(reload::run(args, &mut out)),
     };

@@ -14,6 +14,7 @@ pub mod answer;
 pub mod auth;
 mod body;
 mod caller;
+mod coded;
 pub mod events;
 pub mod listener;
 mod once;
@@ -30,6 +31,7 @@ use tokio_util::task::TaskTracker;
 use crate::duplicates::Duplicates;
 use crate::journal::Journal;
 use crate::telemetry::metrics::Metrics;
+use crate::test_mode::TestMode;
 use crate::time::Clock;
 
 pub use auth::{Source, Sources};
@@ -47,6 +49,21 @@ pub struct Settings {
     pub max_events: usize,
 }
 
+/// The rooms and tools the front door works with.
+#[derive(Clone)]
+pub struct Tools {
+    /// Where events are made durable.
+    pub journal: Journal,
+    /// Which events were accepted before.
+    pub duplicates: Duplicates,
+    /// Which events get a test code.
+    pub test_mode: TestMode,
+    /// What time it is.
+    pub clock: Clock,
+    /// What to count.
+    pub metrics: Metrics,
+}
+
 /// What the handlers share. Cheap to clone; clones see each other's [`Ingest::apply`].
 #[derive(Clone)]
 pub struct Ingest(Arc<ArcSwap<Shared>>);
@@ -59,6 +76,7 @@ pub(in crate::ingest) struct Shared {
     pub(in crate::ingest) admission: admission::Admission,
     pub(in crate::ingest) journal: Journal,
     pub(in crate::ingest) duplicates: Duplicates,
+    pub(in crate::ingest) test_mode: TestMode,
     /// Appends that go on when their client is gone. Nobody waits for them: an append ends with the
     /// journal.
     pub(in crate::ingest) tasks: TaskTracker,
@@ -67,15 +85,15 @@ pub(in crate::ingest) struct Shared {
 }
 
 impl Ingest {
-    /// The front door of `journal` for `sources`.
-    pub fn new(
-        settings: Settings,
-        sources: Sources,
-        journal: Journal,
-        duplicates: Duplicates,
-        clock: Clock,
-        metrics: Metrics,
-    ) -> Self {
+    /// The front door for `sources`.
+    pub fn new(settings: Settings, sources: Sources, tools: Tools) -> Self {
+        let Tools {
+            journal,
+            duplicates,
+            test_mode,
+            clock,
+            metrics,
+        } = tools;
         let admission = admission::Admission::new(
             settings.max_in_flight,
             settings.max_body,
@@ -87,6 +105,7 @@ impl Ingest {
             admission,
             journal,
             duplicates,
+            test_mode,
             tasks: TaskTracker::new(),
             clock,
             metrics,

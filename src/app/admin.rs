@@ -23,6 +23,7 @@ mod problem;
 mod reply;
 mod routes;
 mod stream;
+mod test_mode;
 mod tokens;
 mod work;
 
@@ -39,6 +40,7 @@ use crate::lanes::Lanes;
 use crate::receipts::Receipts;
 use crate::redrive::Redrive;
 use crate::telemetry::metrics::Metrics;
+use crate::test_mode::TestMode;
 use crate::time::Clock;
 
 pub use auth::MAX_GUESSES;
@@ -66,6 +68,8 @@ pub(in crate::app) struct Rooms {
     pub(in crate::app) redrive: Redrive,
     /// What became of events.
     pub(in crate::app) receipts: Receipts,
+    /// Which events get a test code.
+    pub(in crate::app) test_mode: TestMode,
     /// What time it is.
     pub(in crate::app) clock: Clock,
 }
@@ -89,6 +93,7 @@ struct Inner {
     dead: Arc<DeadLetters>,
     redrive: Redrive,
     receipts: Receipts,
+    test_mode: TestMode,
     places: work::Places,
     exports: work::Places,
     clock: Clock,
@@ -109,6 +114,7 @@ impl Admin {
             dead: rooms.dead,
             redrive: rooms.redrive,
             receipts: rooms.receipts,
+            test_mode: rooms.test_mode,
             places: work::Places::new(MAX_LONG),
             exports: work::Places::new(MAX_EXPORTS),
             clock: rooms.clock,

@@ -19,6 +19,7 @@ use crate::receipts::Receipts;
 use crate::redrive::Redrive;
 use crate::secret::Secret;
 use crate::telemetry::metrics::Metrics;
+use crate::test_mode::TestMode;
 use crate::time::Clock;
 use crate::tokens::Contents;
 
@@ -78,6 +79,13 @@ impl Offline {
             admin: vec![known],
             ..Secrets::default()
         };
+        let test_mode = TestMode::open(
+            &config.journal.dir,
+            wiring::test_mode(&config),
+            false,
+            clock.clone(),
+            metrics.clone(),
+        );
         let rooms = Rooms {
             settings: Settings::Fixed(Arc::new(InForce {
                 config,
@@ -93,6 +101,7 @@ impl Offline {
             dead,
             redrive: redrive.clone(),
             receipts: Receipts::off(),
+            test_mode,
             clock,
         };
         Ok(Self {

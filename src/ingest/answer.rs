@@ -270,6 +270,8 @@ pub struct Accepted {
     pub faults: Vec<EventFault>,
     /// Whether the body had members that Graph does not know.
     pub unknown_members: bool,
+    /// The source that may not bring the test code its request has brought.
+    pub code_left_out: Option<String>,
 }
 
 impl Accepted {
@@ -284,7 +286,11 @@ impl Accepted {
             .iter()
             .map(|(index, warning)| format!("data[{index}].{warning}"));
         let unknown = self.unknown_members.then(|| UNKNOWN_MEMBERS.to_owned());
-        let mut messages: Vec<String> = faults.chain(unknown).chain(warnings).collect();
+        let code = self.code_left_out.as_ref().map(|source| {
+            format!("test_event_code: not taken from this source: the events are sent without it; allow it with sources.{source}.allow_test_event_code")
+        });
+        let whole = unknown.into_iter().chain(code);
+        let mut messages: Vec<String> = faults.chain(whole).chain(warnings).collect();
         if messages.len() > MAX_MESSAGES {
             let left_out = messages.len() - MAX_MESSAGES + 1;
             messages.truncate(MAX_MESSAGES - 1);

@@ -1,13 +1,12 @@
 //! One request, from its head to the group commit that holds its events.
 
-use std::sync::Arc;
-
 use axum::body::Body;
 use axum::http::request::Parts;
 
 use super::answer::{Accepted, Limit, Rejection};
 use super::auth::Source;
 use super::caller::Caller;
+use super::coded::Coded;
 use super::events::{Checked, Job, check};
 use super::{Shared, body, once, request};
 use crate::event::Warning;
@@ -53,6 +52,7 @@ pub(super) async fn take(
         warnings,
         faults: checked.faults,
         unknown_members: checked.unknown_members,
+        code_left_out: checked.code_left_out,
     })
 }
 
@@ -79,17 +79,17 @@ fn read_and_check(
     source
         .admit(parsed.events.len())
         .map_err(|seconds| Rejection::Limited(Limit::Rate, Some(seconds)))?;
-    let mut options = parsed.options;
-    if options.test_event_code.is_none() {
-        options.test_event_code = shared.sources.test_event_code(pixel).map(str::to_owned);
-    }
+    let now = shared.clock.now();
+    let coded = Coded::of(&shared.test_mode, pixel, &source.name, parsed.options, now);
     let job = Job {
         pixel,
-        options: Arc::new(options),
+        options: coded.options,
+        mirror: coded.mirror,
         source,
-        now: shared.clock.now(),
+        now,
     };
     let mut checked = check(&parsed.events, &job);
+    checked.code_left_out = coded.left_out.then(|| source.name.clone());
     checked.unknown_members = parsed.unknown_members;
     if checked.envelopes.is_empty() || (source.strict && !checked.faults.is_empty()) {
         return Err(Rejection::Events(checked.faults));

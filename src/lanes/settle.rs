@@ -75,8 +75,8 @@ pub(super) async fn delivered(
     if shared.tools.duplicates.covers(key.class) {
         // durable before the journal forgets them
         let (duplicates, events) = (shared.tools.duplicates.clone(), ended.clone());
-        let (pixel, class) = (key.pixel, key.class);
-        let job = move || duplicates.delivered(pixel, class, events.iter());
+        let lane = key.clone();
+        let job = move || duplicates.delivered(&lane, events.iter());
         let _stopping = tokio::task::spawn_blocking(job).await;
     }
     shared.tools.receipts.note(Ending {
@@ -150,12 +150,9 @@ pub(super) fn bury(
     let events = leases.iter().map(Lease::event);
     if death.reason == Death::UNCONFIRMED {
         // Graph may have taken them
-        shared
-            .tools
-            .duplicates
-            .delivered(key.pixel, key.class, events);
+        shared.tools.duplicates.delivered(key, events);
     } else {
-        shared.tools.duplicates.forget(key.pixel, key.class, events);
+        shared.tools.duplicates.forget(key, events);
     }
     shared.tools.receipts.note(Ending {
         pixel: key.pixel,
@@ -194,7 +191,7 @@ pub(super) fn without_buried(shared: &Shared, key: &LaneKey, leases: Vec<Lease>)
             .inc();
         if reason != Death::UNCONFIRMED {
             let event = std::iter::once(lease.event());
-            tools.duplicates.forget(key.pixel, key.class, event);
+            tools.duplicates.forget(key, event);
         }
         buried.push(lease);
     }

@@ -32,5 +32,6 @@ mod setup;
 #[expect(dead_code, reason = "shared with the other test binaries")]
 #[path = "../support/mod.rs"]
 mod support;
+mod test_mode;
 mod token_secrecy;
 mod tokens;
