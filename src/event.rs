@@ -68,7 +68,7 @@ pub use encoded::EncodedEvent;
 pub use hashed::HashedEvent;
 pub use pii::Pii;
 pub use raw::RawEvent;
-pub use reject::{EventError, Fault, Warning};
+pub use reject::{EventError, Warning};
 pub use source::ActionSource;
 
 /// The longest event that is read, in bytes of JSON as received.

@@ -7,9 +7,10 @@ use super::build::build;
 use super::hashed::HashedEvent;
 use super::json::{self, Member, Part, Shape};
 use super::pii::Pii;
-use super::reject::{EventError, Fault};
+use super::reject::EventError;
 use super::work::malformed;
 use super::{MAX_RAW_BYTES, Rules};
+use crate::codes;
 use crate::pixel::PixelId;
 use crate::time::UnixMs;
 
@@ -51,7 +52,7 @@ impl<'a> RawEvent<'a> {
     pub fn parse(json: &'a str) -> Result<Self, EventError> {
         if json.len() > MAX_RAW_BYTES {
             return Err(EventError::new(
-                Fault::TooLarge,
+                codes::TOO_LARGE,
                 "",
                 "must be at most 1 MiB as received",
                 "{\"event_name\":\"Lead\"}",
@@ -59,7 +60,7 @@ impl<'a> RawEvent<'a> {
         }
         if !json::is_shallow(json) {
             return Err(EventError::new(
-                Fault::TooDeep,
+                codes::TOO_DEEP,
                 "",
                 "lists and objects must nest at most 32 deep",
                 "{\"custom_data\":{\"contents\":[{\"id\":\"sku-1\"}]}}",

@@ -11,6 +11,7 @@ use super::pii::Pii;
 use super::reject::{EventError, path_of};
 use super::source::ActionSource;
 use super::work::Work;
+use crate::codes;
 
 const PATH: &str = "user_data";
 
@@ -117,7 +118,7 @@ pub(super) fn write(
         };
         if matches!(reading, Reading::Alias(_)) {
             let text = format!("read as {}", field.key);
-            work.warn(path_of(PATH, key), "alias", text);
+            work.warn(path_of(PATH, key), codes::ALIAS, text);
         }
         let count = counts
             .get_mut(index)
@@ -129,7 +130,7 @@ pub(super) fn write(
             _ if is_stripped(field, source) => {
                 work.warn(
                     path_of(PATH, field.key),
-                    "stripped",
+                    codes::STRIPPED,
                     "not sent for business_messaging",
                 );
                 continue;
@@ -195,7 +196,7 @@ fn unknown(
     }
     work.warn(
         path_of(PATH, key),
-        "unknown_key",
+        codes::UNKNOWN_KEY,
         "dropped: not a field of user_data; it can be allowed by name for the source",
     );
     Ok(())
@@ -221,7 +222,7 @@ fn write_field(
         out.truncate(start);
     }
     if let Some(reason) = dropped {
-        work.warn(path_of(PATH, field.key), "dropped", reason);
+        work.warn(path_of(PATH, field.key), codes::DROPPED, reason);
     }
     Ok(done)
 }
@@ -313,7 +314,7 @@ fn write_plain(
         if plain.contains('@') && work.rules.pii_firewall {
             work.warn(
                 path_of(PATH, field.key),
-                "unknown_value",
+                codes::UNKNOWN_VALUE,
                 "sent in clear and may hold an e-mail address",
             );
         }

@@ -12,6 +12,7 @@ use http_body_util::BodyExt;
 use super::Shared;
 use super::admission::Reservation;
 use super::answer::{Limit, Rejection};
+use crate::codes;
 
 /// For how long a refused body is read on.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
@@ -94,7 +95,7 @@ async fn collect(shared: &Shared, body: &mut Body, is_known: bool) -> Result<Hel
     };
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Rejection::Body {
-            code: "cut_body",
+            code: codes::CUT_BODY,
             path: "",
             rule: "it ended before it was whole; send it again".to_owned(),
         })?;
@@ -127,7 +128,7 @@ fn unpack(shared: &Shared, packed: Held, encoding: Encoding) -> Result<Held, Rej
     };
     loop {
         let read = reader.read(&mut chunk).map_err(|_| Rejection::Body {
-            code: "bad_encoding",
+            code: codes::BAD_ENCODING,
             path: "",
             rule: "it is not what its Content-Encoding says (gzip or deflate)".to_owned(),
         })?;

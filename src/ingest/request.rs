@@ -7,6 +7,7 @@ use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::answer::{Limit, Rejection};
+use crate::codes::{self, Code};
 use crate::journal::RequestOptions;
 
 /// Members a body may have; far more than Graph knows.
@@ -36,7 +37,7 @@ impl fmt::Debug for Parsed<'_> {
 pub fn parse(body: &[u8], max_events: usize) -> Result<Parsed<'_>, Rejection> {
     let text = std::str::from_utf8(body).map_err(|error| {
         fault(
-            "not_utf8",
+            codes::NOT_UTF8,
             "",
             format!("it must be UTF-8; byte {} is not", error.valid_up_to()),
         )
@@ -52,7 +53,7 @@ pub fn parse(body: &[u8], max_events: usize) -> Result<Parsed<'_>, Rejection> {
         Members::Object(members) => members,
         Members::TooMany => {
             return Err(fault(
-                "bad_json",
+                codes::BAD_JSON,
                 "",
                 format!("at most {MAX_MEMBERS} members"),
             ));
@@ -75,7 +76,7 @@ pub fn parse(body: &[u8], max_events: usize) -> Result<Parsed<'_>, Rejection> {
                 .copied()
                 .unwrap_or("");
             return Err(fault(
-                "duplicate_key",
+                codes::DUPLICATE_KEY,
                 path,
                 "each member may stand once".to_owned(),
             ));
@@ -99,7 +100,7 @@ pub fn parse(body: &[u8], max_events: usize) -> Result<Parsed<'_>, Rejection> {
     }
     let data = data.ok_or_else(|| {
         fault(
-            "missing",
+            codes::MISSING,
             "data",
             "an array of events is needed, such as {\"data\":[{…}]}".to_owned(),
         )
@@ -120,7 +121,7 @@ const KNOWN: &[&str] = &[
     "appsecret_proof",
 ];
 
-fn fault(code: &'static str, path: &'static str, rule: String) -> Rejection {
+fn fault(code: Code, path: &'static str, rule: String) -> Rejection {
     Rejection::Body { code, path, rule }
 }
 
@@ -134,7 +135,7 @@ fn bad_json(error: &serde_json::Error) -> Rejection {
         "not JSON"
     };
     fault(
-        "bad_json",
+        codes::BAD_JSON,
         "",
         format!("{what}, at line {} column {}", error.line(), error.column()),
     )
@@ -143,7 +144,7 @@ fn bad_json(error: &serde_json::Error) -> Rejection {
 fn events(data: &RawValue, max_events: usize) -> Result<Vec<Cow<'_, str>>, Rejection> {
     let wrong = || {
         fault(
-            "malformed",
+            codes::MALFORMED,
             "data",
             "an array of event objects is expected".to_owned(),
         )
@@ -167,7 +168,7 @@ fn list(data: &RawValue, max_events: usize) -> Option<Result<Vec<&RawValue>, Rej
     let list = json.deserialize_seq(ListVisitor { max: max_events }).ok()?;
     Some(match list {
         Some(list) if list.is_empty() => Err(fault(
-            "no_events",
+            codes::NO_EVENTS,
             "data",
             "at least one event is needed".to_owned(),
         )),
@@ -202,7 +203,7 @@ fn text_option(value: &RawValue, path: &'static str) -> Result<Option<String>, R
             "ASCII letters, digits, blanks and _ . : / - only, such as {}",
             example(path)
         );
-        return Err(fault("malformed", path, rule));
+        return Err(fault(codes::MALFORMED, path, rule));
     }
     Ok(Some(text.into_owned()))
 }
@@ -218,14 +219,14 @@ fn option<'a>(
     }
     let text: Text<'a> = serde_json::from_str(value.get()).map_err(|_| {
         fault(
-            "malformed",
+            codes::MALFORMED,
             path,
             format!("a string is expected, such as {}", example(path)),
         )
     })?;
     if text.0.chars().count() > max {
         return Err(fault(
-            "malformed",
+            codes::MALFORMED,
             path,
             format!("at most {max} characters, such as {}", example(path)),
         ));
@@ -233,8 +234,9 @@ fn option<'a>(
     Ok(Some(text.0))
 }
 
-fn example(path: &str) -> &'static str {
+pub(super) fn example(path: &str) -> &'static str {
     match path {
+        "" | "data" => "{\"data\":[{…}]}",
         "test_event_code" => "\"TEST12345\"",
         "partner_agent" => "\"myplatform\"",
         "access_token" => "the ingest key of your source",
@@ -308,7 +310,7 @@ mod tests {
     use super::*;
 
     fn code(body: &[u8]) -> &'static str {
-        parse(body, 3).map(|_| ()).unwrap_err().code()
+        parse(body, 3).map(|_| ()).unwrap_err().code().word()
     }
 
     #[test]

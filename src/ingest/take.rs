@@ -9,6 +9,7 @@ use super::caller::Caller;
 use super::coded::Coded;
 use super::events::{Checked, Job, check};
 use super::{Shared, body, once, request};
+use crate::codes;
 use crate::event::Warning;
 use crate::pixel::PixelId;
 use crate::secret::KeyDigest;
@@ -59,7 +60,7 @@ pub(super) async fn take(
 fn duplicate() -> Warning {
     Warning {
         path: "event_id".into(),
-        code: "duplicate",
+        code: codes::DUPLICATE,
         text: "an event with this name and id was received before; it is not sent again".into(),
     }
 }
