@@ -280,8 +280,8 @@ pub struct Accepted {
     pub faults: Vec<EventFault>,
     /// Whether the body had members that Graph does not know.
     pub unknown_members: bool,
-    /// The source that may not bring the test code its request has brought.
-    pub code_left_out: Option<String>,
+    /// What is to be known about the request as a whole.
+    pub request_warnings: Vec<Warning>,
 }
 
 impl Accepted {
@@ -296,10 +296,8 @@ impl Accepted {
             .iter()
             .map(|(index, warning)| format!("data[{index}].{warning}"));
         let unknown = self.unknown_members.then(|| UNKNOWN_MEMBERS.to_owned());
-        let code = self.code_left_out.as_ref().map(|source| {
-            format!("test_event_code: not taken from this source: the events are sent without it; allow it with sources.{source}.allow_test_event_code")
-        });
-        let whole = unknown.into_iter().chain(code);
+        let whole = self.request_warnings.iter().map(ToString::to_string);
+        let whole = unknown.into_iter().chain(whole);
         let mut messages: Vec<String> = faults.chain(whole).chain(warnings).collect();
         if messages.len() > MAX_MESSAGES {
             let left_out = messages.len() - MAX_MESSAGES + 1;
@@ -313,13 +311,18 @@ impl Accepted {
             text: UNKNOWN_MEMBERS,
             docs: codes::UNKNOWN_MEMBER.docs(),
         });
-        let warnings = self.warnings.iter().map(|(index, warning)| WarningItem {
-            index: Some(*index),
-            path: &warning.path,
-            code: warning.code,
-            text: &warning.text,
-            docs: warning.code.docs(),
-        });
+        let of_request = self.request_warnings.iter().map(|warning| (None, warning));
+        let of_events = self.warnings.iter();
+        let of_events = of_events.map(|(index, warning)| (Some(*index), warning));
+        let warnings = of_request
+            .chain(of_events)
+            .map(|(index, warning)| WarningItem {
+                index,
+                path: &warning.path,
+                code: warning.code,
+                text: &warning.text,
+                docs: warning.code.docs(),
+            });
         let body = SuccessBody {
             events_received: self.events,
             messages,

@@ -70,8 +70,8 @@ pub struct Checked {
     pub faults: Vec<EventFault>,
     /// Whether the body had members that Graph does not know.
     pub unknown_members: bool,
-    /// The source that may not bring the test code its request has brought.
-    pub code_left_out: Option<String>,
+    /// What is to be known about the request as a whole.
+    pub request_warnings: Vec<Warning>,
 }
 
 impl Checked {

@@ -53,8 +53,16 @@ pub(super) async fn take(
         warnings,
         faults: checked.faults,
         unknown_members: checked.unknown_members,
-        code_left_out: checked.code_left_out,
+        request_warnings: checked.request_warnings,
     })
+}
+
+fn code_left_out(source: &str) -> Warning {
+    Warning {
+        path: "test_event_code".into(),
+        code: codes::TEST_CODE_LEFT_OUT,
+        text: format!("not taken from this source, its events are: allow it with sources.{source}.allow_test_event_code").into(),
+    }
 }
 
 fn duplicate() -> Warning {
@@ -90,7 +98,9 @@ fn read_and_check(
         now,
     };
     let mut checked = check(&parsed.events, &job);
-    checked.code_left_out = coded.left_out.then(|| source.name.clone());
+    if coded.left_out {
+        checked.request_warnings.push(code_left_out(&source.name));
+    }
     checked.unknown_members = parsed.unknown_members;
     if checked.envelopes.is_empty() || (source.strict && !checked.faults.is_empty()) {
         return Err(Rejection::Events(checked.faults));
