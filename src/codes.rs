@@ -277,6 +277,8 @@ pub const CUT_BODY: Code = Code::of("cut_body");
 pub const NOT_UTF8: Code = Code::of("not_utf8");
 /// The body is not a JSON object.
 pub const BAD_JSON: Code = Code::of("bad_json");
+/// The body is not the form that its Content-Type says.
+pub const BAD_FORM: Code = Code::of("bad_form");
 /// The same member twice beside `data`.
 pub const DUPLICATE_KEY: Code = Code::of("duplicate_key");
 /// `data` is empty.

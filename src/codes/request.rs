@@ -26,8 +26,8 @@ pub(super) const ROWS: &[Row] = &[
     Row::new(
         "content_type",
         REQUEST,
-        "the body must be JSON (Content-Type: application/json), as it is or compressed with gzip \
-         or deflate",
+        "the body is a JSON object or a form (application/json, application/x-www-form-urlencoded \
+         or multipart/form-data), as it is or compressed with gzip or deflate",
         "send it in such a form, and name the form in Content-Type and Content-Encoding",
     )
     .status(415)
@@ -95,9 +95,17 @@ pub(super) const ROWS: &[Row] = &[
     )
     .example("{\"data\":[{…}]}"),
     Row::new(
+        "bad_form",
+        REQUEST,
+        "a form is written as its Content-Type says, a multipart form with the boundary named \
+         there, and has at most 64 fields beside data[0], data[1] and so on",
+        "let an HTTP library write the form and its Content-Type",
+    )
+    .example("curl -F 'data=[{…}]'"),
+    Row::new(
         "duplicate_key",
         REQUEST,
-        "each member beside data stands once",
+        "each member beside data stands once; in the query and in the body only if it is the same",
         "leave one of the two out",
     )
     .example("{\"data\":[{…}],\"test_event_code\":\"TEST12345\"}"),

@@ -35,3 +35,4 @@ mod support;
 mod test_mode;
 mod token_secrecy;
 mod tokens;
+mod ways;
