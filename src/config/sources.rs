@@ -15,6 +15,7 @@ use crate::time::UnixMs;
 /// One caller that may post events, by a name of your choice (a to z, 0 to 9, - and _).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key")]
 pub struct Source {
     /// The keys the caller may show as its access token; several while one is replaced. Each is
     /// the SHA-256 of the key, or the environment variable or file the key is in. A token that is
