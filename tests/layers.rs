@@ -53,6 +53,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "journal::Class",
             "journal::Envelope",
             "journal::LaneKey",
+            "journal::RequestOptions",
             "journal::segment::disk",
         ],
     ),
