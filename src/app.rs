@@ -46,6 +46,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::test_mode::TestMode;
 use crate::time::Clock;
 use crate::tokens::{Notes, Tokens};
+use crate::traffic::Traffic;
 
 use admin::Admin;
 use logging::LogFilter;
@@ -230,6 +231,7 @@ impl App {
             let open = move || TestMode::open(&dir, configured, is_production, clock, metrics);
             tokio::task::spawn_blocking(open).await?
         };
+        let traffic = Traffic::new(config.pixels.keys().copied(), clock.clone());
         let ingest = Ingest::new(
             wiring::ingest(&config.ingest),
             sources,
@@ -237,6 +239,7 @@ impl App {
                 journal: journal.clone(),
                 duplicates: duplicates.clone(),
                 test_mode: test_mode.clone(),
+                traffic: traffic.clone(),
                 clock: clock.clone(),
                 metrics: metrics.clone(),
             },
@@ -260,6 +263,7 @@ impl App {
                 tokens: tokens.clone(),
                 alerts: alerts.clone(),
                 test_mode: test_mode.clone(),
+                traffic: traffic.clone(),
                 log,
                 clock: clock.clone(),
                 metrics: metrics.clone(),
@@ -273,6 +277,7 @@ impl App {
             redrive: redrive.clone(),
             receipts: receipts.clone(),
             test_mode: test_mode.clone(),
+            traffic: traffic.clone(),
             clock: clock.clone(),
         });
         let listen = &config.listen;
@@ -305,6 +310,7 @@ impl App {
             intents,
             receipts: receipts.clone(),
             duplicates: duplicates.clone(),
+            traffic,
             graph,
             tokens,
             clock,

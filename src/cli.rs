@@ -7,6 +7,7 @@ pub mod config;
 mod dead;
 mod demo;
 mod explain;
+mod go_live;
 mod holds;
 pub mod journal;
 mod lanes;
@@ -79,6 +80,8 @@ enum Command {
     Dead(dead::DeadArgs),
     /// Say what an error of Meta's means and what to do next.
     Explain(explain::ExplainArgs),
+    /// Hold a pixel's traffic to what going live needs, and end its test mode.
+    GoLive(go_live::GoLiveArgs),
     /// Show what is held or throttled, and release it.
     Holds(holds::HoldsArgs),
     /// Look into the journal's files.
@@ -123,6 +126,7 @@ pub fn run(cli: Cli) -> u8 {
         Command::Journal(args) => journal::run(&args, &mut out),
         Command::Dead(args) => on_runtime(dead::run(args, &mut out)),
         Command::Explain(args) => explain::run(&args, &mut out),
+        Command::GoLive(args) => on_runtime(go_live::run(args, &mut out)),
         Command::Holds(args) => on_runtime(holds::run(args, &mut out)),
         Command::Lanes(args) => on_runtime(lanes::run(args, &mut out)),
         Command::Receipt(args) => on_runtime(receipt::run(args, &mut out)),

@@ -16,6 +16,7 @@ mod body;
 mod caller;
 mod coded;
 pub mod events;
+mod feed;
 pub mod listener;
 mod once;
 pub mod request;
@@ -33,6 +34,7 @@ use crate::journal::Journal;
 use crate::telemetry::metrics::Metrics;
 use crate::test_mode::TestMode;
 use crate::time::Clock;
+use crate::traffic::Traffic;
 
 pub use auth::{Source, Sources};
 
@@ -58,6 +60,8 @@ pub struct Tools {
     pub duplicates: Duplicates,
     /// Which events get a test code.
     pub test_mode: TestMode,
+    /// What came, in numbers.
+    pub traffic: Traffic,
     /// What time it is.
     pub clock: Clock,
     /// What to count.
@@ -77,6 +81,7 @@ pub(in crate::ingest) struct Shared {
     pub(in crate::ingest) journal: Journal,
     pub(in crate::ingest) duplicates: Duplicates,
     pub(in crate::ingest) test_mode: TestMode,
+    pub(in crate::ingest) traffic: Traffic,
     /// Appends that go on when their client is gone. Nobody waits for them: an append ends with the
     /// journal.
     pub(in crate::ingest) tasks: TaskTracker,
@@ -91,6 +96,7 @@ impl Ingest {
             journal,
             duplicates,
             test_mode,
+            traffic,
             clock,
             metrics,
         } = tools;
@@ -106,6 +112,7 @@ impl Ingest {
             journal,
             duplicates,
             test_mode,
+            traffic,
             tasks: TaskTracker::new(),
             clock,
             metrics,

@@ -77,3 +77,4 @@ pub mod telemetry;
 pub mod test_mode;
 pub mod time;
 pub mod tokens;
+pub mod traffic;

@@ -40,6 +40,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("tokens", &[]),
     ("alerts", &[]),
     ("test_mode", &[]),
+    ("traffic", &[]),
     ("custody", &["tokens", "graph", "alerts"]),
     ("journal", &["event::EncodedEvent"]),
     (
@@ -67,9 +68,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "tokens",
             "receipts",
             "duplicates",
+            "traffic",
         ],
     ),
-    ("ingest", &["event", "journal", "duplicates", "test_mode"]),
+    (
+        "ingest",
+        &["event", "journal", "duplicates", "test_mode", "traffic"],
+    ),
     ("redrive", &["event", "journal", "duplicates"]),
     ("sandbox", &[]),
     ("app", &["*"]),

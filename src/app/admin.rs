@@ -14,6 +14,7 @@ mod call;
 mod config;
 mod dead;
 mod events;
+mod go_live;
 mod holds;
 mod lanes;
 mod limits;
@@ -42,6 +43,7 @@ use crate::redrive::Redrive;
 use crate::telemetry::metrics::Metrics;
 use crate::test_mode::TestMode;
 use crate::time::Clock;
+use crate::traffic::Traffic;
 
 pub use auth::MAX_GUESSES;
 pub use call::{MAX_BODY, MAX_PAGE};
@@ -70,6 +72,8 @@ pub(in crate::app) struct Rooms {
     pub(in crate::app) receipts: Receipts,
     /// Which events get a test code.
     pub(in crate::app) test_mode: TestMode,
+    /// What came of late, in numbers.
+    pub(in crate::app) traffic: Traffic,
     /// What time it is.
     pub(in crate::app) clock: Clock,
 }
@@ -94,6 +98,7 @@ struct Inner {
     redrive: Redrive,
     receipts: Receipts,
     test_mode: TestMode,
+    traffic: Traffic,
     places: work::Places,
     exports: work::Places,
     clock: Clock,
@@ -115,6 +120,7 @@ impl Admin {
             redrive: rooms.redrive,
             receipts: rooms.receipts,
             test_mode: rooms.test_mode,
+            traffic: rooms.traffic,
             places: work::Places::new(MAX_LONG),
             exports: work::Places::new(MAX_EXPORTS),
             clock: rooms.clock,

@@ -22,6 +22,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::test_mode::TestMode;
 use crate::time::Clock;
 use crate::tokens::Contents;
+use crate::traffic::Traffic;
 
 /// A journal's directory that is open in this process.
 pub struct Offline {
@@ -86,6 +87,7 @@ impl Offline {
             clock.clone(),
             metrics.clone(),
         );
+        let traffic = Traffic::new(config.pixels.keys().copied(), clock.clone());
         let rooms = Rooms {
             settings: Settings::Fixed(Arc::new(InForce {
                 config,
@@ -102,6 +104,7 @@ impl Offline {
             redrive: redrive.clone(),
             receipts: Receipts::off(),
             test_mode,
+            traffic,
             clock,
         };
         Ok(Self {

@@ -24,6 +24,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::test_mode::TestMode;
 use crate::time::Clock;
 use crate::tokens::{Candidates, Tokens};
+use crate::traffic::Traffic;
 
 use super::logging::LogFilter;
 use super::production;
@@ -132,6 +133,7 @@ pub(super) struct Rooms {
     pub(super) tokens: Tokens,
     pub(super) alerts: Alerts,
     pub(super) test_mode: TestMode,
+    pub(super) traffic: Traffic,
     pub(super) log: Option<LogFilter>,
     pub(super) clock: Clock,
     pub(super) metrics: Metrics,
@@ -324,6 +326,7 @@ impl Reloader {
         }
         let pixels = config.pixels.keys().map(ToString::to_string);
         rooms.metrics.expect_pixels(pixels);
+        rooms.traffic.expect(config.pixels.keys().copied());
         rooms.ingest.apply(
             &wiring::ingest(&config.ingest),
             &wiring::sources(config, secrets),

@@ -11,6 +11,7 @@ use super::request;
 use crate::codes::{self, Code, Docs};
 use crate::event::{EventError, Warning};
 use crate::journal::{self, AppendError};
+use crate::traffic::Tally;
 
 /// The most `messages` in one answer, the last of which then says how many were left out, and the
 /// most `warnings`.
@@ -282,6 +283,8 @@ pub struct Accepted {
     pub unknown_members: bool,
     /// What is to be known about the request as a whole.
     pub request_warnings: Vec<Warning>,
+    /// The accepted events in numbers.
+    pub tally: Tally,
 }
 
 impl Accepted {

@@ -9,6 +9,7 @@ use crate::event::{EventError, RawEvent, Warning};
 use crate::journal::{Class, Envelope, LaneKey, RequestOptions};
 use crate::pixel::PixelId;
 use crate::time::UnixMs;
+use crate::traffic::Tally;
 
 /// What the events of one request have in common.
 pub struct Job<'a> {
@@ -72,6 +73,8 @@ pub struct Checked {
     pub unknown_members: bool,
     /// What is to be known about the request as a whole.
     pub request_warnings: Vec<Warning>,
+    /// The good ones in numbers.
+    pub tally: Tally,
 }
 
 impl Checked {
@@ -104,6 +107,8 @@ pub fn check(events: &[Cow<'_, str>], job: &Job<'_>) -> Checked {
 fn one(index: usize, text: &str, job: &Job<'_>, checked: &mut Checked) -> Result<(), EventError> {
     let hashed = RawEvent::parse(text)?.hash(job.pixel, &job.source.rules, job.now)?;
     let event = hashed.encode()?;
+    let (name, keys) = (hashed.event_name(), hashed.match_keys().names());
+    checked.tally.event(name, hashed.brought_id(), keys);
     let warnings = hashed.warnings().iter();
     checked
         .warnings

@@ -11,7 +11,7 @@ use axum::routing::post;
 use tokio::time::Instant;
 
 use super::answer::{Accepted, Limit, Rejection};
-use super::{Ingest, body, take};
+use super::{Ingest, body, feed, take};
 use crate::codes;
 use crate::pixel::PixelId;
 use crate::telemetry::metrics::Metrics;
@@ -93,7 +93,11 @@ impl Ingest {
         let (head, mut body) = request.into_parts();
         let shared = self.shared();
         let result = match pixel {
-            Ok(pixel) => take::take(&shared, pixel, &head, &mut body).await,
+            Ok(pixel) => {
+                let mut result = take::take(&shared, pixel, &head, &mut body).await;
+                feed::feed(&shared.traffic, pixel, &mut result);
+                result
+            }
             Err(rejection) => Err(rejection),
         };
         if result.is_err() {

@@ -65,6 +65,7 @@ pub(super) async fn take(
         faults: checked.faults,
         unknown_members: checked.unknown_members,
         request_warnings: checked.request_warnings,
+        tally: checked.tally,
     })
 }
 
@@ -122,7 +123,11 @@ fn check_all(
         source,
         now,
     };
+    let has_code = job.mirror.is_some() || job.options.test_event_code.is_some();
     let mut checked = check(&parsed.events, &job);
+    if has_code {
+        checked.tally.coded();
+    }
     if coded.left_out {
         checked.request_warnings.push(code_left_out(&source.name));
     }

@@ -9,6 +9,7 @@ use crate::graph::{Answer, Split};
 use crate::journal::dead::{DeadLetter, Refusal};
 use crate::journal::{LaneKey, Lease, Settlement, settle_all};
 use crate::receipts::{Ending, Outcome};
+use crate::traffic;
 
 /// The dead letters could not be written; these are still leased.
 #[derive(Debug)]
@@ -47,6 +48,15 @@ impl Death {
         Self {
             reason: Self::UNCONFIRMED,
             refusal: answer.and_then(Self::said),
+        }
+    }
+
+    fn counted(&self) -> traffic::Death {
+        let refusal = self.refusal.as_ref();
+        traffic::Death {
+            reason: self.reason,
+            code: refusal.map(|refusal| refusal.code),
+            subcode: refusal.and_then(|refusal| refusal.subcode),
         }
     }
 
@@ -99,6 +109,7 @@ pub(super) async fn delivered(
             .observe(now.since(lease.received_at()).as_secs_f64());
     }
     metrics.delivered.with_label_values(&[&pixel]).inc_by(sent);
+    shared.tools.traffic.delivered(key.pixel, sent);
     settle_all(leases, Settlement::Delivered);
     once::end(shared, noted);
     if received < sent {
@@ -147,6 +158,10 @@ pub(super) fn bury(
         .dead
         .with_label_values(&[pixel.as_str(), reason])
         .inc_by(count as u64);
+    shared
+        .tools
+        .traffic
+        .dead(key.pixel, death.counted(), count as u64);
     let events = leases.iter().map(Lease::event);
     if death.reason == Death::UNCONFIRMED {
         // Graph may have taken them

@@ -385,6 +385,21 @@ async fn every_answer_has_the_members_its_schema_names() {
         ("GET", "/test-mode", "/test-mode", json!({}), 200),
         ("GET", "/readyz", "/readyz", json!({}), 200),
         (
+            "GET",
+            "/go-live/{pixel}",
+            &format!("/go-live/{PIXEL}?window=10m"),
+            json!({}),
+            200,
+        ),
+        ("GET", "/go-live/{pixel}", "/go-live/7", json!({}), 404),
+        (
+            "GET",
+            "/go-live/{pixel}",
+            &format!("/go-live/{PIXEL}?window=2h"),
+            json!({}),
+            400,
+        ),
+        (
             "POST",
             "/test-mode/stop",
             "/test-mode/stop",

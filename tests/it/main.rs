@@ -20,6 +20,7 @@ mod desk;
 mod duplicates;
 mod durability;
 mod faults;
+mod go_live;
 mod harness;
 mod ingest;
 mod login;
