@@ -12,9 +12,11 @@
 pub mod admission;
 pub mod answer;
 pub mod auth;
+mod batch;
 mod body;
 mod caller;
 mod coded;
+pub mod encoding;
 pub mod events;
 mod feed;
 pub mod listener;
@@ -27,6 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::duplicates::Duplicates;
@@ -78,6 +81,8 @@ pub(in crate::ingest) struct Shared {
     pub(in crate::ingest) settings: Settings,
     pub(in crate::ingest) sources: Sources,
     pub(in crate::ingest) admission: admission::Admission,
+    /// Turns to unpack a body.
+    pub(in crate::ingest) unpackers: Arc<Semaphore>,
     pub(in crate::ingest) journal: Journal,
     pub(in crate::ingest) duplicates: Duplicates,
     pub(in crate::ingest) test_mode: TestMode,
@@ -109,6 +114,7 @@ impl Ingest {
             settings,
             sources,
             admission,
+            unpackers: Arc::new(Semaphore::new(body::UNPACKERS)),
             journal,
             duplicates,
             test_mode,

@@ -3,19 +3,21 @@
 use std::borrow::Cow;
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
-use super::request;
+use super::{encoding, request};
 use crate::codes::{self, Code, Docs};
 use crate::event::{EventError, Warning};
 use crate::journal::{self, AppendError};
-use crate::traffic::Tally;
 
 /// The most `messages` in one answer, the last of which then says how many were left out, and the
 /// most `warnings`.
 pub const MAX_MESSAGES: usize = 100;
+
+/// The methods that the paths of the front door have.
+pub(super) const METHODS: HeaderValue = HeaderValue::from_static("OPTIONS, POST");
 
 const UNKNOWN_MEMBERS: &str = "members beside data that Graph does not know were left out";
 
@@ -77,6 +79,8 @@ pub enum Rejection {
     Method,
     /// The body is in a form we do not read.
     ContentType,
+    /// The body is packed in a way we do not unpack.
+    ContentEncoding,
     /// No key, or one that no source has.
     Unauthorized {
         /// Whether a key was shown at all.
@@ -114,6 +118,7 @@ impl Rejection {
             Self::NoRoute => codes::NO_ROUTE,
             Self::Method => codes::METHOD,
             Self::ContentType => codes::CONTENT_TYPE,
+            Self::ContentEncoding => codes::CONTENT_ENCODING,
             Self::Unauthorized { .. } => codes::UNAUTHORIZED,
             Self::Forbidden => codes::FORBIDDEN_PIXEL,
             Self::UnknownPixel => codes::UNKNOWN_PIXEL,
@@ -148,6 +153,7 @@ impl Rejection {
         match self {
             Self::Body { path, .. } => path,
             Self::ContentType => "Content-Type",
+            Self::ContentEncoding => "Content-Encoding",
             Self::Unauthorized { .. } => "access_token",
             Self::Forbidden | Self::UnknownPixel => "pixel_id",
             Self::Limited(Limit::MaxEvents, _) => "data",
@@ -241,11 +247,17 @@ impl Rejection {
             errors,
         };
         let mut response = json(row.status, &body);
+        let headers = response.headers_mut();
         if let Some(seconds) = retry_after {
-            response
-                .headers_mut()
-                .insert(RETRY_AFTER, HeaderValue::from(seconds));
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
+        match self {
+            Self::Method => headers.insert(ALLOW, METHODS),
+            Self::ContentEncoding => {
+                headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(encoding::TAKEN))
+            }
+            _ => None,
+        };
         response
     }
 }
@@ -283,8 +295,6 @@ pub struct Accepted {
     pub unknown_members: bool,
     /// What is to be known about the request as a whole.
     pub request_warnings: Vec<Warning>,
-    /// The accepted events in numbers.
-    pub tally: Tally,
 }
 
 impl Accepted {

@@ -1,35 +1,38 @@
-//! What came, in numbers, for whoever wants to go live.
+//! What came for a pixel, in numbers, for whoever wants to go live with it.
 
 use super::answer::{Accepted, Limit, Rejection};
 use crate::codes;
 use crate::pixel::PixelId;
 use crate::traffic::{Tally, Traffic};
 
-/// Counts a request for its pixel. A stranger's is not counted: only what is refused after its key
-/// was found good.
-pub(super) fn feed(traffic: &Traffic, pixel: PixelId, result: &mut Result<Accepted, Rejection>) {
-    let mut tally = Tally::default();
-    let faults = match result {
-        Ok(accepted) => {
-            tally = std::mem::take(&mut accepted.tally);
-            let of_events = accepted.warnings.iter().map(|(_, warning)| warning);
-            for warning in of_events.chain(&accepted.request_warnings) {
-                tally.warning(warning.code.word());
-            }
-            if accepted.unknown_members {
-                tally.warning(codes::UNKNOWN_MEMBER.word());
-            }
-            accepted.faults.as_slice()
-        }
-        Err(Rejection::Events(faults)) => faults.as_slice(),
-        Err(rejection @ Rejection::Limited(Limit::Rate | Limit::Journal(_), _)) => {
-            tally.refused(rejection.code().word());
-            &[]
-        }
-        Err(_) => return,
-    };
-    for fault in faults {
+/// Counts a request that was taken; `tally` has its good events.
+pub(super) fn accepted(traffic: &Traffic, pixel: PixelId, mut tally: Tally, accepted: &Accepted) {
+    let of_events = accepted.warnings.iter().map(|(_, warning)| warning);
+    for warning in of_events.chain(&accepted.request_warnings) {
+        tally.warning(warning.code.word());
+    }
+    if accepted.unknown_members {
+        tally.warning(codes::UNKNOWN_MEMBER.word());
+    }
+    for fault in &accepted.faults {
         tally.refused(fault.error.code().word());
+    }
+    traffic.taken(pixel, tally);
+}
+
+/// Counts a request that was refused though it had a good key; a stranger's is not counted.
+pub(super) fn refused(traffic: &Traffic, pixel: PixelId, rejection: &Rejection) {
+    let mut tally = Tally::default();
+    match rejection {
+        Rejection::Events(faults) => {
+            for fault in faults {
+                tally.refused(fault.error.code().word());
+            }
+        }
+        Rejection::Limited(Limit::Rate | Limit::Journal(_), _) => {
+            tally.refused(rejection.code().word());
+        }
+        _ => return,
     }
     traffic.taken(pixel, tally);
 }

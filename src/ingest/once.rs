@@ -2,6 +2,7 @@
 //! meanwhile.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::Shared;
 use super::admission::Reservation;
@@ -16,7 +17,7 @@ use crate::test_mode::TestMode;
 pub(super) async fn append(
     shared: &Shared,
     posted: Vec<Posted>,
-    reservation: Reservation,
+    reservation: Arc<Reservation>,
 ) -> Result<Vec<usize>, AppendError> {
     let door = Door {
         journal: shared.journal.clone(),
@@ -90,7 +91,6 @@ async fn claim_and_append(
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-    use std::sync::Arc;
     use std::time::Duration;
 
     use super::*;

@@ -1,16 +1,19 @@
 //! One request, from its head to the group commit that holds its events.
 
-use axum::body::Body;
+use std::sync::Arc;
+
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 
+use super::admission::Reservation;
 use super::answer::{Accepted, Limit, Rejection};
 use super::auth::Source;
+use super::body::Arriving;
 use super::caller::Caller;
 use super::coded::Coded;
 use super::events::{Checked, Job, check};
 use super::request::{self, Kind, Members, Parsed};
-use super::{Shared, body, once};
+use super::{Shared, body, feed, once};
 use crate::codes;
 use crate::event::Warning;
 use crate::pixel::PixelId;
@@ -25,7 +28,7 @@ pub(super) async fn take(
     shared: &Shared,
     pixel: PixelId,
     head: &Parts,
-    body: &mut Body,
+    body: &mut Arriving,
 ) -> Result<Accepted, Rejection> {
     let caller = Caller::of(head);
     if let Some(key) = caller.key {
@@ -33,25 +36,57 @@ pub(super) async fn take(
         authorise(shared, Some(key), pixel)?;
     }
     let max_events = shared.settings.max_events;
+    let read = |query: &Members<'_>, body: &Members<'_>| {
+        let parsed = request::read(query, body, max_events)?;
+        let key = caller.key.or_else(|| parsed.key.map(KeyDigest::of));
+        check_all(shared, pixel, key, parsed)
+    };
+    let (checked, reservation) = work(shared, &caller, head, body, read).await?;
+    keep(shared, pixel, checked, Arc::new(reservation)).await
+}
+
+/// Reads a body, and does with its members, and those of the query, what is not to be done while
+/// other requests wait. The reservation is to be held until the events are durable.
+pub(super) async fn work<T>(
+    shared: &Shared,
+    caller: &Caller,
+    head: &Parts,
+    body: &mut Arriving,
+    then: impl FnOnce(&Members<'_>, &Members<'_>) -> Result<T, Rejection>,
+) -> Result<(T, Reservation), Rejection> {
+    let max_events = shared.settings.max_events;
     let kind = Kind::of(head.headers.get(CONTENT_TYPE))?;
     let query = query(head, max_events)?;
     let packed = body::read(shared, &head.headers, body, caller.key.is_some()).await?;
     let is_large = packed.is_large(HASH_APART);
-    let work = || -> Result<_, Rejection> {
+    let turn = packed.turn(shared).await;
+    let work = || {
         let mut held = packed.unpack(shared)?;
-        if kind != Kind::Json {
+        drop(turn);
+        if !matches!(kind, Kind::Json | Kind::Unsaid) {
             // its fields are decoded beside it, and the events out of those
             held.grow(shared, 2 * held.bytes.len())?;
         }
         let members = kind.members(&held.bytes, max_events)?;
-        let parsed = request::read(&query, &members, max_events)?;
-        let checked = check_all(shared, pixel, caller.key, parsed)?;
-        Ok((checked, held.reservation))
+        Ok((then(&query, &members)?, held.reservation))
     };
-    // the reservation is held until the events are durable
-    let (checked, reservation) = if is_large { apart(work)? } else { work()? };
+    if is_large { apart(work) } else { work() }
+}
+
+/// Makes the good events durable.
+pub(super) async fn keep(
+    shared: &Shared,
+    pixel: PixelId,
+    checked: Checked,
+    reservation: Arc<Reservation>,
+) -> Result<Accepted, Rejection> {
     let events = checked.events();
-    let duplicates = once::append(shared, checked.envelopes, reservation).await?;
+    let appended = once::append(shared, checked.envelopes, reservation).await;
+    let duplicates = appended.map_err(|error| {
+        let rejection = error.into();
+        feed::refused(&shared.traffic, pixel, &rejection);
+        rejection
+    })?;
     let mut warnings = checked.warnings;
     if !duplicates.is_empty() {
         shared.duplicates.count(pixel, duplicates.len());
@@ -59,14 +94,15 @@ pub(super) async fn take(
         warnings.extend(places.map(|index| (*index, duplicate())));
         warnings.sort_by_key(|(index, _)| *index);
     }
-    Ok(Accepted {
+    let accepted = Accepted {
         events,
         warnings,
         faults: checked.faults,
         unknown_members: checked.unknown_members,
         request_warnings: checked.request_warnings,
-        tally: checked.tally,
-    })
+    };
+    feed::accepted(&shared.traffic, pixel, checked.tally, &accepted);
+    Ok(accepted)
 }
 
 fn code_left_out(source: &str) -> Warning {
@@ -103,14 +139,23 @@ fn query(head: &Parts, max_events: usize) -> Result<Members<'_>, Rejection> {
 }
 
 /// What is left to do with a request that has been read, short of storing its events.
-fn check_all(
+pub(super) fn check_all(
     shared: &Shared,
     pixel: PixelId,
-    shown: Option<KeyDigest>,
+    key: Option<KeyDigest>,
     parsed: Parsed<'_>,
 ) -> Result<Checked, Rejection> {
-    let key = shown.or_else(|| parsed.key.map(KeyDigest::of));
     let source = authorise(shared, key, pixel)?;
+    let checked = admit_and_check(shared, pixel, source, parsed);
+    checked.inspect_err(|rejection| feed::refused(&shared.traffic, pixel, rejection))
+}
+
+fn admit_and_check(
+    shared: &Shared,
+    pixel: PixelId,
+    source: &Source,
+    parsed: Parsed<'_>,
+) -> Result<Checked, Rejection> {
     source
         .admit(parsed.events.len())
         .map_err(|seconds| Rejection::Limited(Limit::Rate, Some(seconds)))?;
