@@ -13,8 +13,10 @@ pub mod journal;
 mod lanes;
 mod profile;
 mod receipt;
+mod records;
 mod reload;
 pub mod sandbox;
+mod send;
 mod serve;
 mod table;
 mod test_mode;
@@ -92,6 +94,13 @@ enum Command {
     Receipt(receipt::ReceiptArgs),
     /// Start, list and stop test event codes.
     TestMode(test_mode::TestModeArgs),
+    /// Send the events of a file (JSON, NDJSON or CSV) to a running gateway.
+    ///
+    /// The file may be of any size. A run that is interrupted goes on where it stopped when the
+    /// same command is given again. What each row came to is in FILE.results.csv. Exit codes: 0
+    /// all were accepted, 1 some were not, 6 the gateway could not be reached for too long, 7
+    /// stopped, 64 the command or the file's header is not understood.
+    Send(Box<send::SendArgs>),
     /// Get, check, keep and replace access tokens.
     Token(token::TokenArgs),
     /// Make a running gateway take over a changed configuration.
@@ -131,6 +140,7 @@ pub fn run(cli: Cli) -> u8 {
         Command::Lanes(args) => on_runtime(lanes::run(args, &mut out)),
         Command::Receipt(args) => on_runtime(receipt::run(args, &mut out)),
         Command::TestMode(args) => on_runtime(test_mode::run(args, &mut out)),
+        Command::Send(args) => on_runtime(send::run(*args, &mut out)),
         Command::Token(args) => on_runtime(token::run(args, &mut out)),
         Command::Reload(args) => on_runtime(reload::run(args, &mut out)),
     };

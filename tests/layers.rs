@@ -91,6 +91,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "custody",
             "graph::oauth",
             "test_mode",
+            "graph::verdict::explain",
         ],
     ),
     ("main", &["cli"]),
