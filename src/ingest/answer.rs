@@ -473,6 +473,7 @@ mod tests {
             warnings: (0..500).map(warning).collect(),
             faults: Vec::new(),
             unknown_members: true,
+            request_warnings: Vec::new(),
         };
         let body = accepted.into_response("t").into_body();
         let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
