@@ -17,8 +17,10 @@ pub mod auth;
 mod batch;
 mod body;
 mod caller;
+mod coded;
 pub mod encoding;
 pub mod events;
+mod feed;
 pub mod listener;
 mod once;
 mod policies;
@@ -37,7 +39,9 @@ use crate::duplicates::Duplicates;
 use crate::journal::Journal;
 use crate::receipts::Receipts;
 use crate::telemetry::metrics::Metrics;
+use crate::test_mode::TestMode;
 use crate::time::Clock;
+use crate::traffic::Traffic;
 
 pub use auth::{Pixel, Source, Sources};
 
@@ -52,6 +56,25 @@ pub struct Settings {
     pub max_in_flight: usize,
     /// Events in a request.
     pub max_events: usize,
+}
+
+/// The rooms and tools the front door works with.
+#[derive(Clone)]
+pub struct Tools {
+    /// Where events are made durable.
+    pub journal: Journal,
+    /// Which events were accepted before.
+    pub duplicates: Duplicates,
+    /// Where what policies did is told.
+    pub receipts: Receipts,
+    /// Which events get a test code.
+    pub test_mode: TestMode,
+    /// What came, in numbers.
+    pub traffic: Traffic,
+    /// What time it is.
+    pub clock: Clock,
+    /// What to count.
+    pub metrics: Metrics,
 }
 
 /// What the handlers share. Cheap to clone; clones see each other's [`Ingest::apply`].
@@ -70,6 +93,8 @@ pub(in crate::ingest) struct Shared {
     pub(in crate::ingest) duplicates: Duplicates,
     /// What policies have kept back or changed is told here.
     pub(in crate::ingest) receipts: Receipts,
+    pub(in crate::ingest) test_mode: TestMode,
+    pub(in crate::ingest) traffic: Traffic,
     /// Appends that go on when their client is gone. Nobody waits for them: an append ends with the
     /// journal.
     pub(in crate::ingest) tasks: TaskTracker,
@@ -78,16 +103,17 @@ pub(in crate::ingest) struct Shared {
 }
 
 impl Ingest {
-    /// The front door of `journal` for `sources`.
-    pub fn new(
-        settings: Settings,
-        sources: Sources,
-        journal: Journal,
-        duplicates: Duplicates,
-        receipts: Receipts,
-        clock: Clock,
-        metrics: Metrics,
-    ) -> Self {
+    /// The front door for `sources`.
+    pub fn new(settings: Settings, sources: Sources, tools: Tools) -> Self {
+        let Tools {
+            journal,
+            duplicates,
+            receipts,
+            test_mode,
+            traffic,
+            clock,
+            metrics,
+        } = tools;
         let admission = admission::Admission::new(
             settings.max_in_flight,
             settings.max_body,
@@ -101,6 +127,8 @@ impl Ingest {
             journal,
             duplicates,
             receipts,
+            test_mode,
+            traffic,
             tasks: TaskTracker::new(),
             clock,
             metrics,

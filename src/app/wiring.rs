@@ -15,7 +15,7 @@ use crate::event::{EventIdPolicy, Rules};
 use crate::pixel::PixelId;
 use crate::secret::Secret;
 use crate::tokens::{Candidates, Contents, Credential};
-use crate::{alerts, duplicates, graph, ingest, journal, lanes, receipts};
+use crate::{alerts, duplicates, graph, ingest, journal, lanes, receipts, test_mode};
 
 pub(super) fn graph(config: &Config) -> anyhow::Result<graph::Settings> {
     let graph = &config.graph;
@@ -247,7 +247,6 @@ pub(super) fn sources(config: &Config, secrets: &Secrets) -> ingest::Sources {
     }
     let pixel = |(id, pixel): (&PixelId, &config::Pixel)| {
         let known = ingest::Pixel {
-            test_event_code: pixel.test_event_code.clone(),
             strict: pixel.strict,
             policy: policy(&format!("pixels.{id}.policy"), &pixel.policy),
         };
@@ -271,6 +270,29 @@ fn policy(section: &str, policy: &config::Policy) -> Policy {
         sample: policy.sample,
     };
     Policy::new(section, rules)
+}
+
+pub(super) fn test_mode(config: &Config) -> test_mode::Configured {
+    let code = |code: config::test_code::TestCode| test_mode::Code {
+        code: code.code,
+        until: code.until,
+        mirror: code.mirror,
+    };
+    let pixels = config.pixels.iter();
+    let sources = config.sources.iter().map(|(name, source)| {
+        let rule = test_mode::SourceRule {
+            pixels: source.pixels.clone(),
+            code: source.test_code(name).map(code),
+            takes_clients: source.allow_test_event_code,
+        };
+        (name.clone(), rule)
+    });
+    test_mode::Configured {
+        pixels: pixels
+            .map(|(id, pixel)| (*id, pixel.test_code(*id).map(code)))
+            .collect(),
+        sources: sources.collect(),
+    }
 }
 
 /// The admin listener's connections are not of interest to anyone.

@@ -79,8 +79,6 @@ impl Source {
 /// A configured pixel, as far as the front door is concerned.
 #[derive(Clone, Debug, Default)]
 pub struct Pixel {
-    /// What its events get when the request has none.
-    pub test_event_code: Option<String>,
     /// Whether one bad event refuses the whole request.
     pub strict: bool,
     /// What of its events may pass, and what is changed in them.
@@ -138,11 +136,6 @@ impl Sources {
     /// Whether events for `pixel` are taken from anyone.
     pub fn knows(&self, pixel: PixelId) -> bool {
         self.known.contains_key(&pixel)
-    }
-
-    /// The `test_event_code` that the pixel's events get when the request has none.
-    pub fn test_event_code(&self, pixel: PixelId) -> Option<&str> {
-        self.known.get(&pixel)?.test_event_code.as_deref()
     }
 
     /// Whether one bad event refuses a whole request to the pixel.

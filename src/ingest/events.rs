@@ -8,9 +8,10 @@ use super::auth::{Source, Sources};
 use crate::codes;
 use crate::event::policy::{Applied, KeptBack};
 use crate::event::{EncodedEvent, EventError, Label, RawEvent, Warning};
-use crate::journal::{Envelope, LaneKey, RequestOptions};
+use crate::journal::{Class, Envelope, LaneKey, RequestOptions};
 use crate::pixel::PixelId;
 use crate::time::UnixMs;
+use crate::traffic::Tally;
 
 /// What the events of one request have in common.
 pub struct Job<'a> {
@@ -18,14 +19,59 @@ pub struct Job<'a> {
     pub pixel: PixelId,
     /// What goes to Graph beside the events.
     pub options: Arc<RequestOptions>,
+    /// What goes beside a copy of each, where there is to be one.
+    pub mirror: Option<Arc<RequestOptions>>,
     /// Whose events they are.
     pub source: &'a Source,
     /// Where the policies of the pixels are.
     pub sources: &'a Sources,
-    /// The other pixels that get a copy of each event, with the options of that copy.
-    pub copies: Vec<(PixelId, Arc<RequestOptions>)>,
+    /// The other pixels that get a copy of each event.
+    pub copies: Vec<Copied>,
     /// When they arrived.
     pub now: UnixMs,
+}
+
+/// An event on its way into the journal, perhaps with a copy of it.
+#[derive(Clone, Debug)]
+pub struct Posted {
+    /// The event.
+    pub envelope: Envelope,
+    /// The options its copy travels with. The copy is accepted when the event is, and never alone.
+    pub mirror: Option<Arc<RequestOptions>>,
+}
+
+impl Posted {
+    /// Without a copy for an event of which Meta would count the copy, too.
+    fn of(envelope: Envelope, mirror: Option<&Arc<RequestOptions>>) -> Self {
+        let counts_twice = envelope.lane.class == Class::BusinessMessaging;
+        Self {
+            mirror: mirror.filter(|_| !counts_twice).cloned(),
+            envelope,
+        }
+    }
+
+    /// The event, and its copy.
+    pub fn into_envelopes(self) -> impl Iterator<Item = Envelope> {
+        let copy = self.mirror.map(|options| Envelope {
+            lane: LaneKey {
+                options,
+                ..self.envelope.lane.clone()
+            },
+            ..self.envelope.clone()
+        });
+        std::iter::once(self.envelope).chain(copy)
+    }
+}
+
+/// Where a copy of each event goes.
+#[derive(Debug)]
+pub struct Copied {
+    /// The other pixel.
+    pub pixel: PixelId,
+    /// What goes to Graph beside the copies.
+    pub options: Arc<RequestOptions>,
+    /// As [`Job::mirror`], for that pixel.
+    pub mirror: Option<Arc<RequestOptions>>,
 }
 
 /// The events of one request after the checks.
@@ -33,7 +79,7 @@ pub struct Job<'a> {
 pub struct Checked {
     /// The good ones, hashed and ready to store; one event may have several, which go to
     /// different pixels or with different options.
-    pub envelopes: Vec<Envelope>,
+    pub envelopes: Vec<Posted>,
     /// Of each envelope, the place of its event in `data`; in rising order.
     pub places: Vec<usize>,
     /// What was changed or is missing in them.
@@ -46,6 +92,10 @@ pub struct Checked {
     pub changed: Vec<Changed>,
     /// Whether the body had members that Graph does not know.
     pub unknown_members: bool,
+    /// What is to be known about the request as a whole.
+    pub request_warnings: Vec<Warning>,
+    /// The good ones in numbers.
+    pub tally: Tally,
 }
 
 /// An event that is neither accepted nor bad.
@@ -96,8 +146,8 @@ impl Checked {
         });
     }
 
-    fn add(&mut self, index: usize, envelope: Envelope) {
-        self.envelopes.push(envelope);
+    fn add(&mut self, index: usize, envelope: Envelope, mirror: Option<&Arc<RequestOptions>>) {
+        self.envelopes.push(Posted::of(envelope, mirror));
         self.places.push(index);
     }
 }
@@ -135,15 +185,30 @@ fn one(index: usize, text: &str, job: &Job<'_>, checked: &mut Checked) -> Result
         checked,
     };
     if job.copies.is_empty() {
-        return way.go(event, job.pixel, &job.options, applied);
+        return way.go(
+            event,
+            job.pixel,
+            (&job.options, job.mirror.as_ref()),
+            applied,
+        );
     }
-    way.go(event.clone(), job.pixel, &job.options, applied)?;
-    for (pixel, options) in &job.copies {
+    way.go(
+        event.clone(),
+        job.pixel,
+        (&job.options, job.mirror.as_ref()),
+        applied,
+    )?;
+    for copy in &job.copies {
         let made = applied.and(Applied::FAN_OUT);
-        if let Err(error) = way.go(event.clone(), *pixel, options, made) {
+        if let Err(error) = way.go(
+            event.clone(),
+            copy.pixel,
+            (&copy.options, copy.mirror.as_ref()),
+            made,
+        ) {
             way.checked
                 .warnings
-                .push((index, copy_refused(*pixel, &error)));
+                .push((index, copy_refused(copy.pixel, &error)));
         }
     }
     Ok(())
@@ -165,7 +230,7 @@ impl<'j> Way<'j, '_> {
         &mut self,
         mut event: RawEvent<'j>,
         pixel: PixelId,
-        options: &Arc<RequestOptions>,
+        (options, mirror): (&Arc<RequestOptions>, Option<&Arc<RequestOptions>>),
         mut applied: Applied,
     ) -> Result<(), EventError> {
         let job = self.job;
@@ -191,6 +256,8 @@ impl<'j> Way<'j, '_> {
         if !self.is_copied {
             self.is_copied = true;
             self.id = hashed.event_id().map(str::to_owned);
+            let (name, keys) = (hashed.event_name(), hashed.match_keys().names());
+            checked.tally.event(name, hashed.brought_id(), keys);
             let warnings = hashed.warnings().iter();
             let warnings = warnings.map(|warning| (self.index, warning.clone()));
             checked.warnings.extend(warnings);
@@ -209,7 +276,7 @@ impl<'j> Way<'j, '_> {
             received_at: job.now,
             expires_at: hashed.expires_at(),
         };
-        checked.add(self.index, envelope);
+        checked.add(self.index, envelope, mirror);
         Ok(())
     }
 }

@@ -10,9 +10,10 @@ use super::answer::{Accepted, Limit, Rejection};
 use super::auth::Source;
 use super::body::Arriving;
 use super::caller::Caller;
-use super::events::{Checked, Job, check};
+use super::coded::Coded;
+use super::events::{Checked, Copied, Job, check};
 use super::request::{self, Kind, Members, Parsed};
-use super::{Shared, body, once, policies};
+use super::{Shared, body, feed, once, policies};
 use crate::codes;
 use crate::event::Warning;
 use crate::journal::RequestOptions;
@@ -81,8 +82,15 @@ pub(super) async fn keep(
     reservation: Arc<Reservation>,
 ) -> Result<Accepted, Rejection> {
     let events = checked.events();
-    let pixels: Vec<PixelId> = checked.envelopes.iter().map(|one| one.lane.pixel).collect();
-    let duplicates = once::append(shared, checked.envelopes, reservation).await?;
+    let pixels: Vec<PixelId> = (checked.envelopes.iter())
+        .map(|one| one.envelope.lane.pixel)
+        .collect();
+    let appended = once::append(shared, checked.envelopes, reservation).await;
+    let duplicates = appended.map_err(|error| {
+        let rejection = error.into();
+        feed::refused(&shared.traffic, pixel, &rejection);
+        rejection
+    })?;
     let mut warnings = checked.warnings;
     if !duplicates.is_empty() {
         for pixel in duplicates.iter().filter_map(|at| pixels.get(*at)) {
@@ -97,14 +105,25 @@ pub(super) async fn keep(
     let mut changed = checked.changed;
     changed.retain(|one| duplicates.binary_search(&one.envelope).is_err());
     policies::tell(shared, &checked.filtered, changed);
-    Ok(Accepted {
+    let accepted = Accepted {
         events,
         warnings,
         faults: checked.faults,
         filtered: checked.filtered,
         pixel,
         unknown_members: checked.unknown_members,
-    })
+        request_warnings: checked.request_warnings,
+    };
+    feed::accepted(&shared.traffic, pixel, checked.tally, &accepted);
+    Ok(accepted)
+}
+
+fn code_left_out(source: &str) -> Warning {
+    Warning {
+        path: "test_event_code".into(),
+        code: codes::TEST_CODE_LEFT_OUT,
+        text: format!("not taken from this source, its events are: allow it with sources.{source}.allow_test_event_code").into(),
+    }
 }
 
 fn duplicate() -> Warning {
@@ -140,35 +159,56 @@ pub(super) fn check_all(
     parsed: Parsed<'_>,
 ) -> Result<Checked, Rejection> {
     let source = authorise(shared, key, pixel)?;
+    let checked = admit_and_check(shared, pixel, source, parsed);
+    checked.inspect_err(|rejection| feed::refused(&shared.traffic, pixel, rejection))
+}
+
+fn admit_and_check(
+    shared: &Shared,
+    pixel: PixelId,
+    source: &Source,
+    parsed: Parsed<'_>,
+) -> Result<Checked, Rejection> {
     source
         .admit(parsed.events.len())
         .map_err(|seconds| Rejection::Limited(Limit::Rate, Some(seconds)))?;
-    let mut options = parsed.options;
-    let code_of = |pixel| shared.sources.test_event_code(pixel).map(str::to_owned);
+    let now = shared.clock.now();
+    let of = |pixel, options| Coded::of(&shared.test_mode, pixel, &source.name, options, now);
+    let without_code = RequestOptions {
+        test_event_code: None,
+        ..parsed.options.clone()
+    };
+    let brings_code = parsed.options.test_event_code.is_some();
+    let coded = of(pixel, parsed.options);
     // a test of the client's is one of its pixel, and nothing that others should count
-    let is_test = options.test_event_code.is_some();
+    let is_test = brings_code && !coded.left_out;
     let others = source.fan_out.iter();
     let others = others.filter(|other| **other != pixel && !is_test);
-    let copy = |other: &PixelId| {
-        let options = RequestOptions {
-            test_event_code: code_of(*other),
-            ..options.clone()
-        };
-        (*other, Arc::new(options))
+    let copied = |other: &PixelId| {
+        let coded = of(*other, without_code.clone());
+        Copied {
+            pixel: *other,
+            options: coded.options,
+            mirror: coded.mirror,
+        }
     };
-    let copies = others.map(copy).collect();
-    if !is_test {
-        options.test_event_code = code_of(pixel);
-    }
     let job = Job {
         pixel,
-        options: Arc::new(options),
+        options: coded.options,
+        mirror: coded.mirror,
         source,
         sources: &shared.sources,
-        copies,
-        now: shared.clock.now(),
+        copies: others.map(copied).collect(),
+        now,
     };
+    let has_code = job.mirror.is_some() || job.options.test_event_code.is_some();
     let mut checked = check(&parsed.events, &job);
+    if has_code {
+        checked.tally.coded();
+    }
+    if coded.left_out {
+        checked.request_warnings.push(code_left_out(&source.name));
+    }
     checked.unknown_members = parsed.unknown_members;
     let is_strict = source.strict || shared.sources.is_strict(pixel);
     let is_nothing = checked.envelopes.is_empty() && checked.filtered.is_empty();

@@ -471,8 +471,9 @@ async fn a_strict_pixel_refuses_whole_requests_but_not_for_what_is_kept_back() {
 /// A gateway whose source copies the events of the first pixel to the other.
 async fn fanning(change: impl FnOnce(&mut Config)) -> Gateway {
     Gateway::with(|config| {
-        let fan_out = [PIXEL.parse().unwrap(), OTHER.parse().unwrap()].into();
-        config.sources.get_mut("shop").unwrap().fan_out = fan_out;
+        let shop = config.sources.get_mut("shop").unwrap();
+        shop.fan_out = [PIXEL.parse().unwrap(), OTHER.parse().unwrap()].into();
+        shop.allow_test_event_code = true;
         change(config);
     })
     .await
