@@ -10,6 +10,7 @@ mod explain;
 mod holds;
 pub mod journal;
 mod lanes;
+mod lint;
 mod receipt;
 mod records;
 mod reload;
@@ -85,6 +86,8 @@ enum Command {
     Journal(journal::JournalArgs),
     /// Show what the lanes of a running gateway do.
     Lanes(lanes::LanesArgs),
+    /// Look at events before they are sent: what would be refused or changed, and what would go out.
+    Lint(Box<lint::LintArgs>),
     /// Ask a running gateway what became of an event.
     Receipt(receipt::ReceiptArgs),
     /// Send the events of a file (JSON, NDJSON or CSV) to a running gateway.
@@ -130,6 +133,7 @@ pub fn run(cli: Cli) -> u8 {
         Command::Explain(args) => explain::run(&args, &mut out),
         Command::Holds(args) => on_runtime(holds::run(args, &mut out)),
         Command::Lanes(args) => on_runtime(lanes::run(args, &mut out)),
+        Command::Lint(args) => lint::run(&args, &mut out),
         Command::Receipt(args) => on_runtime(receipt::run(args, &mut out)),
         Command::Send(args) => on_runtime(send::run(*args, &mut out)),
         Command::Token(args) => on_runtime(token::run(args, &mut out)),

@@ -17,6 +17,7 @@ mod events;
 mod holds;
 mod lanes;
 mod limits;
+mod lint;
 mod openapi;
 mod pages;
 mod problem;

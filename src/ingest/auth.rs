@@ -116,6 +116,11 @@ impl Sources {
         found
     }
 
+    /// The source of that name.
+    pub fn named(&self, name: &str) -> Option<&Source> {
+        self.sources.iter().find(|source| source.name == name)
+    }
+
     /// Whether events for `pixel` are taken from anyone.
     pub fn knows(&self, pixel: PixelId) -> bool {
         self.known.contains_key(&pixel)

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::answer::EventFault;
-use super::auth::Source;
+use super::auth::{Source, Sources};
 use crate::event::{EventError, RawEvent, Warning};
 use crate::journal::{Envelope, LaneKey, RequestOptions};
 use crate::pixel::PixelId;
@@ -20,6 +20,27 @@ pub struct Job<'a> {
     pub source: &'a Source,
     /// When they arrived.
     pub now: UnixMs,
+}
+
+impl<'a> Job<'a> {
+    /// The events of a request with these options: what the sources say is added to them.
+    pub fn new(
+        sources: &Sources,
+        source: &'a Source,
+        pixel: PixelId,
+        mut options: RequestOptions,
+        now: UnixMs,
+    ) -> Self {
+        if options.test_event_code.is_none() {
+            options.test_event_code = sources.test_event_code(pixel).map(str::to_owned);
+        }
+        Self {
+            pixel,
+            options: Arc::new(options),
+            source,
+            now,
+        }
+    }
 }
 
 /// The events of one request after the checks.

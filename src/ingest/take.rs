@@ -1,7 +1,5 @@
 //! One request, from its head to the group commit that holds its events.
 
-use std::sync::Arc;
-
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
@@ -105,16 +103,13 @@ fn check_all(
     source
         .admit(parsed.events.len())
         .map_err(|seconds| Rejection::Limited(Limit::Rate, Some(seconds)))?;
-    let mut options = parsed.options;
-    if options.test_event_code.is_none() {
-        options.test_event_code = shared.sources.test_event_code(pixel).map(str::to_owned);
-    }
-    let job = Job {
-        pixel,
-        options: Arc::new(options),
+    let job = Job::new(
+        &shared.sources,
         source,
-        now: shared.clock.now(),
-    };
+        pixel,
+        parsed.options,
+        shared.clock.now(),
+    );
     let mut checked = check(&parsed.events, &job);
     checked.unknown_members = parsed.unknown_members;
     if checked.envelopes.is_empty() || (source.strict && !checked.faults.is_empty()) {
