@@ -2,6 +2,8 @@
 
 mod print;
 
+pub(super) use print::totals;
+
 use std::io::{Read, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};

@@ -22,6 +22,7 @@ mod durability;
 mod faults;
 mod harness;
 mod ingest;
+mod lint;
 mod login;
 mod process;
 mod reload;

@@ -77,7 +77,7 @@ pub(super) fn fault(line: u64, fault: &RowFault, out: &mut dyn Write) -> anyhow:
 }
 
 /// The counts.
-pub(super) fn totals(totals: &Totals, out: &mut dyn Write) -> anyhow::Result<()> {
+pub(in crate::cli) fn totals(totals: &Totals, out: &mut dyn Write) -> anyhow::Result<()> {
     let parts: Vec<String> = totals
         .verdicts
         .iter()
