@@ -63,7 +63,7 @@ fn masked(field: &str, normal: &str) -> String {
     let parts = address.and_then(|(local, domain)| {
         let (_, top) = domain.rsplit_once('.')?;
         let first = local.chars().next().filter(|_| local.chars().count() > 2)?;
-        let is_plain = top.bytes().all(|b| b.is_ascii_lowercase()) && top.len() <= 6;
+        let is_plain = top.bytes().all(|b| b.is_ascii_lowercase()) && top.len() <= 8;
         (first.is_ascii_lowercase() && is_plain).then_some((first, top))
     });
     match parts {
@@ -96,7 +96,7 @@ mod tests {
             ("em", "jane.doe@example.com", "j***@***.com, 20 characters"),
             ("em", "jo@example.com", "14 characters"),
             ("em", "jane@localhost", "14 characters"),
-            ("em", "jane@example.verylong", "21 characters"),
+            ("em", "jane@example.verylongone", "24 characters"),
             ("em", "7ane@example.com", "16 characters"),
             ("ph", "49301234567", "11 characters"),
             ("fn", "jane@x.io", "9 characters"),
