@@ -11,7 +11,6 @@
 mod shown;
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
@@ -86,7 +85,7 @@ impl Desk {
         let members = kind.members(body, self.max_events)?;
         let query = request::Members::default();
         let parsed = request::read(&query, &members, self.max_events)?;
-        let events = parsed.events.iter().map(|event| event.to_string());
+        let events = parsed.events.into_iter().map(Cow::into_owned);
         Ok((events.collect(), parsed.options))
     }
 
@@ -117,14 +116,14 @@ impl Desk {
             case.now,
         );
         let checked = check(&[Cow::Borrowed(event)], &job);
-        Ok(self.linted(index, event, checked, source, case))
+        Ok(self.linted(index, event, &checked, source, case))
     }
 
     fn linted(
         &self,
         index: usize,
         event: &str,
-        checked: Checked,
+        checked: &Checked,
         source: &Source,
         case: &Case,
     ) -> Linted {
@@ -151,7 +150,7 @@ impl Desk {
             let body = payload::body(
                 std::iter::once(&envelope.event),
                 Members {
-                    options: &options(&envelope.lane.options),
+                    options: &envelope.lane.options.to_stored(),
                     token: (self.graph.token_in == TokenIn::Body)
                         .then(|| Secret::new(TOKEN.to_owned()))
                         .as_ref(),
@@ -179,14 +178,6 @@ impl Desk {
             requests,
         }
     }
-}
-
-fn options(options: &Arc<RequestOptions>) -> Vec<u8> {
-    if options.is_empty() {
-        return Vec::new();
-    }
-    // texts and numbers always serialise
-    serde_json::to_vec(options).unwrap_or_default()
 }
 
 fn headers(token_in: TokenIn) -> Vec<(&'static str, String)> {
