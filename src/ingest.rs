@@ -12,8 +12,10 @@
 pub mod admission;
 pub mod answer;
 pub mod auth;
+mod batch;
 mod body;
 mod caller;
+pub mod encoding;
 pub mod events;
 pub mod listener;
 mod once;
@@ -25,6 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::duplicates::Duplicates;
@@ -57,6 +60,8 @@ pub(in crate::ingest) struct Shared {
     pub(in crate::ingest) settings: Settings,
     pub(in crate::ingest) sources: Sources,
     pub(in crate::ingest) admission: admission::Admission,
+    /// Turns to unpack a body.
+    pub(in crate::ingest) unpackers: Arc<Semaphore>,
     pub(in crate::ingest) journal: Journal,
     pub(in crate::ingest) duplicates: Duplicates,
     /// Appends that go on when their client is gone. Nobody waits for them: an append ends with the
@@ -85,6 +90,7 @@ impl Ingest {
             settings,
             sources,
             admission,
+            unpackers: Arc::new(Semaphore::new(body::UNPACKERS)),
             journal,
             duplicates,
             tasks: TaskTracker::new(),

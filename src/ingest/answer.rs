@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
-use super::request;
+use super::{encoding, request};
 use crate::codes::{self, Code, Docs};
 use crate::event::{EventError, Warning};
 use crate::journal::{self, AppendError};
@@ -15,6 +15,9 @@ use crate::journal::{self, AppendError};
 /// The most `messages` in one answer, the last of which then says how many were left out, and the
 /// most `warnings`.
 pub const MAX_MESSAGES: usize = 100;
+
+/// The methods that the paths of the front door have.
+pub(super) const METHODS: HeaderValue = HeaderValue::from_static("OPTIONS, POST");
 
 const UNKNOWN_MEMBERS: &str = "members beside data that Graph does not know were left out";
 
@@ -76,6 +79,8 @@ pub enum Rejection {
     Method,
     /// The body is in a form we do not read.
     ContentType,
+    /// The body is packed in a way we do not unpack.
+    ContentEncoding,
     /// No key, or one that no source has.
     Unauthorized {
         /// Whether a key was shown at all.
@@ -113,6 +118,7 @@ impl Rejection {
             Self::NoRoute => codes::NO_ROUTE,
             Self::Method => codes::METHOD,
             Self::ContentType => codes::CONTENT_TYPE,
+            Self::ContentEncoding => codes::CONTENT_ENCODING,
             Self::Unauthorized { .. } => codes::UNAUTHORIZED,
             Self::Forbidden => codes::FORBIDDEN_PIXEL,
             Self::UnknownPixel => codes::UNKNOWN_PIXEL,
@@ -147,6 +153,7 @@ impl Rejection {
         match self {
             Self::Body { path, .. } => path,
             Self::ContentType => "Content-Type",
+            Self::ContentEncoding => "Content-Encoding",
             Self::Unauthorized { .. } => "access_token",
             Self::Forbidden | Self::UnknownPixel => "pixel_id",
             Self::Limited(Limit::MaxEvents, _) => "data",
@@ -241,11 +248,17 @@ impl Rejection {
             errors,
         };
         let mut response = json(row.status, &body);
+        let headers = response.headers_mut();
         if let Some(seconds) = retry_after {
-            response
-                .headers_mut()
-                .insert(RETRY_AFTER, HeaderValue::from(seconds));
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
+        match self {
+            Self::Method => headers.insert(ALLOW, METHODS),
+            Self::ContentEncoding => {
+                headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(encoding::TAKEN))
+            }
+            _ => None,
+        };
         response
     }
 }
@@ -436,6 +449,33 @@ fn json(status: u16, body: &impl Serialize) -> Response<Body> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn messages_and_warnings_are_bounded() {
+        let warning = |index| {
+            let warning = Warning {
+                path: "event_time".into(),
+                code: codes::ROUNDED,
+                text: "the fraction of a second was cut off".into(),
+            };
+            (index, warning)
+        };
+        let accepted = Accepted {
+            events: 500,
+            warnings: (0..500).map(warning).collect(),
+            faults: Vec::new(),
+            unknown_members: true,
+        };
+        let body = accepted.into_response("t").into_body();
+        let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let warnings = body["warnings"].as_array().unwrap();
+        let messages = body["messages"].as_array().unwrap();
+        assert_eq!((warnings.len(), messages.len()), (100, 100));
+        assert_eq!(warnings[0]["code"], "unknown_member");
+        assert_eq!(warnings[1]["docs"], "README.md#code-rounded");
+        assert_eq!(messages[99], "402 more messages are left out");
+    }
 
     #[test]
     fn what_the_journal_says_has_its_code() {

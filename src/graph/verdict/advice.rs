@@ -216,7 +216,7 @@ pub(super) static ADVICE: &[Advice] = &[
        "The version of the API is over, or not there yet.",
        "Set graph.version to one that Meta still serves, such as v26.0."),
     on(5_000, 0,
-       "An unknown error on Meta's side.",
+       "An error on Meta's side that it gives no other name.",
        "Nothing; it is tried again. If it stays for hours, tell Meta's support the trace id."),
     on(21_009, 0,
        "The dataset does not take uploads yet. Meta's pages do not have this code; others' programs try again.",
