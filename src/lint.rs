@@ -21,11 +21,13 @@ use crate::graph::payload::{self, Members};
 use crate::ingest::Sources;
 use crate::ingest::answer::Rejection;
 use crate::ingest::auth::Source;
-use crate::ingest::events::{Checked, Job, check};
+use crate::ingest::coded::Coded;
+use crate::ingest::events::{Checked, Job, Posted, check};
 use crate::ingest::request::{self, Kind};
 use crate::journal::RequestOptions;
 use crate::pixel::PixelId;
 use crate::secret::Secret;
+use crate::test_mode::TestMode;
 use crate::time::UnixMs;
 
 pub use shown::{Finding, Linted, Outgoing, Seen, Totals, Verdict};
@@ -39,6 +41,7 @@ const PROOF: &str = "<appsecret_proof>";
 #[derive(Clone)]
 pub struct Desk {
     sources: Sources,
+    test_mode: TestMode,
     graph: Graph,
     max_events: usize,
 }
@@ -65,9 +68,10 @@ pub struct NoSource;
 
 impl Desk {
     /// `max_events` is `ingest.max_events`.
-    pub fn new(sources: Sources, graph: Graph, max_events: usize) -> Self {
+    pub fn new(sources: Sources, test_mode: TestMode, graph: Graph, max_events: usize) -> Self {
         Self {
             sources,
+            test_mode,
             graph,
             max_events,
         }
@@ -108,22 +112,30 @@ impl Desk {
     /// When the source is not configured.
     pub fn look(&self, index: usize, event: &str, case: &Case) -> Result<Linted, NoSource> {
         let source = self.sources.named(&case.source).ok_or(NoSource)?;
-        let job = Job::new(
-            &self.sources,
+        let options = case.options.clone();
+        let coded = Coded::of(&self.test_mode, case.pixel, &source.name, options, case.now);
+        let job = Job {
+            pixel: case.pixel,
+            options: coded.options,
+            mirror: coded.mirror,
             source,
-            case.pixel,
-            case.options.clone(),
-            case.now,
-        );
+            now: case.now,
+        };
         let checked = check(&[Cow::Borrowed(event)], &job);
-        Ok(self.linted(index, event, &checked, source, case))
+        let mut linted = self.linted(index, event, checked, source, case);
+        if coded.left_out {
+            let code = codes::TEST_CODE_LEFT_OUT;
+            let finding = Finding::new("warning", "test_event_code", code, code.row().rule);
+            linted.findings.push(finding);
+        }
+        Ok(linted)
     }
 
     fn linted(
         &self,
         index: usize,
         event: &str,
-        checked: &Checked,
+        checked: Checked,
         source: &Source,
         case: &Case,
     ) -> Linted {
@@ -146,7 +158,9 @@ impl Desk {
             Verdict::Refused
         };
         let is_changed = |finding: &Finding| finding.code != codes::MISSING.word();
-        let requests = checked.envelopes.iter().map(|envelope| {
+        let envelopes = checked.envelopes.into_iter();
+        let envelopes = envelopes.flat_map(Posted::into_envelopes);
+        let requests = envelopes.map(|envelope| {
             let body = payload::body(
                 std::iter::once(&envelope.event),
                 Members {

@@ -7,6 +7,9 @@ use crate::config::sources::Source;
 use crate::config::{Config, Secrets};
 use crate::lint::Desk;
 use crate::pixel::PixelId;
+use crate::telemetry::metrics::Metrics;
+use crate::test_mode::TestMode;
+use crate::time::Clock;
 
 /// The name of the source that stands for one that is not configured.
 pub const UNNAMED: &str = "lint";
@@ -16,13 +19,23 @@ pub const UNNAMED: &str = "lint";
 pub fn desk(mut config: Config, pixel: PixelId) -> anyhow::Result<Desk> {
     let unnamed = Source {
         pixels: [pixel].into(),
+        allow_test_event_code: true,
         ..Source::default()
     };
     config.sources.insert(UNNAMED.to_owned(), unnamed);
     // who shows which key does not matter here
     let sources = wiring::sources(&config, &Secrets::default());
     let graph = wiring::graph(&config).context("the address of Graph")?;
-    Ok(Desk::new(sources, graph, config.ingest.max_events as usize))
+    let max_events = config.ingest.max_events as usize;
+    // what was started by hand is in force here, too
+    let test_mode = TestMode::open(
+        &config.journal.dir,
+        wiring::test_mode(&config),
+        false,
+        Clock::Real,
+        Metrics::new()?,
+    );
+    Ok(Desk::new(sources, test_mode, graph, max_events))
 }
 
 /// The source whose rules hold: the one that is named, else the only one that may post for the

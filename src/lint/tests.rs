@@ -1,10 +1,13 @@
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
 use governor::Quota;
 
 use super::*;
 use crate::event::Rules;
+use crate::telemetry::metrics::Metrics;
+use crate::test_mode::{Code, Configured, SourceRule};
+use crate::time::Clock;
 
 const NOW: UnixMs = UnixMs(1_795_341_600_000);
 const GOOD: &str = r#"{"event_name":"Purchase","event_time":1795341558,"event_id":"o-1","action_source":"website","event_source_url":"https://shop.example/","user_data":{"email":" Jane.Doe@Example.com ","ph":["+49 30 1234567","nonsense"],"ge":"f","client_user_agent":"canary agent","shoe":"canary"},"custom_data":{"value":129.90,"currency":"EUR"}}"#;
@@ -19,7 +22,23 @@ fn desk(token_in: TokenIn) -> Desk {
         Rules::default(),
         Quota::per_second(NonZeroU32::MIN),
     );
-    let pixels = HashMap::from([(pixel, Some("TEST9".to_owned()))]);
+    let code = Code {
+        code: "TEST9".to_owned(),
+        until: None,
+        mirror: false,
+    };
+    let rule = SourceRule {
+        pixels: BTreeSet::from([pixel]),
+        code: None,
+        takes_clients: true,
+    };
+    let configured = Configured {
+        pixels: BTreeMap::from([(pixel, Some(code))]),
+        sources: BTreeMap::from([("shop".to_owned(), rule)]),
+    };
+    let nowhere = std::path::Path::new("/nowhere");
+    let metrics = Metrics::new().unwrap();
+    let test_mode = TestMode::open(nowhere, configured, false, Clock::Real, metrics);
     let graph = Graph {
         url: "https://graph.facebook.com".parse().unwrap(),
         version: "v26.0".to_owned(),
@@ -27,7 +46,12 @@ fn desk(token_in: TokenIn) -> Desk {
         connect_timeout: std::time::Duration::from_secs(1),
         token_in,
     };
-    Desk::new(Sources::new(vec![source], pixels), graph, 1000)
+    Desk::new(
+        Sources::new(vec![source], BTreeSet::from([pixel])),
+        test_mode,
+        graph,
+        1000,
+    )
 }
 
 fn case() -> Case {
@@ -60,17 +84,16 @@ fn the_request_is_what_would_be_sent_and_nobody_is_named_beside_it() {
             ("user_data.shoe", "unknown_key"),
         ]
     );
-    let stored = check(
-        &[Cow::Borrowed(GOOD)],
-        &Job::new(
-            &desk(TokenIn::Header).sources,
-            desk(TokenIn::Header).sources.named("shop").unwrap(),
-            case().pixel,
-            case().options,
-            NOW,
-        ),
-    );
-    let stored = stored.envelopes[0].event.as_bytes().clone();
+    let desk = desk(TokenIn::Header);
+    let job = Job {
+        pixel: case().pixel,
+        options: RequestOptions::default().into(),
+        mirror: None,
+        source: desk.sources.named("shop").unwrap(),
+        now: NOW,
+    };
+    let stored = check(&[Cow::Borrowed(GOOD)], &job);
+    let stored = stored.envelopes[0].envelope.event.as_bytes().clone();
     let stored = std::str::from_utf8(&stored).unwrap();
     let request = &linted.requests[0];
     assert_eq!(request.url, "https://graph.facebook.com/v26.0/7/events");

@@ -18,7 +18,9 @@ use super::auth::Caller;
 use super::call::{self, Call, Members};
 use super::problem::Problem;
 use super::reply::Reply;
-use super::{Admin, config, dead, events, holds, lanes, limits, lint, openapi, tokens};
+use super::{
+    Admin, config, dead, events, go_live, holds, lanes, limits, lint, openapi, test_mode, tokens,
+};
 use crate::config::Role;
 use crate::ingest::listener::Peer;
 
@@ -66,6 +68,10 @@ const ROUTES: &[Route] = &[
         is_audited: false,
         is_raw: true,
     },
+    get("/go-live/{pixel}", go_live::show),
+    get("/test-mode", test_mode::list),
+    post("/test-mode", test_mode::start),
+    post("/test-mode/stop", test_mode::stop),
 ];
 
 const fn get(path: &'static str, run: fn(Call) -> Done) -> Route {
