@@ -230,6 +230,7 @@ pub(super) fn sources(config: &Config, secrets: &Secrets) -> ingest::Sources {
                 .default_country
                 .map(config::sources::Country::letters),
             max_event_bytes: config.ingest.max_event_bytes.as_usize(),
+            ..Rules::default()
         };
         let rate = quota(source.rate, source.burst(config.ingest.max_events));
         sources.push(ingest::Source::new(

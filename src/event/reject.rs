@@ -142,7 +142,8 @@ pub struct Warning {
     /// Where in the event, such as `user_data.email`.
     pub path: Cow<'static, str>,
     /// A stable word: `alias`, `dropped`, `unknown_key`, `redacted`, `stripped`, `moved_to_now`,
-    /// `milliseconds`, `rounded`, `missing`, `misplaced`, `unknown_value` or `duplicate`.
+    /// `milliseconds`, `rounded`, `missing`, `misplaced`, `unknown_value`, `calling_code`, `hashed`
+    /// or `duplicate`.
     pub code: &'static str,
     /// What was done, or what should be done.
     pub text: Cow<'static, str>,

@@ -2,15 +2,16 @@
 
 use std::borrow::Cow;
 
-use super::MAX_LIST;
 use super::digest::{self, Arrived, Sha256Hex};
 use super::field::{self, EVERY_BROAD, FIELD_COUNT, Field, Treat};
+use super::firewall;
 use super::json::{self, Shape};
-use super::normalise::{Context, Named, place, trim};
+use super::normalise::{Context, Named, contact, identifier, place, trim};
 use super::pii::Pii;
 use super::reject::{EventError, path_of};
 use super::source::ActionSource;
 use super::work::Work;
+use super::{ExternalId, MAX_LIST};
 
 const PATH: &str = "user_data";
 
@@ -91,6 +92,7 @@ pub(super) fn write(
     let context = Context {
         now: work.now,
         default_country: work.rules.default_country,
+        external_id: work.rules.external_id,
         named: countries
             .map(|(_, (_, value))| named_country(value.open()))
             .find(|named| *named != Named::Nothing)
@@ -155,13 +157,18 @@ pub(super) fn write(
     Ok(written)
 }
 
-/// Adds the `fbc` that was made from a click id.
-pub(super) fn write_fbc(fbc: &str, written: &mut Written, out: &mut Vec<u8>) {
-    if let Some((index, field)) = field::index_of("fbc").and_then(|i| Some((i, field::at(i)?))) {
-        json::write_key(out, field.key);
-        json::write_text(out, fbc);
-        written.add(index, field);
+/// Adds a valid value that the client did not send, if the field is not there already.
+pub(super) fn add(key: &str, value: Option<&str>, written: &mut Written, out: &mut Vec<u8>) {
+    let field = field::index_of(key).and_then(|index| Some((index, field::at(index)?)));
+    let (Some(value), Some((index, field))) = (value, field) else {
+        return;
+    };
+    if written.has(key) {
+        return;
     }
+    json::write_key(out, field.key);
+    json::write_text(out, value);
+    written.add(index, field);
 }
 
 /// Messaging events carry the identifiers of their channel, not those of a browser.
@@ -211,17 +218,24 @@ fn write_field(
 ) -> Result<bool, EventError> {
     let start = out.len();
     json::write_key(out, field.key);
-    let mut dropped = None;
+    let mut remarks = Remarks::default();
     let done = if field.is_hashed() {
-        write_digests(field, values, context, &mut dropped, out)?
+        write_digests(field, values, context, &mut remarks, out)?
     } else {
-        write_plain(field, values, context, work, &mut dropped, out)?
+        write_plain(field, values, context, work, &mut remarks.dropped, out)?
     };
     if !done {
         out.truncate(start);
     }
-    if let Some(reason) = dropped {
-        work.warn(path_of(PATH, field.key), "dropped", reason);
+    let path = || path_of(PATH, field.key);
+    if let Some(reason) = remarks.dropped {
+        work.warn(path(), "dropped", reason);
+    }
+    if remarks.lacks_code && done {
+        work.warn(path(), "calling_code", LACKS_CODE);
+    }
+    if remarks.personal_id {
+        work.warn(path(), "hashed", PERSONAL_ID);
     }
     Ok(done)
 }
@@ -229,21 +243,40 @@ fn write_field(
 const UNUSABLE: &str = "dropped: not a usable value of this field";
 const MD5: &str = "dropped: an MD5 digest matches nobody, send the value or its SHA-256";
 const OF_NOTHING: &str = "dropped: the digest of an empty string";
+const LACKS_CODE: &str = "has no calling code that could be told for sure; it is hashed as it is, and matches only if it has one: write it as +49 151 …";
+const PERSONAL_ID: &str = "looks like an e-mail address or a phone number, so it is hashed, though the source sends \
+     external ids in clear";
+
+/// What is sent of one value of a hashed field.
+#[derive(PartialEq, Eq)]
+enum Sent {
+    Digest(Sha256Hex),
+    /// An external id of a source that sends them in clear.
+    Clear(String),
+}
+
+/// What is to be said about a field once it is written.
+#[derive(Default)]
+struct Remarks {
+    dropped: Option<&'static str>,
+    lacks_code: bool,
+    personal_id: bool,
+}
 
 fn write_digests(
     field: &Field,
     values: &[Pii<'_>],
     context: &Context,
-    dropped: &mut Option<&'static str>,
+    remarks: &mut Remarks,
     out: &mut Vec<u8>,
 ) -> Result<bool, EventError> {
     let flawed = |flaw: json::Flaw| flaw.at(&path_of(PATH, field.key));
-    let mut digests: Vec<Sha256Hex> = Vec::with_capacity(values.len());
+    let mut all: Vec<Sent> = Vec::with_capacity(values.len());
     let mut take = |raw: &str| {
-        match digest_of(field, raw, context).map_err(flawed)? {
-            Ok(digest) if digests.contains(&digest) => {}
-            Ok(digest) => digests.push(digest),
-            Err(reason) => *dropped = Some(reason),
+        match sent(field, raw, context, remarks).map_err(flawed)? {
+            Ok(sent) if all.contains(&sent) => {}
+            Ok(sent) => all.push(sent),
+            Err(reason) => remarks.dropped = Some(reason),
         }
         Ok::<(), EventError>(())
     };
@@ -257,31 +290,38 @@ fn write_digests(
             take(raw)?;
         }
     }
-    if digests.is_empty() {
-        *dropped = dropped.or(Some(UNUSABLE));
+    if all.is_empty() {
+        remarks.dropped = remarks.dropped.or(Some(UNUSABLE));
         return Ok(false);
     }
-    for (index, digest) in digests.iter().enumerate() {
-        out.extend_from_slice(if index == 0 { b"[\"" } else { b",\"" });
-        out.extend_from_slice(digest.as_bytes());
-        out.push(b'"');
+    for (index, sent) in all.iter().enumerate() {
+        out.push(if index == 0 { b'[' } else { b',' });
+        match sent {
+            Sent::Digest(digest) => {
+                out.push(b'"');
+                out.extend_from_slice(digest.as_bytes());
+                out.push(b'"');
+            }
+            Sent::Clear(text) => json::write_text(out, text),
+        }
     }
     out.push(b']');
     Ok(true)
 }
 
-/// The digest of one value, or why there is none.
-fn digest_of(
+/// What is sent of one value, or why nothing is.
+fn sent(
     field: &Field,
     raw: &str,
     context: &Context,
-) -> Result<Result<Sha256Hex, &'static str>, json::Flaw> {
+    remarks: &mut Remarks,
+) -> Result<Result<Sent, &'static str>, json::Flaw> {
     let Some(text) = json::scalar(raw)? else {
         return Ok(Err(UNUSABLE));
     };
     let text = trim(&text);
     match digest::read(text) {
-        Arrived::Digest(digest) => return Ok(Ok(digest)),
+        Arrived::Digest(digest) => return Ok(Ok(Sent::Digest(digest))),
         Arrived::OfNothing => return Ok(Err(OF_NOTHING)),
         Arrived::Plain => {}
     }
@@ -289,9 +329,21 @@ fn digest_of(
     if digest::is_md5(text) && field.key != "external_id" {
         return Ok(Err(MD5));
     }
+    if field.key == "external_id" && context.external_id == ExternalId::Raw && !text.is_empty() {
+        if !firewall::is_personal(text) {
+            return Ok(Ok(Sent::Clear(text.to_owned())));
+        }
+        remarks.personal_id = true;
+        let digest = identifier::joined(text).and_then(|text| Sha256Hex::of(&text));
+        return Ok(digest.map(Sent::Digest).ok_or(UNUSABLE));
+    }
+    if field.key == "ph" {
+        remarks.lacks_code |= contact::lacks_code(text, context);
+    }
     let normalised = (field.normalise)(text, context);
     Ok(normalised
         .and_then(|text| Sha256Hex::of(&text))
+        .map(Sent::Digest)
         .ok_or(UNUSABLE))
 }
 
