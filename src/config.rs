@@ -173,7 +173,9 @@ impl Config {
         let pixels = self.pixels.iter();
         let pixels = pixels.flat_map(|(id, pixel)| pixel.warnings(*id));
         let graph = self.graph.warnings(now).into_iter();
-        graph.chain(self.alerts.warnings()).chain(pixels).collect()
+        let ingest = self.ingest.warnings();
+        let all = graph.chain(ingest).chain(self.alerts.warnings());
+        all.chain(pixels).collect()
     }
 
     /// The rules between keys, and the ranges that types do not hold.
@@ -218,6 +220,13 @@ impl Config {
                 faults.push(Fault::cross(
                     format!("sources.{name}.pixels"),
                     format!("configured pixels only; there is no section [pixels.{id}]"),
+                ));
+            }
+            let others = self.sources.range(..name.clone());
+            for (other, origin) in others.filter_map(|(n, o)| Some((n, source.meets(o)?))) {
+                faults.push(Fault::cross(
+                    format!("sources.{name}.origins"),
+                    format!("origins that no other source of the same pixel has; {origin} is also in sources.{other}"),
                 ));
             }
             for (index, key) in source.keys.iter().enumerate() {

@@ -66,6 +66,7 @@ pub mod ingest;
 pub mod journal;
 pub mod lanes;
 mod loopback;
+pub mod origin;
 pub mod pixel;
 pub mod private_file;
 pub mod receipts;

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 /// Anyone may use these; they use none of the rooms.
 const COMMON: &[&str] = &[
     "loopback",
+    "origin",
     "pixel",
     "private_file",
     "secret",
@@ -27,6 +28,7 @@ const COMMON: &[&str] = &[
 /// A room, and what it may use beyond [`COMMON`] and itself. `*` is everything.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("loopback", &[]),
+    ("origin", &[]),
     ("pixel", &[]),
     ("private_file", &[]),
     ("secret", &[]),

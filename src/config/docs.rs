@@ -69,7 +69,7 @@ const SOURCES: [(&str, &str, &str); 15] = [
 ];
 
 /// What a good value of each type is, in words; the types' own errors say the same.
-const WANTED: [(&str, &str, bool); 25] = [
+const WANTED: [(&str, &str, bool); 29] = [
     (
         "AppId",
         "the id of an app: 1 to 20 decimal digits, the first of them not 0, in quotes",
@@ -89,6 +89,7 @@ const WANTED: [(&str, &str, bool); 25] = [
     ("Covers", "\"messaging\" or \"all\"", true),
     ("EmailTls", "\"starttls\", \"tls\" or \"none\"", true),
     ("EventIdRule", "\"derive\", \"random\" or \"leave\"", true),
+    ("ExternalIdRule", "\"hash\", \"trim\" or \"raw\"", true),
     (
         "GraphVersion",
         "a version of the Graph API: v and two numbers",
@@ -107,6 +108,16 @@ const WANTED: [(&str, &str, bool); 25] = [
         false,
     ),
     ("Messaging", "\"at_least_once\" or \"at_most_once\"", true),
+    (
+        "Network",
+        "a network: an IP address, alone or with the length of its prefix, as in 10.0.0.0/8",
+        true,
+    ),
+    (
+        "Origin",
+        "the origin of a web page, as in https://shop.example, or https://*.shop.example for one label in the place of the *",
+        true,
+    ),
     ("PathBuf", "a path", false),
     (
         "PixelId",
@@ -120,6 +131,7 @@ const WANTED: [(&str, &str, bool); 25] = [
     ),
     ("SecretRef", "a table that says where the secret is", false),
     ("SocketAddr", "an IP address and a port", true),
+    ("SourceKind", "\"server\" or \"browser\"", true),
     (
         "Span",
         "a duration: a whole number with ms, s, m, h or d, at most 10000d",
@@ -176,6 +188,14 @@ impl Key {
             (true, "String") => "a list of texts".to_owned(),
             (true, "MailAddress") => {
                 "a list of e-mail addresses: each as \"ops@example.com\" or \"Name <ops@example.com>\""
+                    .to_owned()
+            }
+            (true, "Network") => {
+                "a list of networks: each an IP address, alone or with the length of its prefix"
+                    .to_owned()
+            }
+            (true, "Origin") => {
+                "a list of origins of web pages: each as in https://shop.example, or https://*.shop.example for one label in the place of the *"
                     .to_owned()
             }
             (true, "PixelId") => "a list of pixel ids: each 1 to 20 digits, in quotes".to_owned(),
@@ -258,6 +278,7 @@ mod tests {
     use crate::config::sources::CountryError;
     use crate::config::telemetry::LogLevelError;
     use crate::config::units::UnitError;
+    use crate::origin::OriginError;
 
     #[test]
     fn every_key_is_described_and_every_description_has_its_key() {
@@ -297,6 +318,8 @@ mod tests {
         assert_eq!(says("Bytes"), UnitError::Bytes.to_string());
         assert_eq!(says("Span"), UnitError::Span.to_string());
         assert_eq!(says("Rate"), UnitError::Rate.to_string());
+        assert_eq!(says("Network"), UnitError::Network.to_string());
+        assert_eq!(says("Origin"), OriginError.to_string());
         assert_eq!(says("BaseUrl"), BaseUrlError.to_string());
         assert_eq!(says("GraphVersion"), GraphVersionError.to_string());
         assert_eq!(says("LogLevel"), LogLevelError.to_string());

@@ -212,6 +212,9 @@ fn a_bad_value_of_every_key_is_refused_with_an_example_that_works() {
         for key in &topic.keys {
             let (section, rest) = match topic.name {
                 "pixels" => ("pixels.1", "token = { env = \"T\" }\n"),
+                "sources" if key.name == "origins" => {
+                    ("sources.shop", "kind = \"browser\"\npixels = [\"1\"]\n")
+                }
                 "sources" => (
                     "sources.shop",
                     "keys = [{ env = \"K\" }]\npixels = [\"1\"]\n",

@@ -26,6 +26,8 @@ pub enum Limit {
     BodyTimeout,
     /// `sources.rate`: events a second from one source.
     Rate,
+    /// `sources.rate_per_address`: events from one address of a source for browsers.
+    RatePerAddress,
     /// A bound of the journal.
     Journal(journal::Limit),
 }
@@ -39,6 +41,7 @@ impl Limit {
             Self::MaxEvents => "ingest.max_events",
             Self::BodyTimeout => "ingest.body_timeout",
             Self::Rate => "sources.rate",
+            Self::RatePerAddress => "sources.rate_per_address",
             Self::Journal(limit) => limit.name(),
         }
     }
@@ -76,6 +79,8 @@ pub enum Rejection {
         /// Whether a key was shown at all.
         shown: bool,
     },
+    /// No key, and no page that may post without one.
+    ForbiddenOrigin,
     /// The source has no right to the pixel.
     Forbidden,
     /// No such pixel is configured.
@@ -135,6 +140,7 @@ impl Rejection {
             Self::Method => row(405, "method", 100, None, false),
             Self::ContentType => row(415, "content_type", 100, None, false),
             Self::Unauthorized { .. } => row(401, "unauthorized", 190, None, false),
+            Self::ForbiddenOrigin => row(403, "forbidden_origin", 200, None, false),
             Self::Forbidden => row(403, "forbidden_pixel", 200, None, false),
             Self::UnknownPixel => row(400, "unknown_pixel", 100, Some(33), false),
             Self::Events(faults) => {
@@ -144,7 +150,9 @@ impl Rejection {
             Self::Limited(Limit::MaxBody, _) => row(413, "too_large", 100, None, false),
             Self::Limited(Limit::MaxEvents, _) => row(400, "too_many_events", 100, None, false),
             Self::Limited(Limit::BodyTimeout, _) => row(408, "body_timeout", 2, None, true),
-            Self::Limited(Limit::Rate, _) => row(429, "rate", 4, None, true),
+            Self::Limited(Limit::Rate | Limit::RatePerAddress, _) => {
+                row(429, "rate", 4, None, true)
+            }
             Self::Limited(Limit::MaxInFlight | Limit::Journal(_), _) => {
                 row(503, "overloaded", 2, None, true)
             }
@@ -180,7 +188,8 @@ impl Rejection {
             Self::ContentType => "the body must be JSON (Content-Type: application/json), as it is or compressed with gzip or deflate".to_owned(),
             Self::Unauthorized { shown: false } => "no key: send this gateway's ingest key as Authorization: Bearer …, or as access_token in the body or the query".to_owned(),
             Self::Unauthorized { shown: true } => "no source of this gateway has the key that was sent; compare its SHA-256 with sources.<name>.keys".to_owned(),
-            Self::Forbidden => "this key's source has no right to the pixel; add the pixel to sources.<name>.pixels".to_owned(),
+            Self::ForbiddenOrigin => "no key, and the Origin is not one from which pages may post for this pixel; add it to sources.<name>.origins of a source of kind browser, or send this gateway's ingest key".to_owned(),
+            Self::Forbidden => "the caller's source has no right to the pixel; add the pixel to sources.<name>.pixels".to_owned(),
             Self::UnknownPixel => "the pixel in the path is not configured in this gateway; add it under pixels.<id>".to_owned(),
             Self::Events(faults) => match faults.as_slice() {
                 [only] => format!("data[{}].{}", only.index, only.error),
@@ -248,6 +257,9 @@ fn advice(limit: Limit) -> &'static str {
         Limit::BodyTimeout => "the body did not arrive in time; send the request again",
         Limit::Rate => {
             "this source sends more events than its rate allows; send the request again after Retry-After"
+        }
+        Limit::RatePerAddress => {
+            "this address sends more events than one address may; send fewer, after Retry-After"
         }
         Limit::MaxInFlight => {
             "too many bodies are being taken in at once; send the request again after Retry-After"

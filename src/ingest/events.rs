@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::answer::EventFault;
 use super::auth::Source;
-use crate::event::{EventError, RawEvent, Warning};
+use crate::event::{EventError, RawEvent, Visit, Warning};
 use crate::journal::{Envelope, LaneKey, RequestOptions};
 use crate::pixel::PixelId;
 use crate::time::UnixMs;
@@ -20,6 +20,8 @@ pub struct Job<'a> {
     pub source: &'a Source,
     /// When they arrived.
     pub now: UnixMs,
+    /// What the browser's request tells, if they come from one.
+    pub visit: Option<Visit>,
 }
 
 /// The events of one request after the checks.
@@ -66,7 +68,12 @@ pub fn check(events: &[Cow<'_, str>], job: &Job<'_>) -> Checked {
 }
 
 fn one(index: usize, text: &str, job: &Job<'_>, checked: &mut Checked) -> Result<(), EventError> {
-    let hashed = RawEvent::parse(text)?.hash(job.pixel, &job.source.rules, job.now)?;
+    let raw = RawEvent::parse(text)?;
+    let (rules, now) = (&job.source.rules, job.now);
+    let hashed = match &job.visit {
+        Some(visit) => raw.hash_visit(job.pixel, rules, now, visit),
+        None => raw.hash(job.pixel, rules, now),
+    }?;
     let event = hashed.encode()?;
     let warnings = hashed.warnings().iter();
     checked

@@ -11,7 +11,7 @@ use axum::routing::post;
 use tokio::time::Instant;
 
 use super::answer::{Accepted, Limit, Rejection};
-use super::{Ingest, body, take};
+use super::{Ingest, body, cors, take};
 use crate::pixel::PixelId;
 use crate::telemetry::metrics::Metrics;
 
@@ -59,6 +59,16 @@ async fn no_route(State(ingest): State<Ingest>, request: Request<Body>) -> Respo
 }
 
 async fn method(State(ingest): State<Ingest>, request: Request<Body>) -> Response<Body> {
+    let shared = ingest.shared();
+    let (method, headers) = (request.method(), request.headers());
+    match cors::preflight(&shared, method, headers) {
+        Some(Ok(mut answer)) => {
+            cors::let_read(&shared, headers, &mut answer);
+            return answer;
+        }
+        Some(Err(rejection)) => return ingest.answer(Err(rejection), request).await,
+        None => {}
+    }
     ingest.answer(Err(Rejection::Method), request).await
 }
 
@@ -99,10 +109,12 @@ impl Ingest {
             body::drain(&shared, &mut body).await;
         }
         count(&shared.metrics, &result, &trace, started.elapsed());
-        match result {
+        let mut answer = match result {
             Ok(accepted) => accepted.into_response(&trace),
             Err(rejection) => rejection.into_response(&trace),
-        }
+        };
+        cors::let_read(&shared, &head.headers, &mut answer);
+        answer
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) async fn take(
     let caller = Caller::of(head);
     if let Some(key) = caller.key {
         // a wrong key is answered before its body is read
-        authorise(shared, Some(key), pixel)?;
+        by_key(shared, key, pixel)?;
     }
     let packed = body::read(shared, &head.headers, body, caller.key.is_some()).await?;
     let is_large = packed.is_large(HASH_APART);
@@ -68,14 +68,26 @@ fn duplicate() -> Warning {
 fn read_and_check(
     shared: &Shared,
     pixel: PixelId,
-    caller: &Caller,
+    caller: &Caller<'_>,
     bytes: &[u8],
 ) -> Result<Checked, Rejection> {
     let parsed = request::parse(bytes, shared.settings.max_events)?;
     let key = caller
         .key
         .or_else(|| parsed.key.as_deref().map(KeyDigest::of));
-    let source = authorise(shared, key, pixel)?;
+    let source = match key {
+        Some(key) => by_key(shared, key, pixel)?,
+        None => by_page(shared, caller.page(), pixel)?,
+    };
+    let mut visit = None;
+    if let Some(pages) = &source.pages {
+        // before the rate of all, so that one address cannot spend it
+        let address = caller.address(&shared.settings.trusted_proxies);
+        pages
+            .admit(address.caller, parsed.events.len())
+            .map_err(|seconds| Rejection::Limited(Limit::RatePerAddress, Some(seconds)))?;
+        visit = Some(caller.visit(address.customer));
+    }
     source
         .admit(parsed.events.len())
         .map_err(|seconds| Rejection::Limited(Limit::Rate, Some(seconds)))?;
@@ -88,6 +100,7 @@ fn read_and_check(
         options: Arc::new(options),
         source,
         now: shared.clock.now(),
+        visit,
     };
     let mut checked = check(&parsed.events, &job);
     checked.unknown_members = parsed.unknown_members;
@@ -97,12 +110,7 @@ fn read_and_check(
     Ok(checked)
 }
 
-fn authorise(
-    shared: &Shared,
-    key: Option<KeyDigest>,
-    pixel: PixelId,
-) -> Result<&Source, Rejection> {
-    let key = key.ok_or(Rejection::Unauthorized { shown: false })?;
+fn by_key(shared: &Shared, key: KeyDigest, pixel: PixelId) -> Result<&Source, Rejection> {
     let source = shared
         .sources
         .find(key)
@@ -114,6 +122,33 @@ fn authorise(
         return Err(Rejection::Forbidden);
     }
     Ok(source)
+}
+
+/// The source of a caller without a key: of no two are both the origins and a pixel the same.
+fn by_page<'s>(
+    shared: &'s Shared,
+    origin: Option<&str>,
+    pixel: PixelId,
+) -> Result<&'s Source, Rejection> {
+    let sources = &shared.sources;
+    let mut allowed = origin
+        .into_iter()
+        .flat_map(|origin| sources.of_page(origin));
+    if let Some(source) = allowed.find(|source| source.pixels.contains(&pixel)) {
+        return Ok(source);
+    }
+    if origin.is_some_and(|origin| sources.allow(origin)) {
+        return Err(if sources.knows(pixel) {
+            Rejection::Forbidden
+        } else {
+            Rejection::UnknownPixel
+        });
+    }
+    let is_page = origin.is_some() && sources.has_pages();
+    if is_page || sources.take_from_pages(pixel) {
+        return Err(Rejection::ForbiddenOrigin);
+    }
+    Err(Rejection::Unauthorized { shown: false })
 }
 
 /// Runs long work so that the other tasks of this worker move on.
