@@ -69,7 +69,7 @@ pub use encoded::EncodedEvent;
 pub use hashed::HashedEvent;
 pub use pii::Pii;
 pub use raw::RawEvent;
-pub use reject::{EventError, Fault, Warning};
+pub use reject::{EventError, Warning};
 pub use source::ActionSource;
 pub use visit::{MAX_VISIT_VALUE, Visit, is_public_address, subdomain_index};
 

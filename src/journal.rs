@@ -43,7 +43,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-pub use self::envelope::{Class, Envelope, LaneKey, RequestOptions};
+pub use self::envelope::{Class, Envelope, LaneKey, Platform, Progress, RequestOptions};
 pub use self::error::{AppendError, Limit, OpenError};
 pub use self::lease::{Lease, LeaseLimits, Settlement, settle_all};
 pub use self::look::{Found, Waiting};

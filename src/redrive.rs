@@ -35,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::check::{Passed, check};
+use crate::codes::{self, Code};
 use crate::duplicates::{Claims, Duplicates, Turn};
 use crate::journal::dead::{DeadError, DeadLetters, Filter, LetterId};
 use crate::journal::{AppendError, Envelope, Journal};
@@ -90,8 +91,8 @@ pub struct Report {
 pub struct RefusedLetter {
     /// Its name.
     pub id: LetterId,
-    /// The stable word of the fault: one of an event's, `unknown_pixel`, or `duplicate`.
-    pub code: &'static str,
+    /// What is wrong: one of an event's faults, `unknown_pixel`, or `duplicate`.
+    pub code: Code,
     /// Where in the event; empty for the event itself.
     pub path: String,
     /// What is expected there.
@@ -397,7 +398,7 @@ impl Report {
 fn duplicate(id: LetterId) -> RefusedLetter {
     RefusedLetter {
         id,
-        code: "duplicate",
+        code: codes::DUPLICATE,
         path: "event_id".to_owned(),
         rule: "an event with this name and id was accepted meanwhile: purge this letter",
     }

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 /// Anyone may use these; they use none of the rooms.
 const COMMON: &[&str] = &[
+    "codes",
     "loopback",
     "origin",
     "pixel",
@@ -27,6 +28,7 @@ const COMMON: &[&str] = &[
 
 /// A room, and what it may use beyond [`COMMON`] and itself. `*` is everything.
 const MAY_USE: &[(&str, &[&str])] = &[
+    ("codes", &[]),
     ("loopback", &[]),
     ("origin", &[]),
     ("pixel", &[]),

@@ -403,7 +403,7 @@ fn invalid_samples_are_refused_as_meta_would() {
             let error = stored(event, &Rules::default(), T0).err();
             let got = error
                 .as_ref()
-                .map(|e| (e.code(), e.path(), e.graph_subcode()));
+                .map(|e| (e.code().word(), e.path(), e.graph_subcode()));
             assert_eq!(got, *want, "{name}");
         }
     }

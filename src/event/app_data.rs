@@ -3,8 +3,9 @@
 use super::MAX_ITEMS;
 use super::json::{self, Member, Shape};
 use super::normalise::trim;
-use super::reject::{EventError, Fault, path_of};
+use super::reject::{EventError, path_of};
 use super::work::{Work, boolean, malformed, missing};
+use crate::codes;
 
 const PATH: &str = "app_data";
 const EXTINFO: &str = "app_data.extinfo";
@@ -54,7 +55,7 @@ pub(super) fn write(
     if required && !tracking {
         work.warn(
             "app_data.advertiser_tracking_enabled",
-            "missing",
+            codes::MISSING,
             "Meta asks for it with every event of an app: 1 or 0",
         );
     }
@@ -128,7 +129,7 @@ fn check_place(index: usize, text: &str) -> Result<(), EventError> {
     }
     if index == OS_VERSION && text.is_empty() {
         return Err(EventError::new(
-            Fault::OsVersion,
+            codes::OS_VERSION,
             "app_data.extinfo[4]",
             "the version of the operating system must not be empty",
             "\"15\"",
@@ -199,7 +200,7 @@ mod tests {
             (list("a2", " ", 16), "app_data.extinfo[4]", "os_version"),
         ] {
             let error = run(&raw, true).unwrap_err();
-            assert_eq!((error.path(), error.code()), (path, code), "{raw}");
+            assert_eq!((error.path(), error.code().word()), (path, code), "{raw}");
         }
         let (_, warnings) = run(&list("a2", "15", 16), true).unwrap();
         assert_eq!(warnings, 1, "tracking choice missing");

@@ -7,13 +7,14 @@ use super::firewall::{self, Mark};
 use super::hashed::HashedEvent;
 use super::json::{self, Shape};
 use super::raw::RawEvent;
-use super::reject::{EventError, Fault, path_of};
+use super::reject::{EventError, path_of};
 use super::source::ActionSource;
 use super::visit::Visit;
 use super::work::{Work, boolean, malformed, missing, string, string_or_integer};
 use super::{
     Rules, app_data, click_id, custom_data, identity, messaging, moment, privacy, user_data,
 };
+use crate::codes;
 use crate::pixel::PixelId;
 use crate::time::UnixMs;
 
@@ -92,7 +93,7 @@ fn steps(
     rest.push(b'}');
     if !user_data.can_match() {
         return Err(EventError::new(
-            Fault::NoMatchKeys,
+            codes::NO_MATCH_KEYS,
             "user_data",
             "what is left after checking cannot identify anyone: give em, ph, external_id, fbc, \
              or address and browser together",
@@ -215,7 +216,7 @@ fn write_url(
         return 0..0;
     };
     if messaging {
-        work.warn(key, "stripped", "not sent for business_messaging");
+        work.warn(key, codes::STRIPPED, "not sent for business_messaging");
         return 0..0;
     }
     let clean = firewall::url::clean(&url).filter(|_| work.rules.pii_firewall);
@@ -249,7 +250,7 @@ fn write_custom_data(
     let purchase = event_name == "Purchase";
     if purchase && !written.value {
         return Err(EventError::new(
-            Fault::WithoutValue,
+            codes::WITHOUT_VALUE,
             "custom_data.value",
             "a purchase needs its value as a number",
             "129.9",
@@ -257,7 +258,7 @@ fn write_custom_data(
     }
     if !written.currency && (purchase || (messaging && messaging::is_order(event_name))) {
         return Err(EventError::new(
-            Fault::WithoutCurrency,
+            codes::WITHOUT_CURRENCY,
             "custom_data.currency",
             "a purchase or order needs its currency as an ISO 4217 code",
             "\"EUR\"",
@@ -297,7 +298,7 @@ fn write_other(
             "access_token" => {
                 work.warn(
                     "access_token",
-                    "stripped",
+                    codes::STRIPPED,
                     "a token does not belong in an event; it was not kept",
                 );
                 continue;
@@ -307,7 +308,7 @@ fn write_other(
             }
             key if custom_data::belongs_here(key) => work.warn(
                 path_of("", key),
-                "misplaced",
+                codes::MISPLACED,
                 "belongs in custom_data; here Meta does not read it",
             ),
             _ => {}
@@ -322,14 +323,14 @@ fn remark_website(user_data: user_data::Written, no_page: bool, work: &mut Work<
     if no_page {
         work.warn(
             "event_source_url",
-            "missing",
+            codes::MISSING,
             "Meta asks for the page's URL with every event of a website",
         );
     }
     if !user_data.has("client_user_agent") {
         work.warn(
             "user_data.client_user_agent",
-            "missing",
+            codes::MISSING,
             "Meta asks for the browser's user agent with every event of a website",
         );
     }

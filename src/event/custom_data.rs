@@ -6,6 +6,7 @@ use super::firewall;
 use super::json::{self, Member};
 use super::reject::{EventError, path_of};
 use super::work::Work;
+use crate::codes;
 use rule::{Outcome, Rule};
 
 const PATH: &str = "custom_data";
@@ -67,7 +68,7 @@ pub(super) fn write(
             Outcome::Dropped => {
                 out.truncate(start);
                 let text = "dropped: not a usable value of this key";
-                work.warn(path_of(PATH, name), "dropped", text);
+                work.warn(path_of(PATH, name), codes::DROPPED, text);
                 continue;
             }
         }
@@ -99,7 +100,7 @@ fn remark(key: &str, raw: &str, work: &mut Work<'_>) {
     match key {
         "event_id" => work.warn(
             "custom_data.event_id",
-            "misplaced",
+            codes::MISPLACED,
             "event_id belongs beside custom_data; here it does not deduplicate",
         ),
         "customer_segmentation" => remark_segment("custom_data.customer_segmentation", raw, work),
@@ -111,7 +112,11 @@ fn remark(key: &str, raw: &str, work: &mut Work<'_>) {
 pub(super) fn remark_segment(path: &'static str, raw: &str, work: &mut Work<'_>) {
     let word = json::scalar(raw).ok().flatten().unwrap_or_default();
     if !SEGMENTS.contains(&word.as_ref()) {
-        work.warn(path, "unknown_value", "not one of the documented segments");
+        work.warn(
+            path,
+            codes::UNKNOWN_VALUE,
+            "not one of the documented segments",
+        );
     }
 }
 
@@ -166,7 +171,7 @@ mod tests {
             (r#"{"value":1e999}"#, "custom_data.value", "malformed"),
         ] {
             let error = run(raw).unwrap_err();
-            assert_eq!((error.path(), error.code()), (path, code), "{raw}");
+            assert_eq!((error.path(), error.code().word()), (path, code), "{raw}");
         }
     }
 }

@@ -4,8 +4,9 @@ use std::fmt;
 
 use super::encoded::EncodedEvent;
 use super::json;
-use super::reject::{EventError, Fault, Warning};
+use super::reject::{EventError, Warning};
 use super::source::ActionSource;
+use crate::codes;
 use crate::time::UnixMs;
 
 /// An event that Meta is expected to take, with every personal value hashed.
@@ -77,7 +78,7 @@ impl HashedEvent {
         out.push(b'}');
         if out.len() > self.max_bytes {
             return Err(EventError::new(
-                Fault::TooLarge,
+                codes::TOO_LARGE,
                 "",
                 "is larger than the source's max_event_bytes once encoded",
                 "{\"event_name\":\"Lead\"}",

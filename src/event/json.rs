@@ -12,8 +12,9 @@ use std::fmt;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::reject::{EventError, Fault, path_of};
+use super::reject::{EventError, path_of};
 use super::{MAX_DEPTH, MAX_MEMBERS};
+use crate::codes;
 
 pub(super) use outline::{Part, outline};
 pub(super) use vet::vet;
@@ -37,19 +38,19 @@ impl Flaw {
         let own = path.to_owned();
         match self {
             Self::Syntax => EventError::new(
-                Fault::Malformed,
+                codes::MALFORMED,
                 own,
                 "must be valid JSON: whole surrogate pairs, finite numbers",
                 "{\"event_name\":\"Lead\"}",
             ),
             Self::Repeated(key) => EventError::new(
-                Fault::Repeated,
+                codes::REPEATED_KEY,
                 path_of(path, key),
                 "a key may occur only once in its object",
                 "{\"value\":1}",
             ),
             Self::TooMany => EventError::new(
-                Fault::TooMany,
+                codes::TOO_MANY,
                 own,
                 "at most 256 members in an object, 10,000 entries in a list, 256 in a user_data list",
                 "[\"sku-1\"]",

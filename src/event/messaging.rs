@@ -1,9 +1,10 @@
 //! Events in a conversation with a business: WhatsApp, Messenger, Instagram.
 
 use super::json;
-use super::reject::{EventError, Fault};
+use super::reject::EventError;
 use super::user_data;
 use super::work::{malformed, missing, string};
+use crate::codes;
 
 const CHANNEL: &str = "messaging_channel";
 
@@ -36,7 +37,7 @@ pub(super) fn check_name(name: &str) -> Result<(), EventError> {
         return Ok(());
     }
     Err(EventError::new(
-        Fault::MessagingName,
+        codes::MESSAGING_NAME,
         "event_name",
         "must be one of the messaging event names, such as Purchase, LeadSubmitted, OrderCreated",
         "\"LeadSubmitted\"",

@@ -1,9 +1,10 @@
 //! Reads `event_time`.
 
 use super::json::{self, Shape};
-use super::reject::{EventError, Fault};
+use super::reject::EventError;
 use super::source::{ActionSource, LAST_MARGIN};
 use super::work::{Work, malformed, missing};
+use crate::codes;
 
 const PATH: &str = "event_time";
 const RULE: &str = "must be Unix time in whole seconds";
@@ -35,7 +36,7 @@ pub(super) fn read(
         sent /= 1000;
         work.warn(
             PATH,
-            "milliseconds",
+            codes::MILLISECONDS,
             "read as milliseconds; send whole seconds",
         );
     }
@@ -45,7 +46,7 @@ pub(super) fn read(
     let now = work.now.secs();
     if sent > now.saturating_add(TOLERANCE_S) {
         return Err(EventError::new(
-            Fault::InFuture,
+            codes::IN_FUTURE,
             PATH,
             "must not be more than 5 minutes ahead",
             EXAMPLE,
@@ -58,12 +59,12 @@ pub(super) fn read(
             ActionSource::PhysicalStore => "must be within the last 62 days",
             _ => "must be within the last 7 days",
         };
-        return Err(EventError::new(Fault::TooOld, PATH, rule, EXAMPLE));
+        return Err(EventError::new(codes::TOO_OLD, PATH, rule, EXAMPLE));
     }
     if sent > now {
         work.warn(
             PATH,
-            "moved_to_now",
+            codes::MOVED_TO_NOW,
             "was ahead of our clock and set to now",
         );
     }
@@ -89,7 +90,7 @@ fn seconds(raw: Option<&str>, work: &mut Work<'_>) -> Result<i64, EventError> {
         return Err(malformed(PATH, RULE, EXAMPLE));
     }
     if fraction.bytes().any(|b| b != b'0') {
-        work.warn(PATH, "rounded", "the fraction of a second was cut off");
+        work.warn(PATH, codes::ROUNDED, "the fraction of a second was cut off");
     }
     whole.parse().map_err(|_| malformed(PATH, RULE, EXAMPLE))
 }
@@ -112,7 +113,7 @@ mod tests {
         };
         match read(Some(raw), source, &mut work) {
             Ok(moment) => Ok((moment.time, moment.sent, work.warnings.len())),
-            Err(error) => Err(error.code()),
+            Err(error) => Err(error.code().word()),
         }
     }
 

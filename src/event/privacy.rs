@@ -4,6 +4,7 @@ use super::MAX_LIST;
 use super::json::{self, Shape};
 use super::reject::EventError;
 use super::work::{Work, malformed, string_or_integer};
+use crate::codes;
 
 const OPTIONS: &str = "data_processing_options";
 const COUNTRY: &str = "data_processing_options_country";
@@ -43,7 +44,11 @@ pub(super) fn write(
         None => {}
     }
     if state.is_some_and(|state| state > 0) && country != Some(1) {
-        work.warn(STATE, "unknown_value", "a state counts only with country 1");
+        work.warn(
+            STATE,
+            codes::UNKNOWN_VALUE,
+            "a state counts only with country 1",
+        );
     }
     for (key, code) in [(COUNTRY, country), (STATE, state)] {
         if let Some(code) = code {

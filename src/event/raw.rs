@@ -7,10 +7,11 @@ use super::build::build;
 use super::hashed::HashedEvent;
 use super::json::{self, Member, Part, Shape};
 use super::pii::Pii;
-use super::reject::{EventError, Fault};
+use super::reject::EventError;
 use super::visit::Visit;
 use super::work::malformed;
 use super::{MAX_RAW_BYTES, Rules};
+use crate::codes;
 use crate::pixel::PixelId;
 use crate::time::UnixMs;
 
@@ -52,7 +53,7 @@ impl<'a> RawEvent<'a> {
     pub fn parse(json: &'a str) -> Result<Self, EventError> {
         if json.len() > MAX_RAW_BYTES {
             return Err(EventError::new(
-                Fault::TooLarge,
+                codes::TOO_LARGE,
                 "",
                 "must be at most 1 MiB as received",
                 "{\"event_name\":\"Lead\"}",
@@ -60,7 +61,7 @@ impl<'a> RawEvent<'a> {
         }
         if !json::is_shallow(json) {
             return Err(EventError::new(
-                Fault::TooDeep,
+                codes::TOO_DEEP,
                 "",
                 "lists and objects must nest at most 32 deep",
                 "{\"custom_data\":{\"contents\":[{\"id\":\"sku-1\"}]}}",

@@ -5,69 +5,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-/// What is wrong with a refused event; [`Fault::code`] is its stable word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Fault {
-    /// A member that must be there is not, or is empty.
-    Missing,
-    /// A member has the wrong type, shape or value.
-    Malformed,
-    /// An object has the same key twice, so it has no single meaning.
-    Repeated,
-    /// Lists and objects are nested deeper than [`MAX_DEPTH`](super::MAX_DEPTH).
-    TooDeep,
-    /// A list or object has more entries than its bound.
-    TooMany,
-    /// The event is larger than the bound, as received or as encoded.
-    TooLarge,
-    /// `event_time` is before the window Meta accepts.
-    TooOld,
-    /// `event_time` is further ahead than clocks differ.
-    InFuture,
-    /// What is left of `user_data` cannot identify anyone.
-    NoMatchKeys,
-    /// A purchase without a usable `value`.
-    WithoutValue,
-    /// A purchase or order without a usable `currency`.
-    WithoutCurrency,
-    /// The operating system's version in `app_data.extinfo` is empty.
-    OsVersion,
-    /// An event name that the messaging channels do not know.
-    MessagingName,
-}
-
-impl Fault {
-    /// The stable word for answers, metrics and documents.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Missing => "missing",
-            Self::Malformed => "malformed",
-            Self::Repeated => "repeated_key",
-            Self::TooDeep => "too_deep",
-            Self::TooMany => "too_many",
-            Self::TooLarge => "too_large",
-            Self::TooOld => "too_old",
-            Self::InFuture => "in_future",
-            Self::NoMatchKeys => "no_match_keys",
-            Self::WithoutValue => "without_value",
-            Self::WithoutCurrency => "without_currency",
-            Self::OsVersion => "os_version",
-            Self::MessagingName => "messaging_name",
-        }
-    }
-
-    /// The subcode of error 100 with which Graph refuses the same event, where that is known.
-    pub fn graph_subcode(self) -> Option<u32> {
-        match self {
-            Self::TooOld => Some(2_804_003),
-            Self::WithoutValue => Some(2_804_009),
-            Self::OsVersion => Some(2_804_043),
-            Self::NoMatchKeys => Some(2_804_050),
-            Self::MessagingName => Some(2_804_066),
-            _ => None,
-        }
-    }
-}
+use crate::codes::Code;
 
 /// Why an event is refused: where, which rule, and an example of what would pass.
 ///
@@ -76,7 +14,7 @@ impl Fault {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {rule}; for example {example}", if .path.is_empty() { "event" } else { .path })]
 pub struct EventError {
-    fault: Fault,
+    code: Code,
     path: Cow<'static, str>,
     rule: &'static str,
     example: &'static str,
@@ -85,13 +23,13 @@ pub struct EventError {
 
 impl EventError {
     pub(in crate::event) fn new(
-        fault: Fault,
+        code: Code,
         path: impl Into<Cow<'static, str>>,
         rule: &'static str,
         example: &'static str,
     ) -> Self {
         Self {
-            fault,
+            code,
             path: path.into(),
             rule,
             example,
@@ -115,9 +53,9 @@ impl EventError {
         &self.path
     }
 
-    /// The stable word of the fault.
-    pub fn code(&self) -> &'static str {
-        self.fault.code()
+    /// What is wrong; its word is stable.
+    pub fn code(&self) -> Code {
+        self.code
     }
 
     /// What is expected there.
@@ -132,7 +70,7 @@ impl EventError {
 
     /// Graph's subcode for the same fault; `None` where Meta's answer is not known.
     pub fn graph_subcode(&self) -> Option<u32> {
-        self.fault.graph_subcode()
+        self.code.row().subcode
     }
 }
 
@@ -141,10 +79,8 @@ impl EventError {
 pub struct Warning {
     /// Where in the event, such as `user_data.email`.
     pub path: Cow<'static, str>,
-    /// A stable word: `alias`, `dropped`, `unknown_key`, `redacted`, `stripped`, `moved_to_now`,
-    /// `milliseconds`, `rounded`, `missing`, `misplaced`, `unknown_value`, `calling_code`, `hashed`
-    /// or `duplicate`.
-    pub code: &'static str,
+    /// What it is about; its word is stable.
+    pub code: Code,
     /// What was done, or what should be done.
     pub text: Cow<'static, str>,
 }
@@ -178,15 +114,16 @@ fn tells_nothing(key: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codes;
 
     #[test]
     fn an_error_reads_as_path_rule_and_example() {
-        let error = EventError::new(Fault::Missing, "event_name", "a name is needed", "\"Lead\"");
+        let error = EventError::new(codes::MISSING, "event_name", "a name is needed", "\"Lead\"");
         assert_eq!(
             error.to_string(),
             "event_name: a name is needed; for example \"Lead\""
         );
-        let whole = EventError::new(Fault::TooLarge, "", "too large", "{}");
+        let whole = EventError::new(codes::TOO_LARGE, "", "too large", "{}");
         assert_eq!(whole.to_string(), "event: too large; for example {}");
     }
 

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::codes;
 use crate::pixel::PixelId;
 use crate::time::UnixMs;
 
@@ -33,13 +34,15 @@ fn stored(event: &Value) -> Value {
 fn warned(event: &Value) -> Vec<(String, &'static str)> {
     let event = hashed(event).unwrap();
     let warnings = event.warnings().iter();
-    warnings.map(|w| (w.path.to_string(), w.code)).collect()
+    warnings
+        .map(|w| (w.path.to_string(), w.code.word()))
+        .collect()
 }
 
 /// Path and code of the error.
 fn refused(event: &Value) -> (String, &'static str) {
     let error = hashed(event).unwrap_err();
-    (error.path().to_owned(), error.code())
+    (error.path().to_owned(), error.code().word())
 }
 
 /// A website event that draws neither error nor warning.
@@ -343,7 +346,7 @@ fn the_firewall_covers_every_clear_member_and_can_be_turned_off() {
     let hashed = hashed_at(&event.to_string(), &off, T0).unwrap();
     let stored = String::from_utf8(hashed.encode().unwrap().as_bytes().to_vec()).unwrap();
     assert!(stored.contains(&format!("for {mail}")));
-    assert!(hashed.warnings().iter().all(|w| w.code != "redacted"));
+    assert!(hashed.warnings().iter().all(|w| w.code != codes::REDACTED));
 }
 
 #[test]
@@ -491,7 +494,7 @@ fn hostile_input_ends_in_an_error_with_its_path() {
             .and_then(|event| event.encode())
             .err()
             .unwrap_or_else(|| panic!("taken: {path} {code}"));
-        assert_eq!((error.path(), error.code()), (path, code));
+        assert_eq!((error.path(), error.code().word()), (path, code));
         assert!(!error.rule().is_empty() && !error.example().is_empty());
         assert!(!error.to_string().contains("jane"));
     }
@@ -657,7 +660,7 @@ fn external_ids_go_out_in_the_sources_form() {
         };
         let event = with("user_data.external_id", value);
         let hashed = hashed_at(&event.to_string(), &rules, T0).unwrap();
-        let codes: Vec<_> = hashed.warnings().iter().map(|w| w.code).collect();
+        let codes: Vec<_> = hashed.warnings().iter().map(|w| w.code.word()).collect();
         let stored: Value = serde_json::from_slice(hashed.encode().unwrap().as_bytes()).unwrap();
         (stored["user_data"]["external_id"].clone(), codes)
     };
@@ -701,7 +704,10 @@ fn a_phone_number_without_calling_code_is_remarked_where_the_country_is_known() 
         };
         let event = with("user_data", user_data).to_string();
         let hashed = hashed_at(&event, &rules, T0).unwrap();
-        hashed.warnings().iter().any(|w| w.code == "calling_code")
+        hashed
+            .warnings()
+            .iter()
+            .any(|w| w.code == codes::CALLING_CODE)
     };
     let germany = Some(*b"de");
     assert!(warned(json!({"ph": "151 123456"}), germany));

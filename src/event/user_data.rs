@@ -12,6 +12,7 @@ use super::reject::{EventError, path_of};
 use super::source::ActionSource;
 use super::work::Work;
 use super::{ExternalId, MAX_LIST};
+use crate::codes;
 
 const PATH: &str = "user_data";
 
@@ -119,7 +120,7 @@ pub(super) fn write(
         };
         if matches!(reading, Reading::Alias(_)) {
             let text = format!("read as {}", field.key);
-            work.warn(path_of(PATH, key), "alias", text);
+            work.warn(path_of(PATH, key), codes::ALIAS, text);
         }
         let count = counts
             .get_mut(index)
@@ -131,7 +132,7 @@ pub(super) fn write(
             _ if is_stripped(field, source) => {
                 work.warn(
                     path_of(PATH, field.key),
-                    "stripped",
+                    codes::STRIPPED,
                     "not sent for business_messaging",
                 );
                 continue;
@@ -202,7 +203,7 @@ fn unknown(
     }
     work.warn(
         path_of(PATH, key),
-        "unknown_key",
+        codes::UNKNOWN_KEY,
         "dropped: not a field of user_data; it can be allowed by name for the source",
     );
     Ok(())
@@ -229,13 +230,13 @@ fn write_field(
     }
     let path = || path_of(PATH, field.key);
     if let Some(reason) = remarks.dropped {
-        work.warn(path(), "dropped", reason);
+        work.warn(path(), codes::DROPPED, reason);
     }
     if remarks.lacks_code && done {
-        work.warn(path(), "calling_code", LACKS_CODE);
+        work.warn(path(), codes::CALLING_CODE, LACKS_CODE);
     }
     if remarks.personal_id {
-        work.warn(path(), "hashed", PERSONAL_ID);
+        work.warn(path(), codes::HASHED, PERSONAL_ID);
     }
     Ok(done)
 }
@@ -365,7 +366,7 @@ fn write_plain(
         if plain.contains('@') && work.rules.pii_firewall {
             work.warn(
                 path_of(PATH, field.key),
-                "unknown_value",
+                codes::UNKNOWN_VALUE,
                 "sent in clear and may hold an e-mail address",
             );
         }

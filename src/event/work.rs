@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::reject::{EventError, Fault, Warning, path_of};
+use super::reject::{EventError, Warning, path_of};
 use super::{Rules, firewall, json};
+use crate::codes::{self, Code};
 use crate::time::UnixMs;
 use firewall::Mark;
 use json::Shape;
@@ -18,7 +19,7 @@ impl Work<'_> {
     pub(super) fn warn(
         &mut self,
         path: impl Into<Cow<'static, str>>,
-        code: &'static str,
+        code: Code,
         text: impl Into<Cow<'static, str>>,
     ) {
         self.warnings.push(Warning {
@@ -74,7 +75,7 @@ impl Work<'_> {
     pub(super) fn warn_redacted(&mut self, path: Cow<'static, str>) {
         self.warn(
             path,
-            "redacted",
+            codes::REDACTED,
             "a personal value was redacted; send it in user_data, where it is hashed",
         );
     }
@@ -130,11 +131,11 @@ pub(super) fn malformed(
     rule: &'static str,
     example: &'static str,
 ) -> EventError {
-    EventError::new(Fault::Malformed, path, rule, example)
+    EventError::new(codes::MALFORMED, path, rule, example)
 }
 
 pub(super) fn missing(path: &'static str, rule: &'static str, example: &'static str) -> EventError {
-    EventError::new(Fault::Missing, path, rule, example)
+    EventError::new(codes::MISSING, path, rule, example)
 }
 
 #[cfg(test)]
@@ -153,7 +154,11 @@ mod tests {
             assert_eq!(boolean(raw, "x"), Ok(None), "{raw}");
         }
         for raw in ["2", "\"yes\"", "[]", "{}", "1.0"] {
-            assert_eq!(boolean(raw, "x").unwrap_err().code(), "malformed", "{raw}");
+            assert_eq!(
+                boolean(raw, "x").unwrap_err().code(),
+                codes::MALFORMED,
+                "{raw}"
+            );
         }
     }
 }

@@ -1,14 +1,19 @@
 //! Answers in Graph's shape, and every refusal with its status, code and advice.
 
+use std::borrow::Cow;
+
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
+use super::request;
+use crate::codes::{self, Code, Docs};
 use crate::event::{EventError, Warning};
 use crate::journal::{self, AppendError};
 
-/// The most `messages` in one answer; the last one then says how many were left out.
+/// The most `messages` in one answer, the last of which then says how many were left out, and the
+/// most `warnings`.
 pub const MAX_MESSAGES: usize = 100;
 
 const UNKNOWN_MEMBERS: &str = "members beside data that Graph does not know were left out";
@@ -61,8 +66,8 @@ pub struct EventFault {
 pub enum Rejection {
     /// The body is not what it should be: field path, rule, valid example.
     Body {
-        /// The stable word.
-        code: &'static str,
+        /// What is wrong with it.
+        code: Code,
         /// The member at fault, empty for the body itself.
         path: &'static str,
         /// What is expected; never what was found.
@@ -105,70 +110,34 @@ impl From<AppendError> for Rejection {
     }
 }
 
-/// One row of the answer table.
-struct Row {
-    status: u16,
-    /// The stable word: `errors[].code`, the label of `capigate_requests_total`, the README.
-    code: &'static str,
-    /// Graph's code for the same thing, so that clients written for Graph act rightly.
-    graph: i64,
-    subcode: Option<u32>,
-    transient: bool,
-}
-
-const fn row(
-    status: u16,
-    code: &'static str,
-    graph: i64,
-    subcode: Option<u32>,
-    transient: bool,
-) -> Row {
-    Row {
-        status,
-        code,
-        graph,
-        subcode,
-        transient,
-    }
-}
-
 impl Rejection {
-    fn row(&self) -> Row {
+    /// What is wrong; its word is stable.
+    pub fn code(&self) -> Code {
         match self {
-            Self::Body { code, .. } => row(400, code, 100, None, false),
-            Self::NoRoute => row(404, "no_route", 2500, None, false),
-            Self::Method => row(405, "method", 100, None, false),
-            Self::ContentType => row(415, "content_type", 100, None, false),
-            Self::Unauthorized { .. } => row(401, "unauthorized", 190, None, false),
-            Self::ForbiddenOrigin => row(403, "forbidden_origin", 200, None, false),
-            Self::Forbidden => row(403, "forbidden_pixel", 200, None, false),
-            Self::UnknownPixel => row(400, "unknown_pixel", 100, Some(33), false),
-            Self::Events(faults) => {
-                let subcode = faults.first().and_then(|fault| fault.error.graph_subcode());
-                row(400, "events", 100, subcode, false)
-            }
-            Self::Limited(Limit::MaxBody, _) => row(413, "too_large", 100, None, false),
-            Self::Limited(Limit::MaxEvents, _) => row(400, "too_many_events", 100, None, false),
-            Self::Limited(Limit::BodyTimeout, _) => row(408, "body_timeout", 2, None, true),
-            Self::Limited(Limit::Rate | Limit::RatePerAddress, _) => {
-                row(429, "rate", 4, None, true)
-            }
-            Self::Limited(Limit::MaxInFlight | Limit::Journal(_), _) => {
-                row(503, "overloaded", 2, None, true)
-            }
-            Self::Stopping => row(503, "stopping", 2, None, true),
-            Self::Unavailable => row(503, "unavailable", 2, None, true),
+            Self::Body { code, .. } => *code,
+            Self::NoRoute => codes::NO_ROUTE,
+            Self::Method => codes::METHOD,
+            Self::ContentType => codes::CONTENT_TYPE,
+            Self::Unauthorized { .. } => codes::UNAUTHORIZED,
+            Self::ForbiddenOrigin => codes::FORBIDDEN_ORIGIN,
+            Self::Forbidden => codes::FORBIDDEN_PIXEL,
+            Self::UnknownPixel => codes::UNKNOWN_PIXEL,
+            Self::Events(_) => codes::EVENTS,
+            Self::Limited(limit, _) => match limit {
+                Limit::MaxBody => codes::TOO_LARGE,
+                Limit::MaxEvents => codes::TOO_MANY_EVENTS,
+                Limit::BodyTimeout => codes::BODY_TIMEOUT,
+                Limit::Rate | Limit::RatePerAddress => codes::RATE,
+                Limit::MaxInFlight | Limit::Journal(_) => codes::OVERLOADED,
+            },
+            Self::Stopping => codes::STOPPING,
+            Self::Unavailable => codes::UNAVAILABLE,
         }
-    }
-
-    /// The stable word of this refusal.
-    pub fn code(&self) -> &'static str {
-        self.row().code
     }
 
     /// The HTTP status of this refusal.
     pub fn status(&self) -> u16 {
-        self.row().status
+        self.code().row().status
     }
 
     /// The bound that said no, if one did.
@@ -179,44 +148,82 @@ impl Rejection {
         }
     }
 
+    /// The member or header at fault; empty for the request itself.
+    fn path(&self) -> &'static str {
+        match self {
+            Self::Body { path, .. } => path,
+            Self::ContentType => "Content-Type",
+            Self::Unauthorized { .. } => "access_token",
+            Self::ForbiddenOrigin => "Origin",
+            Self::Forbidden | Self::UnknownPixel => "pixel_id",
+            Self::Limited(Limit::MaxEvents, _) => "data",
+            _ => "",
+        }
+    }
+
+    /// What is expected, as far as this refusal knows more than its row.
+    fn rule(&self) -> Cow<'static, str> {
+        match self {
+            Self::Body { rule, .. } => rule.clone().into(),
+            Self::Limited(limit, _) => advice(*limit).into(),
+            _ => self.code().row().rule.into(),
+        }
+    }
+
+    fn example(&self) -> Option<&'static str> {
+        match self {
+            Self::Body { code, path, .. } if [codes::MISSING, codes::MALFORMED].contains(code) => {
+                Some(request::example(path))
+            }
+            _ => self.code().row().example,
+        }
+    }
+
     fn message(&self) -> String {
+        let row = self.code().row();
         match self {
             Self::Body { path: "", rule, .. } => format!("the body: {rule}"),
             Self::Body { path, rule, .. } => format!("{path}: {rule}"),
-            Self::NoRoute => "no such path; events go to POST /{version}/{pixel_id}/events, such as /v26.0/1234567890123456/events, or to POST /capi/{pixel_id}/events".to_owned(),
-            Self::Method => "events are sent with POST".to_owned(),
-            Self::ContentType => "the body must be JSON (Content-Type: application/json), as it is or compressed with gzip or deflate".to_owned(),
-            Self::Unauthorized { shown: false } => "no key: send this gateway's ingest key as Authorization: Bearer …, or as access_token in the body or the query".to_owned(),
-            Self::Unauthorized { shown: true } => "no source of this gateway has the key that was sent; compare its SHA-256 with sources.<name>.keys".to_owned(),
-            Self::ForbiddenOrigin => "no key, and the Origin is not one from which pages may post for this pixel; add it to sources.<name>.origins of a source of kind browser, or send this gateway's ingest key".to_owned(),
-            Self::Forbidden => "the caller's source has no right to the pixel; add the pixel to sources.<name>.pixels".to_owned(),
-            Self::UnknownPixel => "the pixel in the path is not configured in this gateway; add it under pixels.<id>".to_owned(),
+            Self::Unauthorized { shown: true } => format!(
+                "no source of this gateway has the key that was sent; {}",
+                row.next
+            ),
+            Self::Unauthorized { shown: false } => format!("no key was sent; {}", row.next),
             Self::Events(faults) => match faults.as_slice() {
                 [only] => format!("data[{}].{}", only.index, only.error),
-                several => format!("{} events are refused; each is named in errors", several.len()),
+                several => format!(
+                    "{} events are refused; each is named in errors",
+                    several.len()
+                ),
             },
             Self::Limited(limit, _) => format!("{} ({})", advice(*limit), limit.name()),
-            Self::Stopping => "the gateway is stopping; send the request again to the next one".to_owned(),
-            Self::Unavailable => "the gateway cannot make events durable until it is restarted; send the request again later".to_owned(),
+            _ => match row.example {
+                Some(example) => format!("{}, such as {example}; {}", row.rule, row.next),
+                None => format!("{}; {}", row.rule, row.next),
+            },
         }
     }
 
     /// The answer, with the gateway's own `trace` id.
     pub fn into_response(self, trace: &str) -> Response<Body> {
-        let row = self.row();
+        let code = self.code();
+        let row = code.row();
         let errors = match &self {
-            Self::Events(faults) => event_errors(faults),
-            Self::Body { code, path, rule } => {
-                vec![ErrorItem {
-                    index: None,
-                    path: (*path).to_owned(),
-                    code,
-                    rule: rule.clone(),
-                    example: None,
-                    notes: Vec::new(),
-                }]
-            }
-            _ => Vec::new(),
+            Self::Events(faults) => faults.iter().map(EventFault::item).collect(),
+            _ => vec![ErrorItem {
+                index: None,
+                path: self.path(),
+                code,
+                rule: self.rule(),
+                example: self.example(),
+                docs: code.docs(),
+                meta: row.meta,
+                notes: Vec::new(),
+            }],
+        };
+        let subcode = match &self {
+            Self::Events(faults) => faults.first().and_then(|fault| fault.error.graph_subcode()),
+            _ => row.subcode,
         };
         let retry_after = match &self {
             Self::Limited(_, seconds) => *seconds,
@@ -228,12 +235,13 @@ impl Rejection {
                 message: self.message(),
                 kind: "OAuthException",
                 code: row.graph,
-                error_subcode: row.subcode,
-                is_transient: row.transient,
+                error_subcode: subcode,
+                is_transient: row.is_transient,
                 fbtrace_id: trace,
                 error_data: ErrorData {
-                    code: row.code,
+                    code,
                     limit: self.limit().map(Limit::name),
+                    docs: code.docs(),
                 },
             },
             errors,
@@ -302,33 +310,49 @@ impl Accepted {
             messages.truncate(MAX_MESSAGES - 1);
             messages.push(format!("{left_out} more messages are left out"));
         }
+        let unknown = self.unknown_members.then(|| WarningItem {
+            index: None,
+            path: "",
+            code: codes::UNKNOWN_MEMBER,
+            text: UNKNOWN_MEMBERS,
+            docs: codes::UNKNOWN_MEMBER.docs(),
+        });
+        let warnings = self.warnings.iter().map(|(index, warning)| WarningItem {
+            index: Some(*index),
+            path: &warning.path,
+            code: warning.code,
+            text: &warning.text,
+            docs: warning.code.docs(),
+        });
         let body = SuccessBody {
             events_received: self.events,
             messages,
             fbtrace_id: trace,
-            errors: event_errors(&self.faults),
+            errors: self.faults.iter().map(EventFault::item).collect(),
+            warnings: unknown
+                .into_iter()
+                .chain(warnings)
+                .take(MAX_MESSAGES)
+                .collect(),
         };
         json(200, &body)
     }
 }
 
-fn event_errors(faults: &[EventFault]) -> Vec<ErrorItem> {
-    faults
-        .iter()
-        .map(|fault| ErrorItem {
-            index: Some(fault.index),
-            path: fault.error.path().to_owned(),
-            code: fault.error.code(),
-            rule: fault.error.rule().to_owned(),
-            example: Some(fault.error.example().to_owned()),
-            notes: fault
-                .error
-                .notes()
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
-        })
-        .collect()
+impl EventFault {
+    fn item(&self) -> ErrorItem<'_> {
+        let error = &self.error;
+        ErrorItem {
+            index: Some(self.index),
+            path: error.path(),
+            code: error.code(),
+            rule: error.rule().into(),
+            example: Some(error.example()),
+            docs: error.code().docs(),
+            meta: error.code().row().meta,
+            notes: error.notes().iter().map(ToString::to_string).collect(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -337,14 +361,15 @@ struct SuccessBody<'a> {
     messages: Vec<String>,
     fbtrace_id: &'a str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    errors: Vec<ErrorItem>,
+    errors: Vec<ErrorItem<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<WarningItem<'a>>,
 }
 
 #[derive(Serialize)]
 struct ErrorBody<'a> {
     error: ErrorObject<'a>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    errors: Vec<ErrorItem>,
+    errors: Vec<ErrorItem<'a>>,
 }
 
 #[derive(Serialize)]
@@ -362,23 +387,39 @@ struct ErrorObject<'a> {
 
 #[derive(Serialize)]
 struct ErrorData {
-    code: &'static str,
+    code: Code,
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<&'static str>,
+    docs: Docs,
 }
 
 #[derive(Serialize)]
-struct ErrorItem {
+struct ErrorItem<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     index: Option<usize>,
-    path: String,
-    code: &'static str,
-    rule: String,
+    path: &'a str,
+    code: Code,
+    rule: Cow<'static, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    example: Option<String>,
+    example: Option<&'static str>,
+    docs: Docs,
+    /// Meta's page about the rule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    meta: Option<&'static str>,
     /// What had been changed or dropped before, and may be the cause.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
+}
+
+/// What `messages` say in words, for programs.
+#[derive(Serialize)]
+struct WarningItem<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<usize>,
+    path: &'a str,
+    code: Code,
+    text: &'a str,
+    docs: Docs,
 }
 
 fn json(status: u16, body: &impl Serialize) -> Response<Body> {

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::HeaderMap;
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 
 use super::Shared;
 use super::admission::Reservation;
 use super::answer::{Limit, Rejection};
+use crate::codes;
 
 /// For how long a refused body is read on.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
@@ -55,6 +56,16 @@ pub(super) async fn read(
     Ok(Packed { held, encoding })
 }
 
+impl Held {
+    /// Counts `bytes` more that are held for this body.
+    pub(super) fn grow(&mut self, shared: &Shared, bytes: usize) -> Result<(), Rejection> {
+        shared
+            .admission
+            .grow(&mut self.reservation, bytes)
+            .map_err(|_| Rejection::Limited(Limit::MaxInFlight, Some(1)))
+    }
+}
+
 impl Packed {
     /// Whether working on it would take long.
     pub(super) fn is_large(&self, plain: usize) -> bool {
@@ -87,14 +98,13 @@ pub(super) async fn drain(shared: &Shared, body: &mut Body) {
 }
 
 async fn collect(shared: &Shared, body: &mut Body, is_known: bool) -> Result<Held, Rejection> {
-    let full = |_| Rejection::Limited(Limit::MaxInFlight, Some(1));
     let mut held = Held {
         bytes: Vec::new(),
         reservation: shared.admission.open(is_known),
     };
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Rejection::Body {
-            code: "cut_body",
+            code: codes::CUT_BODY,
             path: "",
             rule: "it ended before it was whole; send it again".to_owned(),
         })?;
@@ -104,10 +114,7 @@ async fn collect(shared: &Shared, body: &mut Body, is_known: bool) -> Result<Hel
         if held.bytes.len() + chunk.len() > shared.settings.max_body {
             return Err(Rejection::Limited(Limit::MaxBody, None));
         }
-        shared
-            .admission
-            .grow(&mut held.reservation, chunk.len())
-            .map_err(full)?;
+        held.grow(shared, chunk.len())?;
         held.bytes.extend_from_slice(&chunk);
     }
     Ok(held)
@@ -127,7 +134,7 @@ fn unpack(shared: &Shared, packed: Held, encoding: Encoding) -> Result<Held, Rej
     };
     loop {
         let read = reader.read(&mut chunk).map_err(|_| Rejection::Body {
-            code: "bad_encoding",
+            code: codes::BAD_ENCODING,
             path: "",
             rule: "it is not what its Content-Encoding says (gzip or deflate)".to_owned(),
         })?;
@@ -152,22 +159,7 @@ fn declared(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// A missing Content-Type is read as JSON; forms and the rest are refused by name.
 fn encoding(headers: &HeaderMap) -> Result<Encoding, Rejection> {
-    if let Some(kind) = headers.get(CONTENT_TYPE) {
-        let kind = kind.to_str().map_err(|_| Rejection::ContentType)?;
-        let essence = kind
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .to_ascii_lowercase();
-        let is_json =
-            essence == "application/json" || essence == "text/plain" || essence.ends_with("+json");
-        if !is_json {
-            return Err(Rejection::ContentType);
-        }
-    }
     match headers
         .get(CONTENT_ENCODING)
         .map(|value| value.as_bytes().to_ascii_lowercase())

@@ -1,29 +1,88 @@
-//! The body in Graph's shape: request options, the caller's key, and events kept apart by index.
+//! A request taken apart: request options, the caller's key, and events kept apart by index.
+//!
+//! A body is first read into its [`Members`], by the rules of its encoding: [`parse_json`],
+//! [`parse_form`] (the query of an address is one, too), [`parse_multipart`]. What they mean is the
+//! same in each: [`read`]. `data` may be an array of events, the same as JSON text, and each event
+//! an object or its JSON text in a string.
+//!
+//! **Precedence.** A member may stand in the query and in the body, if it is the same in both; two
+//! different values are refused, since either could be the wrong one. The key is the exception: that
+//! of the header wins over that of the query, and that over the body's.
+
+mod events;
+mod form;
+mod json;
+mod multipart;
+mod options;
+mod parts;
 
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use axum::http::HeaderValue;
 use serde_json::value::RawValue;
 
-use super::answer::{Limit, Rejection};
+use super::answer::Rejection;
+use crate::codes::{self, Code};
 use crate::journal::RequestOptions;
 
-/// Members a body may have; far more than Graph knows.
-pub const MAX_MEMBERS: usize = 64;
-/// Characters of a request option such as `test_event_code`.
-pub const MAX_OPTION: usize = 128;
+pub use form::parse_form;
+pub use json::parse_json;
+pub use multipart::parse_multipart;
+pub(super) use options::example;
+pub use options::{MAX_OPTION, MAX_PLATFORMS};
+use parts::Parts;
 
-/// A parsed body. The events are still raw text, one slice each, so that a bad one hides no other.
+/// Members a request may have beside its events; far more than Graph knows.
+pub const MAX_MEMBERS: usize = 64;
+
+/// How a body is written, by its `Content-Type`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// JSON, or nothing is said.
+    Json,
+    /// `application/x-www-form-urlencoded`.
+    Form,
+    /// `multipart/form-data`, with its boundary.
+    Multipart(String),
+    /// Something else: taken if it is a JSON object all the same.
+    Other,
+}
+
+/// The members of a request as they were written, in order.
+#[derive(Default)]
+pub struct Members<'a> {
+    list: Vec<(Cow<'a, str>, Value<'a>)>,
+    /// The fields `data[0]`, `data[1]` and so on of a form.
+    parts: Parts<'a>,
+}
+
+/// What a member holds.
+#[derive(Clone, PartialEq, Eq)]
+enum Value<'a> {
+    /// A string of JSON, a field of a form, or a parameter of a query.
+    Text(Cow<'a, str>),
+    /// Any other JSON value, as its text.
+    Json(&'a str),
+}
+
+/// A request that has been read. The events are still raw text, one slice each, so that a bad one
+/// hides no other.
 pub struct Parsed<'a> {
     /// The events' JSON texts, in order.
     pub events: Vec<Cow<'a, str>>,
     /// What applies to the whole request.
     pub options: RequestOptions,
     /// The member `access_token`.
-    pub key: Option<Cow<'a, str>>,
+    pub key: Option<&'a str>,
     /// Whether members were left out because Graph does not know them.
     pub unknown_members: bool,
+}
+
+impl fmt::Debug for Members<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Members({})", self.list.len())
+    }
 }
 
 impl fmt::Debug for Parsed<'_> {
@@ -32,83 +91,90 @@ impl fmt::Debug for Parsed<'_> {
     }
 }
 
-/// Reads a body. `max_events` is `ingest.max_events`.
-pub fn parse(body: &[u8], max_events: usize) -> Result<Parsed<'_>, Rejection> {
-    let text = std::str::from_utf8(body).map_err(|error| {
-        fault(
-            "not_utf8",
-            "",
-            format!("it must be UTF-8; byte {} is not", error.valid_up_to()),
-        )
-    })?;
-    // some editors and exporters put one in front
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut json = serde_json::Deserializer::from_str(text);
-    let members = json
-        .deserialize_any(MembersVisitor)
-        .and_then(|members| json.end().map(|()| members))
-        .map_err(|error| bad_json(&error))?;
-    let members = match members {
-        Members::Object(members) => members,
-        Members::TooMany => {
-            return Err(fault(
-                "bad_json",
-                "",
-                format!("at most {MAX_MEMBERS} members"),
-            ));
+impl Kind {
+    /// The kind that the header `Content-Type` names.
+    pub fn of(header: Option<&HeaderValue>) -> Result<Self, Rejection> {
+        let Some(header) = header else {
+            return Ok(Self::Json);
+        };
+        let Ok(text) = header.to_str() else {
+            return Ok(Self::Other);
+        };
+        let essence = text.split(';').next().unwrap_or_default();
+        match essence.trim().to_ascii_lowercase().as_str() {
+            "" | "application/json" | "text/plain" | "text/json" => Ok(Self::Json),
+            "application/x-www-form-urlencoded" => Ok(Self::Form),
+            "multipart/form-data" => multer::parse_boundary(text)
+                .map(Self::Multipart)
+                .map_err(|_| multipart::bad("its Content-Type names no boundary")),
+            json if json.ends_with("+json") => Ok(Self::Json),
+            _ => Ok(Self::Other),
         }
-    };
+    }
 
+    /// The members of a body of this kind. `max_events` is `ingest.max_events`.
+    ///
+    /// An object of JSON is taken as such whatever its type says: no form begins with a brace, and
+    /// many a client sends JSON as a form.
+    pub fn members<'a>(&self, body: &'a [u8], max_events: usize) -> Result<Members<'a>, Rejection> {
+        let is_object = body.trim_ascii_start().first() == Some(&b'{');
+        match self {
+            Self::Json => parse_json(body),
+            Self::Form | Self::Other if is_object => parse_json(body),
+            Self::Form => parse_form(body, max_events),
+            Self::Multipart(boundary) => parse_multipart(body, boundary, max_events),
+            Self::Other => Err(Rejection::ContentType),
+        }
+    }
+}
+
+/// What the members of a query and those of a body mean together.
+pub fn read<'a>(
+    query: &'a Members<'_>,
+    body: &'a Members<'_>,
+    max_events: usize,
+) -> Result<Parsed<'a>, Rejection> {
     let mut parsed = Parsed {
         events: Vec::new(),
         options: RequestOptions::default(),
         key: None,
         unknown_members: false,
     };
-    let mut data = None;
-    let mut seen: Vec<Cow<'_, str>> = Vec::with_capacity(members.len());
-    for (name, value) in members {
-        if seen.contains(&name) {
-            let path = KNOWN
-                .iter()
-                .find(|known| **known == name)
-                .copied()
-                .unwrap_or("");
-            return Err(fault(
-                "duplicate_key",
-                path,
-                "each member may stand once".to_owned(),
-            ));
-        }
-        match name.as_ref() {
-            "data" => data = Some(value),
-            "access_token" => parsed.key = option(value, "access_token", usize::MAX)?,
-            "test_event_code" => {
-                parsed.options.test_event_code = text_option(value, "test_event_code")?;
+    let mut known: [Option<&Value<'_>>; KNOWN.len()] = [None; KNOWN.len()];
+    let of_query = query.list.iter().map(|member| (member, true));
+    let of_body = body.list.iter().map(|member| (member, false));
+    for ((name, value), is_query) in of_query.chain(of_body) {
+        if let Some(at) = KNOWN.iter().position(|known| known == name) {
+            let path = KNOWN[at];
+            match known[at] {
+                Some(other) if other == value || path == "access_token" => {}
+                Some(_) => return Err(twice(path)),
+                None => known[at] = Some(value),
             }
-            "partner_agent" => parsed.options.partner_agent = text_option(value, "partner_agent")?,
-            "upload_tag" => parsed.options.upload_tag = text_option(value, "upload_tag")?,
-            "upload_id" => parsed.options.upload_id = text_option(value, "upload_id")?,
-            "upload_source" => parsed.options.upload_source = text_option(value, "upload_source")?,
-            "namespace_id" => parsed.options.namespace_id = text_option(value, "namespace_id")?,
-            // the caller's proof is about the caller's token, which is not the one we send with
-            "appsecret_proof" => {}
-            _ => parsed.unknown_members = true,
+        } else if IGNORED.contains(&name.as_ref()) {
+            options::check_ignored(name, value)?;
+        } else {
+            // an address may have picked anything up on its way
+            parsed.unknown_members |= !is_query;
         }
-        seen.push(name);
     }
-    let data = data.ok_or_else(|| {
-        fault(
-            "missing",
-            "data",
-            "an array of events is needed, such as {\"data\":[{…}]}".to_owned(),
-        )
-    })?;
-    parsed.events = events(data, max_events)?;
+    let of = |name| {
+        let at = KNOWN.iter().position(|known| *known == name)?;
+        known[at]
+    };
+    parsed.key = options::key(of("access_token"))?;
+    parsed.options = options::read(of)?;
+    parsed.events = match (of("data"), query.parts.is_empty(), body.parts.is_empty()) {
+        (data, true, true) => events::read(data, max_events)?,
+        (None, false, true) => query.parts.events()?,
+        (None, true, false) => body.parts.events()?,
+        _ => return Err(twice("data")),
+    };
     Ok(parsed)
 }
 
-const KNOWN: &[&str] = &[
+/// The members that mean something here.
+const KNOWN: [&str; 11] = [
     "data",
     "access_token",
     "test_event_code",
@@ -117,266 +183,106 @@ const KNOWN: &[&str] = &[
     "upload_id",
     "upload_source",
     "namespace_id",
-    "appsecret_proof",
+    "platforms",
+    "progress",
+    "trace",
 ];
 
-fn fault(code: &'static str, path: &'static str, rule: String) -> Rejection {
+/// Graph's parameters for any call, which say nothing about events. A proof is about the caller's
+/// token, which is not the one that the gateway sends with.
+const IGNORED: [&str; 17] = [
+    "appsecret_proof",
+    "appsecret_time",
+    "callback",
+    "date_format",
+    "debug",
+    "fields",
+    "format",
+    "include_headers",
+    "locale",
+    "metadata",
+    "method",
+    "pretty",
+    "return_ssl_resources",
+    "sdk",
+    "summary",
+    "suppress_http_code",
+    "transport",
+];
+
+fn fault(code: Code, path: &'static str, rule: impl Into<String>) -> Rejection {
+    let rule = rule.into();
     Rejection::Body { code, path, rule }
 }
 
-/// Where the text stops being JSON; serde's own words are left out, since they quote values.
-fn bad_json(error: &serde_json::Error) -> Rejection {
-    let what = if error.is_eof() {
-        "the JSON ends too early"
-    } else if error.is_data() {
-        "a JSON object is expected, such as {\"data\":[{…}]}; found something else"
-    } else {
-        "not JSON"
-    };
+fn twice(path: &'static str) -> Rejection {
     fault(
-        "bad_json",
-        "",
-        format!("{what}, at line {} column {}", error.line(), error.column()),
+        codes::DUPLICATE_KEY,
+        path,
+        "it may stand once, in the query or in the body, or be the same in both",
     )
 }
 
-fn events(data: &RawValue, max_events: usize) -> Result<Vec<Cow<'_, str>>, Rejection> {
-    let wrong = || {
+fn utf8(bytes: &[u8]) -> Result<&str, Rejection> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let at = error.valid_up_to();
         fault(
-            "malformed",
-            "data",
-            "an array of event objects is expected".to_owned(),
+            codes::NOT_UTF8,
+            "",
+            format!("it must be UTF-8; byte {at} is not"),
         )
-    };
-    // one `data` in a string: the array as text, as a form would carry it
-    if data.get().starts_with('"') {
-        let inner: String = serde_json::from_str(data.get()).map_err(|_| wrong())?;
-        let inner: &RawValue = serde_json::from_str(&inner).map_err(|_| wrong())?;
-        let list = list(inner, max_events).ok_or_else(wrong)??;
-        return list
-            .into_iter()
-            .map(|event| Ok(Cow::Owned(unquote(event).into_owned())))
-            .collect();
-    }
-    let list = list(data, max_events).ok_or_else(wrong)??;
-    Ok(list.into_iter().map(unquote).collect())
-}
-
-fn list(data: &RawValue, max_events: usize) -> Option<Result<Vec<&RawValue>, Rejection>> {
-    let mut json = serde_json::Deserializer::from_str(data.get());
-    let list = json.deserialize_seq(ListVisitor { max: max_events }).ok()?;
-    Some(match list {
-        Some(list) if list.is_empty() => Err(fault(
-            "no_events",
-            "data",
-            "at least one event is needed".to_owned(),
-        )),
-        Some(list) => Ok(list),
-        None => Err(Rejection::Limited(Limit::MaxEvents, None)),
     })
 }
 
-/// Some clients send each event as a JSON text inside a string.
-fn unquote(event: &RawValue) -> Cow<'_, str> {
-    let text = event.get();
-    if text.starts_with('"')
-        && let Ok(inner) = serde_json::from_str::<String>(text)
-    {
-        return Cow::Owned(inner);
-    }
-    Cow::Borrowed(text)
-}
-
-/// A request option. It is kept and sent in clear, so nothing passes that could be an e-mail
-/// address, and nothing that is a phone number.
-fn text_option(value: &RawValue, path: &'static str) -> Result<Option<String>, Rejection> {
-    let Some(text) = option(value, path, MAX_OPTION)?.filter(|text| !text.is_empty()) else {
-        return Ok(None);
-    };
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_.:/ -".contains(c);
-    // these two are names with letters; the others may be dates or numbers
-    let is_name = matches!(path, "test_event_code" | "partner_agent");
-    let lacks_letter = is_name && !text.contains(|c: char| c.is_ascii_alphabetic());
-    if lacks_letter || !text.chars().all(plain) {
-        let rule = format!(
-            "ASCII letters, digits, blanks and _ . : / - only, such as {}",
-            example(path)
-        );
-        return Err(fault("malformed", path, rule));
-    }
-    Ok(Some(text.into_owned()))
-}
-
-/// A string, or null for none.
-fn option<'a>(
-    value: &'a RawValue,
-    path: &'static str,
-    max: usize,
-) -> Result<Option<Cow<'a, str>>, Rejection> {
-    if value.get() == "null" {
-        return Ok(None);
-    }
-    let text: Text<'a> = serde_json::from_str(value.get()).map_err(|_| {
-        fault(
-            "malformed",
-            path,
-            format!("a string is expected, such as {}", example(path)),
-        )
-    })?;
-    if text.0.chars().count() > max {
-        return Err(fault(
-            "malformed",
-            path,
-            format!("at most {max} characters, such as {}", example(path)),
-        ));
-    }
-    Ok(Some(text.0))
-}
-
-fn example(path: &str) -> &'static str {
-    match path {
-        "test_event_code" => "\"TEST12345\"",
-        "partner_agent" => "\"myplatform\"",
-        "access_token" => "the ingest key of your source",
-        _ => "\"2026-11-22\"",
-    }
-}
-
-/// Borrows from the body unless the text has escapes.
-#[derive(serde::Deserialize)]
-#[serde(transparent)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-enum Members<'a> {
-    Object(Vec<(Cow<'a, str>, &'a RawValue)>),
-    TooMany,
-}
-
-struct MembersVisitor;
-
-impl<'de> Visitor<'de> for MembersVisitor {
-    type Value = Members<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-        let mut members = Vec::new();
-        while let Some(Text(name)) = map.next_key::<Text<'de>>()? {
-            let value = map.next_value::<&'de RawValue>()?;
-            if members.len() == MAX_MEMBERS {
-                while map
-                    .next_entry::<serde::de::IgnoredAny, serde::de::IgnoredAny>()?
-                    .is_some()
-                {}
-                return Ok(Members::TooMany);
-            }
-            members.push((name, value));
+impl<'a> Value<'a> {
+    fn of_json(raw: &'a RawValue) -> Self {
+        let text = raw.get();
+        if text.starts_with('"')
+            && let Ok(json::Text(text)) = serde_json::from_str(text)
+        {
+            return Self::Text(text);
         }
-        Ok(Members::Object(members))
-    }
-}
-
-struct ListVisitor {
-    max: usize,
-}
-
-impl<'de> Visitor<'de> for ListVisitor {
-    /// None when there are more than `max`.
-    type Value = Option<Vec<&'de RawValue>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array")
+        // a string whose escapes mean nothing is none
+        Self::Json(text)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let mut list = Vec::new();
-        while let Some(item) = seq.next_element::<&'de RawValue>()? {
-            if list.len() == self.max {
-                while seq.next_element::<serde::de::IgnoredAny>()?.is_some() {}
-                return Ok(None);
-            }
-            list.push(item);
+    /// The JSON that is here, or that the text here should be.
+    fn json(&self) -> &str {
+        match self {
+            Self::Text(text) => text,
+            Self::Json(text) => text,
         }
-        Ok(Some(list))
+    }
+}
+
+impl<'a> Members<'a> {
+    /// Adds a field of a form; `max_events` is `ingest.max_events`.
+    fn add(
+        &mut self,
+        name: Cow<'a, str>,
+        text: Cow<'a, str>,
+        max_events: usize,
+    ) -> Result<(), Rejection> {
+        if name.starts_with("data[") {
+            return self.parts.add(&name, text, max_events);
+        }
+        if self.list.len() == MAX_MEMBERS {
+            return Err(fault(
+                codes::BAD_FORM,
+                "",
+                format!("at most {MAX_MEMBERS} fields beside data[0], data[1] and so on"),
+            ));
+        }
+        // of what is not known any may stand twice
+        if let Some(path) = KNOWN.iter().find(|known| **known == name)
+            && self.list.iter().any(|(other, _)| *other == name)
+        {
+            return Err(twice(path));
+        }
+        self.list.push((name, Value::Text(text)));
+        Ok(())
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn code(body: &[u8]) -> &'static str {
-        parse(body, 3).map(|_| ()).unwrap_err().code()
-    }
-
-    #[test]
-    fn events_stay_text_and_apart() {
-        let body = br#" {"data":[{"a":1.10},"{\"b\":2}", 5],"test_event_code":"TEST1","access_token":"k\u0065y","x":1} "#;
-        let parsed = parse(body, 3).unwrap();
-        assert_eq!(parsed.events, [r#"{"a":1.10}"#, r#"{"b":2}"#, "5"]);
-        assert_eq!(parsed.options.test_event_code.as_deref(), Some("TEST1"));
-        assert_eq!(parsed.key.as_deref(), Some("key"));
-        assert!(parsed.unknown_members);
-        assert_eq!(
-            parse(br#"{"data":"[{\"a\":1}]"}"#, 3).unwrap().events,
-            [r#"{"a":1}"#]
-        );
-    }
-
-    #[test]
-    fn each_bad_body_has_its_code() {
-        assert_eq!(code(b""), "bad_json");
-        assert_eq!(code(br#"{"data":[{}"#), "bad_json");
-        assert_eq!(code(b"[]"), "bad_json");
-        assert_eq!(code(br#"{"data":[{}]} x"#), "bad_json");
-        assert_eq!(code(b"{\"data\":[\"\xff\"]}"), "not_utf8");
-        assert_eq!(code(b"{}"), "missing");
-        assert_eq!(code(br#"{"data":[]}"#), "no_events");
-        assert_eq!(code(br#"{"data":{}}"#), "malformed");
-        assert_eq!(code(br#"{"data":null}"#), "malformed");
-        assert_eq!(code(br#"{"data":"x"}"#), "malformed");
-        assert_eq!(code(br#"{"data":[1,2,3,4]}"#), "too_many_events");
-        assert_eq!(code(br#"{"data":[1],"data":[1]}"#), "duplicate_key");
-        assert_eq!(code(br#"{"data":[1],"test_event_code":7}"#), "malformed");
-        assert_eq!(
-            code(br#"{"data":[1],"test_event_code":"4915209876543"}"#),
-            "malformed"
-        );
-        assert_eq!(
-            code(br#"{"data":[1],"upload_tag":"jane@example.com"}"#),
-            "malformed"
-        );
-        let many: Vec<String> = (0..65).map(|n| format!("\"k{n}\":1")).collect();
-        assert_eq!(
-            code(format!("{{{}}}", many.join(",")).as_bytes()),
-            "bad_json"
-        );
-    }
-
-    #[test]
-    fn no_refusal_repeats_what_was_sent() {
-        for body in [
-            r#"{"data":[1],"test_event_code":["canary@example.com"]}"#,
-            r#"{"data":"canary@example.com"}"#,
-            r#""canary@example.com""#,
-            r#"{"canary@example.com":1,"canary@example.com":2}"#,
-        ] {
-            let rejection = parse(body.as_bytes(), 3).unwrap_err();
-            assert!(!format!("{rejection:?}").contains("canary"), "{body}");
-        }
-    }
-
-    #[test]
-    fn ten_thousand_levels_do_not_overflow() {
-        let deep = format!(
-            "{{\"data\":[{}1{}]}}",
-            "[".repeat(10_000),
-            "]".repeat(10_000)
-        );
-        assert_eq!(parse(deep.as_bytes(), 3).unwrap().events.len(), 1);
-        let open = format!("{{\"data\":{}", "[".repeat(10_000));
-        assert_eq!(code(open.as_bytes()), "bad_json");
-    }
-}
+mod tests;

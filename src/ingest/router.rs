@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::answer::{Accepted, Limit, Rejection};
 use super::{Ingest, body, cors, take};
+use crate::codes;
 use crate::pixel::PixelId;
 use crate::telemetry::metrics::Metrics;
 
@@ -74,7 +75,7 @@ async fn method(State(ingest): State<Ingest>, request: Request<Body>) -> Respons
 
 fn bad_pixel() -> Rejection {
     Rejection::Body {
-        code: "bad_pixel",
+        code: codes::BAD_PIXEL,
         path: "pixel_id",
         rule: "a pixel id in the path is 1 to 20 decimal digits, such as /v26.0/1234567890123456/events".to_owned(),
     }
@@ -124,7 +125,14 @@ fn count(metrics: &Metrics, result: &Result<Accepted, Rejection>, trace: &str, t
     let (code, faults) = match result {
         Ok(accepted) => {
             for (_, warning) in &accepted.warnings {
-                metrics.warnings.with_label_values(&[warning.code]).inc();
+                metrics
+                    .warnings
+                    .with_label_values(&[warning.code.word()])
+                    .inc();
+            }
+            if accepted.unknown_members {
+                let word = codes::UNKNOWN_MEMBER.word();
+                metrics.warnings.with_label_values(&[word]).inc();
             }
             tracing::debug!(
                 request.trace_id = trace,
@@ -138,7 +146,7 @@ fn count(metrics: &Metrics, result: &Result<Accepted, Rejection>, trace: &str, t
             if let Some(limit) = rejection.limit() {
                 metrics.limited.with_label_values(&[limit.name()]).inc();
             }
-            let (status, code) = (rejection.status(), rejection.code());
+            let (status, code) = (rejection.status(), rejection.code().word());
             let limit = rejection.limit().map(Limit::name);
             if status >= 500 {
                 tracing::warn!(
@@ -161,8 +169,8 @@ fn count(metrics: &Metrics, result: &Result<Accepted, Rejection>, trace: &str, t
                 );
             }
             match rejection {
-                Rejection::Events(faults) => (rejection.code(), faults.as_slice()),
-                _ => (rejection.code(), &[][..]),
+                Rejection::Events(faults) => (code, faults.as_slice()),
+                _ => (code, &[][..]),
             }
         }
     };
@@ -170,7 +178,7 @@ fn count(metrics: &Metrics, result: &Result<Accepted, Rejection>, trace: &str, t
     for fault in faults {
         metrics
             .rejected
-            .with_label_values(&[fault.error.code()])
+            .with_label_values(&[fault.error.code().word()])
             .inc();
     }
 }

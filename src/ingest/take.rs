@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use axum::body::Body;
+use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 
 use super::answer::{Accepted, Limit, Rejection};
 use super::auth::Source;
 use super::caller::Caller;
 use super::events::{Checked, Job, check};
-use super::{Shared, body, once, request};
+use super::request::{self, Kind, Members, Parsed};
+use super::{Shared, body, once};
+use crate::codes;
 use crate::event::Warning;
 use crate::pixel::PixelId;
 use crate::secret::KeyDigest;
@@ -30,11 +33,20 @@ pub(super) async fn take(
         // a wrong key is answered before its body is read
         by_key(shared, key, pixel)?;
     }
+    let max_events = shared.settings.max_events;
+    let kind = Kind::of(head.headers.get(CONTENT_TYPE))?;
+    let query = query(head, max_events)?;
     let packed = body::read(shared, &head.headers, body, caller.key.is_some()).await?;
     let is_large = packed.is_large(HASH_APART);
     let work = || -> Result<_, Rejection> {
-        let held = packed.unpack(shared)?;
-        let checked = read_and_check(shared, pixel, &caller, &held.bytes)?;
+        let mut held = packed.unpack(shared)?;
+        if kind != Kind::Json {
+            // its fields are decoded beside it, and the events out of those
+            held.grow(shared, 2 * held.bytes.len())?;
+        }
+        let members = kind.members(&held.bytes, max_events)?;
+        let parsed = request::read(&query, &members, max_events)?;
+        let checked = check_all(shared, pixel, &caller, parsed)?;
         Ok((checked, held.reservation))
     };
     // the reservation is held until the events are durable
@@ -59,22 +71,36 @@ pub(super) async fn take(
 fn duplicate() -> Warning {
     Warning {
         path: "event_id".into(),
-        code: "duplicate",
+        code: codes::DUPLICATE,
         text: "an event with this name and id was received before; it is not sent again".into(),
     }
 }
 
-/// What is left to do with a body in memory, short of storing its events.
-fn read_and_check(
+/// The parameters of the address.
+fn query(head: &Parts, max_events: usize) -> Result<Members<'_>, Rejection> {
+    let query = head.uri.query().unwrap_or_default();
+    request::parse_form(query.as_bytes(), max_events).map_err(|rejection| match rejection {
+        Rejection::Body {
+            code,
+            path: "",
+            rule,
+        } => Rejection::Body {
+            code,
+            path: "query",
+            rule,
+        },
+        other => other,
+    })
+}
+
+/// What is left to do with a request that has been read, short of storing its events.
+fn check_all(
     shared: &Shared,
     pixel: PixelId,
     caller: &Caller<'_>,
-    bytes: &[u8],
+    parsed: Parsed<'_>,
 ) -> Result<Checked, Rejection> {
-    let parsed = request::parse(bytes, shared.settings.max_events)?;
-    let key = caller
-        .key
-        .or_else(|| parsed.key.as_deref().map(KeyDigest::of));
+    let key = caller.key.or_else(|| parsed.key.map(KeyDigest::of));
     let source = match key {
         Some(key) => by_key(shared, key, pixel)?,
         None => by_page(shared, caller.page(), pixel)?,

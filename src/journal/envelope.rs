@@ -36,6 +36,37 @@ pub struct RequestOptions {
     /// The scope in which the caller's own ids are unique.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace_id: Option<String>,
+    /// The software that the events came through.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub platforms: Vec<Platform>,
+    /// Which events of a longer upload these are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+    /// A number of the caller's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace: Option<u32>,
+}
+
+/// Software that events came through.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Platform {
+    /// What it is called.
+    pub name: String,
+    /// What kind it is.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Its version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
+/// Places in an upload, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Progress {
+    /// The first of them.
+    pub start_inclusive: i64,
+    /// The one after the last.
+    pub end_exclusive: i64,
 }
 
 impl RequestOptions {
@@ -179,5 +210,16 @@ mod tests {
         );
         assert_eq!(RequestOptions::from_stored(&stored), Some(some));
         assert_eq!(RequestOptions::from_stored(b"{"), None);
+    }
+
+    #[test]
+    fn options_are_stored_as_graph_takes_them() {
+        let stored = br#"{"platforms":[{"name":"shopsoft","type":"ecommerce","version":"2.1"},{"name":"a","type":"b"}],"progress":{"start_inclusive":0,"end_exclusive":100},"trace":7}"#;
+        let options = RequestOptions::from_stored(stored).unwrap();
+        assert_eq!(options.platforms.len(), 2);
+        assert_eq!(options.to_stored(), stored);
+        // a record of a later version
+        let later = RequestOptions::from_stored(br#"{"trace":7,"new":[1]}"#).unwrap();
+        assert_eq!(later.trace, Some(7));
     }
 }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::RefusedLetter;
+use crate::codes;
 use crate::event::{EventError, EventIdPolicy, ExternalId, MAX_RAW_BYTES, RawEvent, Rules};
 use crate::journal::dead::{Kept, LetterId};
 use crate::journal::{Class, Envelope, LaneKey};
@@ -33,7 +34,7 @@ pub(super) fn check(
     if !pixels.contains(&letter.pixel) {
         return Err(RefusedLetter {
             id,
-            code: "unknown_pixel",
+            code: codes::UNKNOWN_PIXEL,
             path: String::new(),
             rule: "the pixel must be configured",
         });

@@ -164,7 +164,7 @@ impl Bench {
 
 /// The words of what a report names as refused.
 fn codes(report: &Report) -> Vec<&'static str> {
-    report.refusals.iter().map(|one| one.code).collect()
+    report.refusals.iter().map(|one| one.code.word()).collect()
 }
 
 fn all() -> Request {
@@ -247,7 +247,7 @@ async fn what_fails_stays_and_is_named() {
     let report = bench.run(&all()).await;
     assert_eq!((report.matched, report.redriven, report.refused), (3, 0, 3));
     let named: Vec<_> = (report.refusals.iter())
-        .map(|r| (r.id, r.code, r.path.as_str()))
+        .map(|r| (r.id, r.code.word(), r.path.as_str()))
         .collect();
     assert_eq!(
         named,

@@ -281,7 +281,7 @@ async fn a_letter_is_not_redriven_beside_its_corrected_twin() {
     gateway.drained().await;
     let report = redrive(&gateway).await;
     assert_eq!((report.redriven, report.refused), (0, 1), "{report:?}");
-    assert_eq!(report.refusals[0].code, "duplicate");
+    assert_eq!(report.refusals[0].code.word(), "duplicate");
     assert_eq!(gateway.metric("capigate_dead_letters").await, 1);
     assert_eq!(times(&gateway), [("a".to_owned(), 1)]);
     gateway.finish().await;

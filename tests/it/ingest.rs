@@ -361,6 +361,16 @@ async fn other_paths_methods_and_forms_are_refused_in_graphs_shape() {
                 .bearer_auth(KEY)
                 .header("content-type", "multipart/form-data; boundary=x")
                 .body("x"),
+            400,
+            "bad_form",
+        ),
+        (
+            gateway
+                .http
+                .post(&url)
+                .bearer_auth(KEY)
+                .header("content-type", "application/xml")
+                .body("<data/>"),
             415,
             "content_type",
         ),

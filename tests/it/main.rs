@@ -11,6 +11,7 @@
 
 mod admin;
 mod alerts;
+mod browser;
 mod check;
 mod commands;
 mod custody;
@@ -34,3 +35,4 @@ mod setup;
 mod support;
 mod token_secrecy;
 mod tokens;
+mod ways;
