@@ -46,6 +46,7 @@ step "benches run once" cargo test --locked --features failpoints --bench event 
   --bench isolation --bench arrears -- --test
 SOAK_SECONDS=${SOAK_SECONDS:-20} step "a short soak" tests/soak.sh
 step "a session of the four guides" tests/tokens.sh
+step "official SDKs and curl" tests/clients/run.sh
 step "the demo of the README" cargo run --locked -- demo --once
 
 printf '\n'

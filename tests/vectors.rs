@@ -296,7 +296,7 @@ fn cookie_header(cookies: &Value) -> String {
     let mut pairs = Vec::new();
     for (name, value) in cookies.as_object().into_iter().flatten() {
         let mut encoded = String::new();
-        for byte in value.as_str().unwrap().bytes() {
+        for byte in value.as_str().unwrap_or_default().bytes() {
             match byte {
                 b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
                     encoded.push(char::from(byte));

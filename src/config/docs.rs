@@ -274,6 +274,7 @@ mod tests {
     use super::*;
     use crate::config::alerts::MailAddressError;
     use crate::config::graph::{BaseUrlError, GraphVersionError};
+    use crate::config::network::NetworkError;
     use crate::config::pixels::AppIdError;
     use crate::config::sources::CountryError;
     use crate::config::telemetry::LogLevelError;
@@ -318,7 +319,7 @@ mod tests {
         assert_eq!(says("Bytes"), UnitError::Bytes.to_string());
         assert_eq!(says("Span"), UnitError::Span.to_string());
         assert_eq!(says("Rate"), UnitError::Rate.to_string());
-        assert_eq!(says("Network"), UnitError::Network.to_string());
+        assert_eq!(says("Network"), NetworkError.to_string());
         assert_eq!(says("Origin"), OriginError.to_string());
         assert_eq!(says("BaseUrl"), BaseUrlError.to_string());
         assert_eq!(says("GraphVersion"), GraphVersionError.to_string());

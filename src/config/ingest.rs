@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::fault::{Fault, at_least, within};
-use super::units::{Bytes, Network, Span};
+use super::network::Network;
+use super::units::{Bytes, Span};
 
 /// How much the front door takes before it says no.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

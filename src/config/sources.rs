@@ -183,7 +183,11 @@ impl Source {
             ),
             SourceKind::Server | SourceKind::Browser => {}
         }
-        let is_host = |name: &String| url::Host::parse(name).is_ok_and(|_| !name.contains('*'));
+        let is_host = |name: &String| {
+            // as it stands in a cookie
+            let name = name.strip_prefix('.').unwrap_or(name);
+            url::Host::parse(name).is_ok_and(|_| !name.contains('*'))
+        };
         if !self.cookie_domain.as_ref().is_none_or(is_host) {
             expect(
                 "cookie_domain",

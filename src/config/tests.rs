@@ -634,7 +634,7 @@ fn secrets_are_read_and_what_is_missing_is_told_together() {
 
 #[test]
 fn the_shipped_files_load() {
-    for (name, pixels, sources) in [("sandbox", 1, 1), ("production", 2, 2)] {
+    for (name, pixels, sources) in [("sandbox", 1, 1), ("production", 2, 3)] {
         let path = format!("{}/config/{name}.toml", env!("CARGO_MANIFEST_DIR"));
         let config = Config::load(&[path.into()], std::iter::empty()).unwrap();
         assert_eq!(

@@ -1,15 +1,13 @@
-//! Values with their unit in the text: sizes, durations, rates; and networks.
+//! Values with their unit in the text: sizes, durations, rates.
 //!
 //! Each type prints what it reads, keeps its value exact (no floats, no rounding) and is refused
 //! in words that say what a good value looks like.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
-use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A number of bytes: `"8MiB"`, `"1MB"`, `"512B"`, or a plain number of bytes.
@@ -35,10 +33,6 @@ pub struct Rate {
     per: Per,
 }
 
-/// A network: `"10.0.0.0/8"`, `"2001:db8::/32"`, or one address, `"192.0.2.7"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Network(IpNet);
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Per {
     Second,
@@ -58,9 +52,6 @@ pub enum UnitError {
     /// Not a [`Rate`].
     #[error("a rate: a whole number from 1 to 1000000 with /s, /m or /h")]
     Rate,
-    /// Not a [`Network`].
-    #[error("a network: an IP address, alone or with the length of its prefix, as in 10.0.0.0/8")]
-    Network,
 }
 
 const BYTE_UNITS: [(&str, u64); 9] = [
@@ -193,13 +184,6 @@ impl Rate {
     }
 }
 
-impl Network {
-    /// With the bits behind its prefix cleared.
-    pub fn get(self) -> IpNet {
-        self.0
-    }
-}
-
 /// `12MiB` → (12, "MiB"). One form only: no sign, no space, no leading zero.
 fn split(text: &str) -> Option<(u64, &str)> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -271,23 +255,6 @@ impl FromStr for Rate {
     }
 }
 
-impl FromStr for Network {
-    type Err = UnitError;
-
-    fn from_str(text: &str) -> Result<Self, UnitError> {
-        let one = text.parse::<IpAddr>().map(IpNet::from);
-        let net = one.or_else(|_| text.parse::<IpNet>());
-        net.map(|net| Self(net.trunc()))
-            .map_err(|_| UnitError::Network)
-    }
-}
-
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
-
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         print(f, self.0, &BYTE_UNITS, "0B")
@@ -326,18 +293,6 @@ impl Serialize for Span {
 impl Serialize for Rate {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
-    }
-}
-
-impl Serialize for Network {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Network {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        from_text(deserializer)
     }
 }
 
@@ -458,31 +413,6 @@ mod tests {
         assert_eq!(Rate::per_second(0).count().get(), 1);
         for bad in ["", "50", "0/s", "50/sec", "/s", "-1/s", "1000001/s", "5 /s"] {
             assert_eq!(bad.parse::<Rate>(), Err(UnitError::Rate), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn networks() {
-        for (text, shown) in [
-            ("10.0.0.0/8", "10.0.0.0/8"),
-            ("10.1.2.3/8", "10.0.0.0/8"),
-            ("192.0.2.7", "192.0.2.7/32"),
-            ("::1", "::1/128"),
-            ("2001:db8::/32", "2001:db8::/32"),
-            ("0.0.0.0/0", "0.0.0.0/0"),
-        ] {
-            assert_eq!(text.parse::<Network>().unwrap().to_string(), shown);
-        }
-        for bad in [
-            "",
-            "10.0.0.0/33",
-            "10/8",
-            "localhost",
-            "10.0.0.0/",
-            "[::1]",
-            "10.0.0.1:80",
-        ] {
-            assert_eq!(bad.parse::<Network>(), Err(UnitError::Network), "{bad:?}");
         }
     }
 

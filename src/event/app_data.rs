@@ -39,7 +39,11 @@ pub(super) fn write(
                 write_flag(key, raw, "app_data.application_tracking_enabled", out)?;
             }
             "extinfo" if json::shape(raw) == Shape::List => {
-                extinfo = write_extinfo(raw, required, work, out)?;
+                let places = json::elements(raw, MAX_ITEMS).map_err(|flaw| flaw.at(EXTINFO))?;
+                extinfo = write_extinfo(&places, required, work, out)?;
+            }
+            "extinfo" if required && json::shape(raw) == Shape::Object => {
+                extinfo = write_extinfo(&indexed(raw)?, required, work, out)?;
             }
             "extinfo" if json::shape(raw) == Shape::Null => {}
             "extinfo" if required => {
@@ -85,13 +89,23 @@ fn write_flag(
     Ok(true)
 }
 
+/// The places of an object by index, which Meta's SDK for Node sends in place of a list; it leaves
+/// out what is unknown.
+fn indexed(raw: &str) -> Result<Vec<&str>, EventError> {
+    let mut places = vec!["null"; EXTINFO_PLACES];
+    for (key, value) in json::members(raw).map_err(|flaw| flaw.at(EXTINFO))? {
+        let place = key.parse().ok().and_then(|at: usize| places.get_mut(at));
+        *place.ok_or_else(|| malformed(EXTINFO, EXTINFO_RULE, EXTINFO_EXAMPLE))? = value;
+    }
+    Ok(places)
+}
+
 fn write_extinfo(
-    raw: &str,
+    places: &[&str],
     required: bool,
     work: &mut Work<'_>,
     out: &mut Vec<u8>,
 ) -> Result<bool, EventError> {
-    let places = json::elements(raw, MAX_ITEMS).map_err(|flaw| flaw.at(EXTINFO))?;
     if required && places.len() != EXTINFO_PLACES {
         return Err(malformed(EXTINFO, EXTINFO_RULE, EXTINFO_EXAMPLE));
     }
@@ -172,6 +186,24 @@ mod tests {
             ",\"\"".repeat(11)
         );
         assert_eq!(run(&raw, true).unwrap(), (want, 0));
+    }
+
+    #[test]
+    fn an_object_by_index_is_read_as_the_list() {
+        let raw = r#"{"advertiser_tracking_enabled":1,"extinfo":{"0":"a2","4":"15","9":1080,"15":"UTC"}}"#;
+        let want = r#"{"advertiser_tracking_enabled":1,"extinfo":["a2","","","","15","","","","","1080","","","","","","UTC"]}"#;
+        assert_eq!(run(raw, true).unwrap(), (want.to_owned(), 0));
+        // of another event nothing is asked, and nothing changed
+        assert_eq!(run(raw, false).unwrap().0, raw);
+        for (raw, path) in [
+            (r#"{"extinfo":{"0":"a2","16":""}}"#, "app_data.extinfo"),
+            (r#"{"extinfo":{"version":"a2"}}"#, "app_data.extinfo"),
+            (r#"{"extinfo":{"0":"a2","4":["15"]}}"#, "app_data.extinfo"),
+            (r#"{"extinfo":{"0":"a2"}}"#, "app_data.extinfo[4]"),
+            (r#"{"extinfo":{}}"#, "app_data.extinfo[0]"),
+        ] {
+            assert_eq!(run(raw, true).unwrap_err().path(), path, "{raw}");
+        }
     }
 
     #[test]

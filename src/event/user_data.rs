@@ -1,17 +1,17 @@
 //! Writes `user_data`: every value through its field's rule, hashed or passed.
 
+mod hashing;
+
 use std::borrow::Cow;
 
-use super::digest::{self, Arrived, Sha256Hex};
+use super::MAX_LIST;
 use super::field::{self, EVERY_BROAD, FIELD_COUNT, Field, Treat};
-use super::firewall;
 use super::json::{self, Shape};
-use super::normalise::{Context, Named, contact, identifier, place, trim};
+use super::normalise::{Context, Named, place, trim};
 use super::pii::Pii;
 use super::reject::{EventError, path_of};
 use super::source::ActionSource;
 use super::work::Work;
-use super::{ExternalId, MAX_LIST};
 use crate::codes;
 
 const PATH: &str = "user_data";
@@ -219,133 +219,17 @@ fn write_field(
 ) -> Result<bool, EventError> {
     let start = out.len();
     json::write_key(out, field.key);
-    let mut remarks = Remarks::default();
+    let mut remarks = hashing::Remarks::default();
     let done = if field.is_hashed() {
-        write_digests(field, values, context, &mut remarks, out)?
+        hashing::write(field, values, context, &mut remarks, out)?
     } else {
         write_plain(field, values, context, work, &mut remarks.dropped, out)?
     };
     if !done {
         out.truncate(start);
     }
-    let path = || path_of(PATH, field.key);
-    if let Some(reason) = remarks.dropped {
-        work.warn(path(), codes::DROPPED, reason);
-    }
-    if remarks.lacks_code && done {
-        work.warn(path(), codes::CALLING_CODE, LACKS_CODE);
-    }
-    if remarks.personal_id {
-        work.warn(path(), codes::HASHED, PERSONAL_ID);
-    }
+    remarks.make(field, work);
     Ok(done)
-}
-
-const UNUSABLE: &str = "dropped: not a usable value of this field";
-const MD5: &str = "dropped: an MD5 digest matches nobody, send the value or its SHA-256";
-const OF_NOTHING: &str = "dropped: the digest of an empty string";
-const LACKS_CODE: &str = "has no calling code that could be told for sure; it is hashed as it is, and matches only if it has one: write it as +49 151 …";
-const PERSONAL_ID: &str = "looks like an e-mail address or a phone number, so it is hashed, though the source sends \
-     external ids in clear";
-
-/// What is sent of one value of a hashed field.
-#[derive(PartialEq, Eq)]
-enum Sent {
-    Digest(Sha256Hex),
-    /// An external id of a source that sends them in clear.
-    Clear(String),
-}
-
-/// What is to be said about a field once it is written.
-#[derive(Default)]
-struct Remarks {
-    dropped: Option<&'static str>,
-    lacks_code: bool,
-    personal_id: bool,
-}
-
-fn write_digests(
-    field: &Field,
-    values: &[Pii<'_>],
-    context: &Context,
-    remarks: &mut Remarks,
-    out: &mut Vec<u8>,
-) -> Result<bool, EventError> {
-    let flawed = |flaw: json::Flaw| flaw.at(&path_of(PATH, field.key));
-    let mut all: Vec<Sent> = Vec::with_capacity(values.len());
-    let mut take = |raw: &str| {
-        match sent(field, raw, context, remarks).map_err(flawed)? {
-            Ok(sent) if all.contains(&sent) => {}
-            Ok(sent) => all.push(sent),
-            Err(reason) => remarks.dropped = Some(reason),
-        }
-        Ok::<(), EventError>(())
-    };
-    for value in values {
-        let raw = value.open();
-        if json::shape(raw) == Shape::List {
-            for element in json::elements(raw, MAX_LIST).map_err(flawed)? {
-                take(element)?;
-            }
-        } else {
-            take(raw)?;
-        }
-    }
-    if all.is_empty() {
-        remarks.dropped = remarks.dropped.or(Some(UNUSABLE));
-        return Ok(false);
-    }
-    for (index, sent) in all.iter().enumerate() {
-        out.push(if index == 0 { b'[' } else { b',' });
-        match sent {
-            Sent::Digest(digest) => {
-                out.push(b'"');
-                out.extend_from_slice(digest.as_bytes());
-                out.push(b'"');
-            }
-            Sent::Clear(text) => json::write_text(out, text),
-        }
-    }
-    out.push(b']');
-    Ok(true)
-}
-
-/// What is sent of one value, or why nothing is.
-fn sent(
-    field: &Field,
-    raw: &str,
-    context: &Context,
-    remarks: &mut Remarks,
-) -> Result<Result<Sent, &'static str>, json::Flaw> {
-    let Some(text) = json::scalar(raw)? else {
-        return Ok(Err(UNUSABLE));
-    };
-    let text = trim(&text);
-    match digest::read(text) {
-        Arrived::Digest(digest) => return Ok(Ok(Sent::Digest(digest))),
-        Arrived::OfNothing => return Ok(Err(OF_NOTHING)),
-        Arrived::Plain => {}
-    }
-    // an external id of 32 hex digits is more likely a UUID
-    if digest::is_md5(text) && field.key != "external_id" {
-        return Ok(Err(MD5));
-    }
-    if field.key == "external_id" && context.external_id == ExternalId::Raw && !text.is_empty() {
-        if !firewall::is_personal(text) {
-            return Ok(Ok(Sent::Clear(text.to_owned())));
-        }
-        remarks.personal_id = true;
-        let digest = identifier::joined(text).and_then(|text| Sha256Hex::of(&text));
-        return Ok(digest.map(Sent::Digest).ok_or(UNUSABLE));
-    }
-    if field.key == "ph" {
-        remarks.lacks_code |= contact::lacks_code(text, context);
-    }
-    let normalised = (field.normalise)(text, context);
-    Ok(normalised
-        .and_then(|text| Sha256Hex::of(&text))
-        .map(Sent::Digest)
-        .ok_or(UNUSABLE))
 }
 
 fn write_plain(
@@ -360,7 +244,7 @@ fn write_plain(
         let scalar = json::scalar(value.open()).map_err(|f| f.at(&path_of(PATH, field.key)))?;
         let text = scalar.as_deref().map(trim);
         let Some(plain) = text.and_then(|text| (field.normalise)(text, context)) else {
-            *dropped = Some(UNUSABLE);
+            *dropped = Some(hashing::UNUSABLE);
             continue;
         };
         if plain.contains('@') && work.rules.pii_firewall {
@@ -387,6 +271,7 @@ fn is_exact(digits: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::digest::Sha256Hex;
     use super::*;
     use crate::event::Rules;
     use crate::time::UnixMs;

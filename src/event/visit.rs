@@ -139,6 +139,9 @@ impl fmt::Debug for Visit {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     fn read(address: &str, cookies: &[&str]) -> Visit {
@@ -208,6 +211,18 @@ mod tests {
             assert_eq!(subdomain_index(Some(domain)), index, "{domain}");
         }
         assert_eq!(subdomain_index(None), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn no_cookie_makes_it_panic_or_passes_unchecked(cookies in vec(any::<u8>(), 0..64)) {
+            for name in ["_fbc=", "_fbp=fb.1.2.", "_fbi=8.8.8.8"] {
+                let header = [name.as_bytes(), &cookies].concat();
+                let visit = Visit::read(None, None, [&header[..], &cookies]);
+                let clicks = [&visit.fbc, &visit.fbp].into_iter().flatten();
+                prop_assert!(clicks.into_iter().all(|click| identifier::is_click(click)));
+            }
+        }
     }
 
     #[test]

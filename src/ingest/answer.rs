@@ -433,3 +433,18 @@ fn json(status: u16, body: &impl Serialize) -> Response<Body> {
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_journal_says_has_its_code() {
+        let code = |error: AppendError| Rejection::from(error).code();
+        assert_eq!(code(AppendError::Stopping), codes::STOPPING);
+        assert_eq!(code(AppendError::Poisoned), codes::UNAVAILABLE);
+        let full = AppendError::Full(journal::Limit::MaxBytes);
+        assert_eq!(code(full), codes::OVERLOADED);
+        assert_eq!(Rejection::from(full).status(), 503);
+    }
+}

@@ -189,8 +189,9 @@ const KNOWN: [&str; 11] = [
 ];
 
 /// Graph's parameters for any call, which say nothing about events. A proof is about the caller's
-/// token, which is not the one that the gateway sends with.
-const IGNORED: [&str; 17] = [
+/// token, which is not the one that the gateway sends with; Meta's SDK for Node sends the pixel of the
+/// path as `id`.
+const IGNORED: [&str; 18] = [
     "appsecret_proof",
     "appsecret_time",
     "callback",
@@ -198,6 +199,7 @@ const IGNORED: [&str; 17] = [
     "debug",
     "fields",
     "format",
+    "id",
     "include_headers",
     "locale",
     "metadata",

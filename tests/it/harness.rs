@@ -33,6 +33,8 @@ pub(crate) struct Gateway {
     disk: Arc<dyn Disk>,
     dir: tempfile::TempDir,
     finished: bool,
+    /// What the test sends on purpose though Graph must not see it: kinds, and the ends of paths.
+    pub(crate) violations: Vec<(&'static str, &'static str)>,
 }
 
 /// What the gateway answered.
@@ -125,6 +127,7 @@ impl Gateway {
             disk,
             dir,
             finished: false,
+            violations: Vec::new(),
         };
         gateway.up().await;
         gateway
@@ -349,11 +352,12 @@ impl Gateway {
             0,
             "the journal found damage"
         );
-        assert_eq!(
-            self.sandbox.violations(),
-            [],
-            "the sandbox saw what Graph must not"
-        );
+        let mut violations = self.sandbox.violations();
+        violations.retain(|seen| {
+            let is = |(kind, path): &(&str, &str)| *kind == seen.kind && seen.path.ends_with(path);
+            !self.violations.iter().any(is)
+        });
+        assert_eq!(violations, [], "the sandbox saw what Graph must not");
         self.finished = true;
         assert_eq!(self.down().await, Ended::Clean);
     }

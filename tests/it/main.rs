@@ -36,3 +36,4 @@ mod support;
 mod token_secrecy;
 mod tokens;
 mod ways;
+mod wrong_inputs;

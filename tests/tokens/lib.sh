@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# What every chapter of tests/tokens.sh works with: steps, the program, and requests over HTTP.
+# What the chapters of tests/tokens.sh and tests/clients/run.sh work with: steps, the program, and
+# requests over HTTP.
 
 # seconds that one command, one wait and the whole session may take
 readonly one_command=20 one_wait=15 whole_session=90

@@ -174,7 +174,7 @@ fn options_are_the_same_in_every_place() {
 
 #[test]
 fn what_sdks_add_for_any_call_is_no_fault() {
-    let form = "data=[1]&fields=&method=POST&format=json&debug=all&locale=en_US&pretty=0&suppress_http_code=1&appsecret_proof=ab&appsecret_time=1";
+    let form = "data=[1]&id=7&fields=&method=POST&format=json&debug=all&locale=en_US&pretty=0&suppress_http_code=1&appsecret_proof=ab&appsecret_time=1";
     let unknown = |query: &str, body: &str| {
         parsed(query, &Kind::Form, body.as_bytes(), |parsed| {
             parsed.unknown_members
