@@ -261,6 +261,8 @@ pub const NO_ROUTE: Code = Code::of("no_route");
 pub const METHOD: Code = Code::of("method");
 /// The body is in a form that is not read.
 pub const CONTENT_TYPE: Code = Code::of("content_type");
+/// The body is packed in a way that is not unpacked.
+pub const CONTENT_ENCODING: Code = Code::of("content_encoding");
 /// No key, or one that no source has.
 pub const UNAUTHORIZED: Code = Code::of("unauthorized");
 /// No key, and no page that may post without one.
@@ -287,6 +289,8 @@ pub const DUPLICATE_KEY: Code = Code::of("duplicate_key");
 pub const NO_EVENTS: Code = Code::of("no_events");
 /// `data` has more events than `ingest.max_events`.
 pub const TOO_MANY_EVENTS: Code = Code::of("too_many_events");
+/// A batch has more operations than Graph takes.
+pub const TOO_MANY_OPERATIONS: Code = Code::of("too_many_operations");
 /// Every event is refused, or one is and the source is strict.
 pub const EVENTS: Code = Code::of("events");
 /// The body did not arrive in time.

@@ -15,9 +15,11 @@ pub mod address;
 pub mod admission;
 pub mod answer;
 pub mod auth;
+mod batch;
 mod body;
 mod caller;
 mod cors;
+pub mod encoding;
 pub mod events;
 pub mod listener;
 mod once;
@@ -31,6 +33,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::duplicates::Duplicates;
@@ -66,6 +69,8 @@ pub(in crate::ingest) struct Shared {
     pub(in crate::ingest) settings: Settings,
     pub(in crate::ingest) sources: Sources,
     pub(in crate::ingest) admission: admission::Admission,
+    /// Turns to unpack a body.
+    pub(in crate::ingest) unpackers: Arc<Semaphore>,
     pub(in crate::ingest) journal: Journal,
     pub(in crate::ingest) duplicates: Duplicates,
     /// Appends that go on when their client is gone. Nobody waits for them: an append ends with the
@@ -94,6 +99,7 @@ impl Ingest {
             settings,
             sources,
             admission,
+            unpackers: Arc::new(Semaphore::new(body::UNPACKERS)),
             journal,
             duplicates,
             tasks: TaskTracker::new(),

@@ -19,3 +19,5 @@ pub(super) const MESSAGING: &str =
     "https://developers.facebook.com/documentation/ads-commerce/conversions-api/business-messaging";
 /// How Meta drops the second of two.
 pub(super) const DEDUPLICATION: &str = "https://developers.facebook.com/documentation/ads-commerce/conversions-api/deduplicate-pixel-and-server-events";
+/// Several calls in one request.
+pub(super) const BATCH: &str = "https://developers.facebook.com/docs/graph-api/batch-requests";

@@ -9,7 +9,8 @@ pub(super) const ROWS: &[Row] = &[
     Row::new(
         "no_route",
         REQUEST,
-        "events go to POST /{version}/{pixel_id}/events or POST /capi/{pixel_id}/events",
+        "events go to POST /{version}/{pixel_id}/events or POST /capi/{pixel_id}/events, batches to \
+         POST / or POST /{version}",
         "correct the path",
     )
     .status(404)
@@ -27,12 +28,20 @@ pub(super) const ROWS: &[Row] = &[
         "content_type",
         REQUEST,
         "the body is a JSON object or a form (application/json, application/x-www-form-urlencoded \
-         or multipart/form-data), as it is or compressed with gzip or deflate",
-        "send it in such a form, and name the form in Content-Type and Content-Encoding",
+         or multipart/form-data)",
+        "send it in such a form, and name the form in Content-Type",
     )
     .status(415)
     .example("Content-Type: application/json")
     .meta(pages::USING),
+    Row::new(
+        "content_encoding",
+        REQUEST,
+        "the body is sent as it is, or packed with gzip, deflate, br or zstd, or with two of them",
+        "pack it in such a way, and name it in Content-Encoding",
+    )
+    .status(415)
+    .example("Content-Encoding: gzip"),
     Row::new(
         "unauthorized",
         REQUEST,
@@ -134,6 +143,13 @@ pub(super) const ROWS: &[Row] = &[
         "send fewer events in a request",
     )
     .meta(pages::USING),
+    Row::new(
+        "too_many_operations",
+        REQUEST,
+        "a batch has at most 50 operations",
+        "send fewer in a batch; one operation may have many events",
+    )
+    .meta(pages::BATCH),
     Row::new(
         "events",
         REQUEST,

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
-use super::request;
+use super::{encoding, request};
 use crate::codes::{self, Code, Docs};
 use crate::event::{EventError, Warning};
 use crate::journal::{self, AppendError};
@@ -15,6 +15,9 @@ use crate::journal::{self, AppendError};
 /// The most `messages` in one answer, the last of which then says how many were left out, and the
 /// most `warnings`.
 pub const MAX_MESSAGES: usize = 100;
+
+/// The methods that the paths of the front door have.
+pub(super) const METHODS: HeaderValue = HeaderValue::from_static("OPTIONS, POST");
 
 const UNKNOWN_MEMBERS: &str = "members beside data that Graph does not know were left out";
 
@@ -79,6 +82,8 @@ pub enum Rejection {
     Method,
     /// The body is in a form we do not read.
     ContentType,
+    /// The body is packed in a way we do not unpack.
+    ContentEncoding,
     /// No key, or one that no source has.
     Unauthorized {
         /// Whether a key was shown at all.
@@ -118,6 +123,7 @@ impl Rejection {
             Self::NoRoute => codes::NO_ROUTE,
             Self::Method => codes::METHOD,
             Self::ContentType => codes::CONTENT_TYPE,
+            Self::ContentEncoding => codes::CONTENT_ENCODING,
             Self::Unauthorized { .. } => codes::UNAUTHORIZED,
             Self::ForbiddenOrigin => codes::FORBIDDEN_ORIGIN,
             Self::Forbidden => codes::FORBIDDEN_PIXEL,
@@ -153,6 +159,7 @@ impl Rejection {
         match self {
             Self::Body { path, .. } => path,
             Self::ContentType => "Content-Type",
+            Self::ContentEncoding => "Content-Encoding",
             Self::Unauthorized { .. } => "access_token",
             Self::ForbiddenOrigin => "Origin",
             Self::Forbidden | Self::UnknownPixel => "pixel_id",
@@ -247,11 +254,17 @@ impl Rejection {
             errors,
         };
         let mut response = json(row.status, &body);
+        let headers = response.headers_mut();
         if let Some(seconds) = retry_after {
-            response
-                .headers_mut()
-                .insert(RETRY_AFTER, HeaderValue::from(seconds));
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
+        match self {
+            Self::Method => headers.insert(ALLOW, METHODS),
+            Self::ContentEncoding => {
+                headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(encoding::TAKEN))
+            }
+            _ => None,
+        };
         response
     }
 }

@@ -1,21 +1,32 @@
 //! Reads a request's body within its bounds, and unpacks it.
 
-use std::io::Read;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::HeaderMap;
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use axum::http::header::{CONTENT_LENGTH, EXPECT};
+use axum::http::{HeaderMap, Version};
 use bytes::Bytes;
 use http_body_util::BodyExt;
+use hyper::body::Frame;
+use tokio::sync::SemaphorePermit;
 
 use super::Shared;
 use super::admission::Reservation;
 use super::answer::{Limit, Rejection};
+use super::encoding::{self, Encoding};
 use crate::codes;
 
 /// For how long a refused body is read on.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
+/// Bodies that are unpacked at once: each may take some 16 MiB for the window of its decoder.
+pub(super) const UNPACKERS: usize = 8;
+
+/// The body of a request, as far as it has come.
+pub(super) struct Arriving {
+    body: Body,
+    /// The client sends nothing before it is told to go on (`Expect: 100-continue`).
+    waits: bool,
+}
 
 /// A whole body in memory, and its share of `ingest.max_in_flight`.
 pub(super) struct Held {
@@ -26,14 +37,26 @@ pub(super) struct Held {
 /// A body as it came, perhaps compressed.
 pub(super) struct Packed {
     held: Held,
-    encoding: Encoding,
+    layers: Vec<Encoding>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Encoding {
-    Plain,
-    Gzip,
-    Deflate,
+impl Arriving {
+    /// The body that follows a head with these headers.
+    pub(super) fn new(version: Version, headers: &HeaderMap, body: Body) -> Self {
+        let expects = headers
+            .get(EXPECT)
+            .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+        Self {
+            body,
+            waits: expects && version == Version::HTTP_11,
+        }
+    }
+
+    /// The next piece. The first call tells a client that waits to go on.
+    async fn frame(&mut self) -> Option<Result<Frame<Bytes>, axum::Error>> {
+        self.waits = false;
+        self.body.frame().await
+    }
 }
 
 /// Reads `body` to its end, at most `max_body` bytes of it, in `body_timeout`. `is_known` says
@@ -41,10 +64,10 @@ enum Encoding {
 pub(super) async fn read(
     shared: &Shared,
     headers: &HeaderMap,
-    body: &mut Body,
+    body: &mut Arriving,
     is_known: bool,
 ) -> Result<Packed, Rejection> {
-    let encoding = encoding(headers)?;
+    let layers = encoding::encodings(headers)?;
     let max_body = shared.settings.max_body;
     if declared(headers).is_some_and(|length| length > max_body as u64) {
         return Err(Rejection::Limited(Limit::MaxBody, None));
@@ -53,7 +76,7 @@ pub(super) async fn read(
     let held = tokio::time::timeout(shared.settings.body_timeout, reading)
         .await
         .map_err(|_| Rejection::Limited(Limit::BodyTimeout, None))??;
-    Ok(Packed { held, encoding })
+    Ok(Packed { held, layers })
 }
 
 impl Held {
@@ -69,21 +92,37 @@ impl Held {
 impl Packed {
     /// Whether working on it would take long.
     pub(super) fn is_large(&self, plain: usize) -> bool {
-        self.encoding != Encoding::Plain || self.held.bytes.len() >= plain
+        !self.layers.is_empty() || self.held.bytes.len() >= plain
+    }
+
+    /// Waits for a turn to unpack it, if it is packed.
+    pub(super) async fn turn<'s>(&self, shared: &'s Shared) -> Option<SemaphorePermit<'s>> {
+        if self.layers.is_empty() {
+            return None;
+        }
+        shared.unpackers.acquire().await.ok()
     }
 
     /// The body as it was meant, at most `max_body` bytes of it.
     pub(super) fn unpack(self, shared: &Shared) -> Result<Held, Rejection> {
-        match self.encoding {
-            Encoding::Plain => Ok(self.held),
-            packed => unpack(shared, self.held, packed),
+        let Self { mut held, layers } = self;
+        if !layers.is_empty() {
+            let packed = std::mem::take(&mut held.bytes);
+            let mut room = |bytes| held.grow(shared, bytes);
+            let max_body = shared.settings.max_body;
+            held.bytes = encoding::unpack(&packed, &layers, max_body, &mut room)?;
         }
+        Ok(held)
     }
 }
 
 /// Reads what is left of a refused body and forgets it, for a while and up to `max_body`: a client
-/// that is still writing when the connection closes would never see the answer.
-pub(super) async fn drain(shared: &Shared, body: &mut Body) {
+/// that is still writing when the connection closes would never see the answer. One that waits to be
+/// told to go on has written nothing, and is told nothing.
+pub(super) async fn drain(shared: &Shared, body: &mut Arriving) {
+    if body.waits {
+        return;
+    }
     let mut left = shared.settings.max_body;
     let discard = async {
         while let Some(Ok(frame)) = body.frame().await {
@@ -97,7 +136,7 @@ pub(super) async fn drain(shared: &Shared, body: &mut Body) {
     let _ = tokio::time::timeout(DRAIN_TIME, discard).await;
 }
 
-async fn collect(shared: &Shared, body: &mut Body, is_known: bool) -> Result<Held, Rejection> {
+async fn collect(shared: &Shared, body: &mut Arriving, is_known: bool) -> Result<Held, Rejection> {
     let mut held = Held {
         bytes: Vec::new(),
         reservation: shared.admission.open(is_known),
@@ -120,54 +159,6 @@ async fn collect(shared: &Shared, body: &mut Body, is_known: bool) -> Result<Hel
     Ok(held)
 }
 
-/// Stops one byte past `max_body`, however much a bomb would unpack to.
-fn unpack(shared: &Shared, packed: Held, encoding: Encoding) -> Result<Held, Rejection> {
-    let max_body = shared.settings.max_body;
-    let mut reservation = packed.reservation;
-    let mut bytes = Vec::new();
-    let mut chunk = vec![0; 64 * 1024];
-    let mut reader: Box<dyn Read> = match encoding {
-        Encoding::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(
-            packed.bytes.as_slice(),
-        )),
-        _ => Box::new(flate2::bufread::ZlibDecoder::new(packed.bytes.as_slice())),
-    };
-    loop {
-        let read = reader.read(&mut chunk).map_err(|_| Rejection::Body {
-            code: codes::BAD_ENCODING,
-            path: "",
-            rule: "it is not what its Content-Encoding says (gzip or deflate)".to_owned(),
-        })?;
-        if read == 0 {
-            break;
-        }
-        if bytes.len() + read > max_body {
-            return Err(Rejection::Limited(Limit::MaxBody, None));
-        }
-        let full = |_| Rejection::Limited(Limit::MaxInFlight, Some(1));
-        shared
-            .admission
-            .grow(&mut reservation, read)
-            .map_err(full)?;
-        bytes.extend_from_slice(&chunk[..read]);
-    }
-    drop(reader);
-    Ok(Held { bytes, reservation })
-}
-
 fn declared(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-fn encoding(headers: &HeaderMap) -> Result<Encoding, Rejection> {
-    match headers
-        .get(CONTENT_ENCODING)
-        .map(|value| value.as_bytes().to_ascii_lowercase())
-        .as_deref()
-    {
-        None | Some(b"" | b"identity") => Ok(Encoding::Plain),
-        Some(b"gzip" | b"x-gzip") => Ok(Encoding::Gzip),
-        Some(b"deflate") => Ok(Encoding::Deflate),
-        Some(_) => Err(Rejection::ContentType),
-    }
 }

@@ -6,7 +6,7 @@ use axum::http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
     ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
 };
-use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::Shared;
 use super::answer::Rejection;
@@ -21,14 +21,13 @@ pub(super) fn origin(headers: &HeaderMap) -> Option<&str> {
     values.next().is_none().then_some(first)
 }
 
-/// The answer to a browser that asks whether a page may post; none when that is not asked, or no
-/// source is for browsers. The pixel is not looked at: the page can read the answer about it.
+/// The answer to the OPTIONS of a browser that asks whether a page may post; none when that is not
+/// what is asked, or no source is for browsers. The pixel is not looked at: the page can read the answer about it.
 pub(super) fn preflight(
     shared: &Shared,
-    method: &Method,
     headers: &HeaderMap,
 ) -> Option<Result<Response<Body>, Rejection>> {
-    let asks = method == Method::OPTIONS && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+    let asks = headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
     if !asks || !shared.sources.has_pages() {
         return None;
     }

@@ -1,6 +1,8 @@
 //! Appends each event that is held to the window of duplicates once, whoever posts its twin
 //! meanwhile.
 
+use std::sync::Arc;
+
 use super::Shared;
 use super::admission::Reservation;
 use crate::duplicates::Duplicates;
@@ -11,7 +13,7 @@ use crate::journal::{AppendError, Envelope, Journal};
 pub(super) async fn append(
     shared: &Shared,
     envelopes: Vec<Envelope>,
-    reservation: Reservation,
+    reservation: Arc<Reservation>,
 ) -> Result<Vec<usize>, AppendError> {
     let duplicates = &shared.duplicates;
     if !envelopes
@@ -54,7 +56,6 @@ async fn claim_and_append(
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-    use std::sync::Arc;
     use std::time::Duration;
 
     use super::*;

@@ -9,6 +9,7 @@
 //! different values are refused, since either could be the wrong one. The key is the exception: that
 //! of the header wins over that of the query, and that over the body's.
 
+mod batch;
 mod events;
 mod form;
 mod json;
@@ -26,6 +27,7 @@ use super::answer::Rejection;
 use crate::codes::{self, Code};
 use crate::journal::RequestOptions;
 
+pub use batch::{Batch, MAX_OPERATIONS, Operation, parse_batch};
 pub use form::parse_form;
 pub use json::parse_json;
 pub use multipart::parse_multipart;
@@ -39,8 +41,10 @@ pub const MAX_MEMBERS: usize = 64;
 /// How a body is written, by its `Content-Type`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// JSON, or nothing is said.
+    /// JSON.
     Json,
+    /// Nothing is said: JSON, or nothing at all.
+    Unsaid,
     /// `application/x-www-form-urlencoded`.
     Form,
     /// `multipart/form-data`, with its boundary.
@@ -95,7 +99,7 @@ impl Kind {
     /// The kind that the header `Content-Type` names.
     pub fn of(header: Option<&HeaderValue>) -> Result<Self, Rejection> {
         let Some(header) = header else {
-            return Ok(Self::Json);
+            return Ok(Self::Unsaid);
         };
         let Ok(text) = header.to_str() else {
             return Ok(Self::Other);
@@ -119,7 +123,8 @@ impl Kind {
     pub fn members<'a>(&self, body: &'a [u8], max_events: usize) -> Result<Members<'a>, Rejection> {
         let is_object = body.trim_ascii_start().first() == Some(&b'{');
         match self {
-            Self::Json => parse_json(body),
+            Self::Unsaid if body.is_empty() => Ok(Members::default()),
+            Self::Json | Self::Unsaid => parse_json(body),
             Self::Form | Self::Other if is_object => parse_json(body),
             Self::Form => parse_form(body, max_events),
             Self::Multipart(boundary) => parse_multipart(body, boundary, max_events),
@@ -258,6 +263,11 @@ impl<'a> Value<'a> {
 }
 
 impl<'a> Members<'a> {
+    fn get(&self, name: &str) -> Option<&Value<'a>> {
+        let found = self.list.iter().find(|(other, _)| other == name);
+        found.map(|(_, value)| value)
+    }
+
     /// Adds a field of a form; `max_events` is `ingest.max_events`.
     fn add(
         &mut self,

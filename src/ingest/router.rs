@@ -4,73 +4,128 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
-use axum::http::{Request, Response};
-use axum::routing::post;
+use axum::extract::State;
+use axum::http::header::ALLOW;
+use axum::http::request::Parts;
+use axum::http::{Method, Request, Response, StatusCode};
 use tokio::time::Instant;
 
-use super::answer::{Accepted, Limit, Rejection};
-use super::{Ingest, body, cors, take};
+use super::answer::{Accepted, Limit, METHODS, Rejection};
+use super::body::Arriving;
+use super::{Ingest, Shared, batch, body, cors, take};
 use crate::codes;
 use crate::pixel::PixelId;
 use crate::telemetry::metrics::Metrics;
 
-type Versioned = Result<Path<(String, String)>, PathRejection>;
-type Unversioned = Result<Path<String>, PathRejection>;
-
 impl Ingest {
     /// The routes of the front door.
     pub fn router(&self) -> Router {
-        Router::new()
-            .route("/capi/{pixel_id}/events", post(capi))
-            .route("/{version}/{pixel_id}/events", post(graph))
-            .fallback(no_route)
-            .method_not_allowed_fallback(method)
-            .with_state(self.clone())
+        Router::new().fallback(answer).with_state(self.clone())
     }
 }
 
-async fn graph(
-    State(ingest): State<Ingest>,
-    path: Versioned,
-    request: Request<Body>,
-) -> Response<Body> {
-    let pixel = match &path {
-        Ok(Path((version, pixel))) if is_version(version) => pixel.parse().map_err(|_| bad_pixel()),
-        _ => Err(Rejection::NoRoute),
-    };
-    ingest.answer(pixel, request).await
+/// What a path is for. One slash at its end changes nothing.
+enum Target {
+    Events(PixelId),
+    Batch,
 }
 
-async fn capi(
-    State(ingest): State<Ingest>,
-    path: Unversioned,
-    request: Request<Body>,
-) -> Response<Body> {
-    let pixel = match &path {
-        Ok(Path(pixel)) => pixel.parse().map_err(|_| bad_pixel()),
-        Err(_) => Err(Rejection::NoRoute),
-    };
-    ingest.answer(pixel, request).await
-}
-
-async fn no_route(State(ingest): State<Ingest>, request: Request<Body>) -> Response<Body> {
-    ingest.answer(Err(Rejection::NoRoute), request).await
-}
-
-async fn method(State(ingest): State<Ingest>, request: Request<Body>) -> Response<Body> {
-    let shared = ingest.shared();
-    let (method, headers) = (request.method(), request.headers());
-    match cors::preflight(&shared, method, headers) {
-        Some(Ok(mut answer)) => {
-            cors::let_read(&shared, headers, &mut answer);
-            return answer;
+impl Target {
+    fn of(path: &str) -> Result<Self, Rejection> {
+        let path = path.strip_prefix('/').unwrap_or(path);
+        let is_batch = |path| matches!(path, "" | "me") || is_version(path);
+        if is_batch(path.strip_suffix('/').unwrap_or(path)) {
+            return Ok(Self::Batch);
         }
-        Some(Err(rejection)) => return ingest.answer(Err(rejection), request).await,
-        None => {}
+        let (first, rest) = path.split_once('/').ok_or(Rejection::NoRoute)?;
+        if first != "capi" && !is_version(first) {
+            return Err(Rejection::NoRoute);
+        }
+        of_pixel(rest).map(Self::Events)
     }
-    ingest.answer(Err(Rejection::Method), request).await
+}
+
+/// The pixel of an operation's path; a batch's client may have named the version for all of them.
+pub(super) fn pixel(path: &str) -> Result<PixelId, Rejection> {
+    match path.split_once('/') {
+        Some((version, rest)) if is_version(version) => of_pixel(rest),
+        _ => of_pixel(path),
+    }
+}
+
+/// `{pixel_id}/events`.
+fn of_pixel(path: &str) -> Result<PixelId, Rejection> {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    match path.split_once('/') {
+        Some((pixel, "events")) => pixel.parse().map_err(|_| bad_pixel()),
+        _ => Err(Rejection::NoRoute),
+    }
+}
+
+async fn answer(State(ingest): State<Ingest>, request: Request<Body>) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    let shared = ingest.shared();
+    let body = Arriving::new(head.version, &head.headers, body);
+    let mut answer = answer_to(&shared, &head, body).await;
+    cors::let_read(&shared, &head.headers, &mut answer);
+    answer
+}
+
+async fn answer_to(shared: &Shared, head: &Parts, mut body: Arriving) -> Response<Body> {
+    let started = Instant::now();
+    let result = match (Target::of(head.uri.path()), &head.method) {
+        (Err(rejection), _) => Err(rejection),
+        (Ok(_), &Method::OPTIONS) => match cors::preflight(shared, &head.headers) {
+            Some(Ok(answer)) => return answer,
+            Some(Err(rejection)) => Err(rejection),
+            None => return options(),
+        },
+        (Ok(Target::Events(pixel)), &Method::POST) => {
+            let taken = take::take(shared, pixel, head, &mut body).await;
+            taken.map(|accepted| (vec![Ok(accepted)], None))
+        }
+        (Ok(Target::Batch), &Method::POST) => {
+            let taken = batch::take(shared, head, &mut body).await;
+            taken.map(|answers| (answers.results, Some(answers.include_headers)))
+        }
+        _ => Err(Rejection::Method),
+    };
+    if result.is_err() {
+        body::drain(shared, &mut body).await;
+    }
+    let (results, batch) = result.unwrap_or_else(|rejection| (vec![Err(rejection)], None));
+    let mut answers = results
+        .into_iter()
+        .map(|result| finish(&shared.metrics, result, started.elapsed()));
+    match (batch, answers.next()) {
+        (None, Some(answer)) => answer,
+        (include_headers, first) => {
+            let answers = first.into_iter().chain(answers);
+            batch::join(answers, include_headers.unwrap_or(true)).await
+        }
+    }
+}
+
+/// What may be done with a path of ours.
+fn options() -> Response<Body> {
+    let mut answer = Response::new(Body::empty());
+    *answer.status_mut() = StatusCode::NO_CONTENT;
+    answer.headers_mut().insert(ALLOW, METHODS);
+    answer
+}
+
+/// Counts a result, and makes the answer of it.
+fn finish(
+    metrics: &Metrics,
+    result: Result<Accepted, Rejection>,
+    took: Duration,
+) -> Response<Body> {
+    let trace = uuid::Uuid::new_v4().simple().to_string();
+    count(metrics, &result, &trace, took);
+    match result {
+        Ok(accepted) => accepted.into_response(&trace),
+        Err(rejection) => rejection.into_response(&trace),
+    }
 }
 
 fn bad_pixel() -> Rejection {
@@ -90,33 +145,6 @@ fn is_version(text: &str) -> bool {
     text.strip_prefix('v')
         .and_then(|rest| rest.split_once('.'))
         .is_some_and(|(major, minor)| digits(major, 3) && digits(minor, 2))
-}
-
-impl Ingest {
-    async fn answer(
-        &self,
-        pixel: Result<PixelId, Rejection>,
-        request: Request<Body>,
-    ) -> Response<Body> {
-        let started = Instant::now();
-        let trace = uuid::Uuid::new_v4().simple().to_string();
-        let (head, mut body) = request.into_parts();
-        let shared = self.shared();
-        let result = match pixel {
-            Ok(pixel) => take::take(&shared, pixel, &head, &mut body).await,
-            Err(rejection) => Err(rejection),
-        };
-        if result.is_err() {
-            body::drain(&shared, &mut body).await;
-        }
-        count(&shared.metrics, &result, &trace, started.elapsed());
-        let mut answer = match result {
-            Ok(accepted) => accepted.into_response(&trace),
-            Err(rejection) => rejection.into_response(&trace),
-        };
-        cors::let_read(&shared, &head.headers, &mut answer);
-        answer
-    }
 }
 
 fn count(metrics: &Metrics, result: &Result<Accepted, Rejection>, trace: &str, took: Duration) {
@@ -186,6 +214,50 @@ fn count(metrics: &Metrics, result: &Result<Accepted, Rejection>, trace: &str, t
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_have_their_targets() {
+        let of = |path| match Target::of(path) {
+            Ok(Target::Events(pixel)) => pixel.to_string(),
+            Ok(Target::Batch) => "batch".to_owned(),
+            Err(rejection) => rejection.code().to_string(),
+        };
+        for (path, target) in [
+            ("/", "batch"),
+            ("", "batch"),
+            ("/me", "batch"),
+            ("/v26.0", "batch"),
+            ("/v26.0/", "batch"),
+            ("/v26.0/7/events", "7"),
+            ("/v26.0/7/events/", "7"),
+            ("/capi/7/events", "7"),
+            ("/v26.0/7x/events", "bad_pixel"),
+            ("/capi", "no_route"),
+            ("/26.0", "no_route"),
+            ("/v26.0//events", "bad_pixel"),
+            ("/v26.0/7", "no_route"),
+            ("/v26.0/7/events/x", "no_route"),
+            ("/v26.0/7/events//", "no_route"),
+            ("/7/events", "no_route"),
+            ("*", "no_route"),
+        ] {
+            assert_eq!(of(path), target, "{path}");
+        }
+        for (path, expected) in [
+            ("7/events", Some(7)),
+            ("v26.0/7/events", Some(7)),
+            ("v26.0/7/events/", Some(7)),
+            ("7/insights", None),
+            ("me", None),
+            ("https://graph.example/v26.0/7/events", None),
+        ] {
+            assert_eq!(
+                pixel(path).ok(),
+                expected.and_then(PixelId::from_u64),
+                "{path}"
+            );
+        }
+    }
 
     #[test]
     fn versions_look_like_graphs() {

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 
+use super::admission::Reservation;
 use super::answer::{Accepted, Limit, Rejection};
 use super::auth::Source;
+use super::body::Arriving;
 use super::caller::Caller;
 use super::events::{Checked, Job, check};
 use super::request::{self, Kind, Members, Parsed};
@@ -26,7 +27,7 @@ pub(super) async fn take(
     shared: &Shared,
     pixel: PixelId,
     head: &Parts,
-    body: &mut Body,
+    body: &mut Arriving,
 ) -> Result<Accepted, Rejection> {
     let caller = Caller::of(head);
     if let Some(key) = caller.key {
@@ -34,23 +35,50 @@ pub(super) async fn take(
         by_key(shared, key, pixel)?;
     }
     let max_events = shared.settings.max_events;
+    let read = |query: &Members<'_>, body: &Members<'_>| {
+        let parsed = request::read(query, body, max_events)?;
+        let key = caller.key.or_else(|| parsed.key.map(KeyDigest::of));
+        check_all(shared, pixel, &caller, key, parsed)
+    };
+    let (checked, reservation) = work(shared, &caller, head, body, read).await?;
+    keep(shared, pixel, checked, Arc::new(reservation)).await
+}
+
+/// Reads a body, and does with its members, and those of the query, what is not to be done while
+/// other requests wait. The reservation is to be held until the events are durable.
+pub(super) async fn work<T>(
+    shared: &Shared,
+    caller: &Caller<'_>,
+    head: &Parts,
+    body: &mut Arriving,
+    then: impl FnOnce(&Members<'_>, &Members<'_>) -> Result<T, Rejection>,
+) -> Result<(T, Reservation), Rejection> {
+    let max_events = shared.settings.max_events;
     let kind = Kind::of(head.headers.get(CONTENT_TYPE))?;
     let query = query(head, max_events)?;
     let packed = body::read(shared, &head.headers, body, caller.key.is_some()).await?;
     let is_large = packed.is_large(HASH_APART);
-    let work = || -> Result<_, Rejection> {
+    let turn = packed.turn(shared).await;
+    let work = || {
         let mut held = packed.unpack(shared)?;
-        if kind != Kind::Json {
+        drop(turn);
+        if !matches!(kind, Kind::Json | Kind::Unsaid) {
             // its fields are decoded beside it, and the events out of those
             held.grow(shared, 2 * held.bytes.len())?;
         }
         let members = kind.members(&held.bytes, max_events)?;
-        let parsed = request::read(&query, &members, max_events)?;
-        let checked = check_all(shared, pixel, &caller, parsed)?;
-        Ok((checked, held.reservation))
+        Ok((then(&query, &members)?, held.reservation))
     };
-    // the reservation is held until the events are durable
-    let (checked, reservation) = if is_large { apart(work)? } else { work()? };
+    if is_large { apart(work) } else { work() }
+}
+
+/// Makes the good events durable.
+pub(super) async fn keep(
+    shared: &Shared,
+    pixel: PixelId,
+    checked: Checked,
+    reservation: Arc<Reservation>,
+) -> Result<Accepted, Rejection> {
     let events = checked.events();
     let duplicates = once::append(shared, checked.envelopes, reservation).await?;
     let mut warnings = checked.warnings;
@@ -94,13 +122,13 @@ fn query(head: &Parts, max_events: usize) -> Result<Members<'_>, Rejection> {
 }
 
 /// What is left to do with a request that has been read, short of storing its events.
-fn check_all(
+pub(super) fn check_all(
     shared: &Shared,
     pixel: PixelId,
     caller: &Caller<'_>,
+    key: Option<KeyDigest>,
     parsed: Parsed<'_>,
 ) -> Result<Checked, Rejection> {
-    let key = caller.key.or_else(|| parsed.key.map(KeyDigest::of));
     let source = match key {
         Some(key) => by_key(shared, key, pixel)?,
         None => by_page(shared, caller.page(), pixel)?,

@@ -24,7 +24,7 @@ pub(super) fn read<'a>(
     };
     let mut json = serde_json::Deserializer::from_str(data.json());
     let list = json
-        .deserialize_seq(ListVisitor { max: max_events })
+        .deserialize_seq(List { max: max_events })
         .and_then(|list| json.end().map(|()| list))
         .map_err(|_| {
             fault(
@@ -59,11 +59,12 @@ fn unquote(event: &RawValue) -> Cow<'_, str> {
     Cow::Borrowed(text)
 }
 
-struct ListVisitor {
-    max: usize,
+/// A list of at most so many entries, each as its text.
+pub(super) struct List {
+    pub(super) max: usize,
 }
 
-impl<'de> Visitor<'de> for ListVisitor {
+impl<'de> Visitor<'de> for List {
     /// None when there are more than `max`.
     type Value = Option<Vec<&'de RawValue>>;
 

@@ -167,6 +167,12 @@ pub(in crate::ingest) fn example(path: &str) -> &'static str {
         "platforms" => "[{\"name\":\"shopsoft\",\"type\":\"ecommerce\",\"version\":\"2.1\"}]",
         "progress" => "{\"start_inclusive\":0,\"end_exclusive\":100}",
         "trace" => "1",
+        "method" => "\"POST\"",
+        "relative_url" => "\"v26.0/1234567890123456/events\"",
+        "batch" => {
+            "[{\"method\":\"POST\",\"relative_url\":\"v26.0/1234567890123456/events\",\"body\":\"data=[{…}]\"}]"
+        }
+        "attached_files" | "depends_on" => "null",
         _ => "\"2026-11-22\"",
     }
 }

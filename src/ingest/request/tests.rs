@@ -94,7 +94,7 @@ fn data_may_be_written_in_every_way_in_every_encoding() {
             Ok(expected.clone())
         );
         assert_eq!(events(&boundary(), &as_file), Ok(expected.clone()));
-        let all = parsed(&in_query, &Kind::Json, b"{}", |parsed| parsed.events.len());
+        let all = parsed(&in_query, &Kind::Unsaid, b"", |parsed| parsed.events.len());
         assert_eq!(all, Ok(2));
     }
 }
@@ -309,7 +309,7 @@ fn content_types_have_their_kinds() {
     ] {
         assert_eq!(kind(json).unwrap(), Kind::Json, "{json}");
     }
-    assert_eq!(Kind::of(None).unwrap(), Kind::Json);
+    assert_eq!(Kind::of(None).unwrap(), Kind::Unsaid);
     assert_eq!(
         kind("application/x-www-form-urlencoded; charset=UTF-8").unwrap(),
         Kind::Form
@@ -339,4 +339,109 @@ fn ten_thousand_levels_do_not_overflow() {
     assert_eq!(json_fault(open.as_bytes()).1, "bad_json");
     let brackets = format!("data{}=1", "[a]".repeat(10_000));
     assert_eq!(events(&Kind::Form, &brackets).unwrap_err().1, "malformed");
+}
+
+/// Of an operation of a batch: its path and number of events, or its fault.
+type Operated = Result<(String, usize), Fault>;
+
+fn operations(query: &str, kind: &Kind, body: &str) -> Result<Vec<Operated>, Fault> {
+    let read = || {
+        let query = parse_form(query.as_bytes(), 3)?;
+        let body = kind.members(body.as_bytes(), 3)?;
+        let batch = parse_batch(&query, &body)?;
+        let one = |operation: Result<Operation<'_>, Rejection>| {
+            let operation = operation?;
+            let (query, body) = (operation.query(3)?, operation.members(3)?);
+            let parsed = super::read(&query, &body, 3)?;
+            Ok((operation.path().to_owned(), parsed.events.len()))
+        };
+        let operations = batch.operations.into_iter();
+        Ok(operations
+            .map(|operation| one(operation).map_err(|r: Rejection| fault_of(&r)))
+            .collect())
+    };
+    read().map_err(|rejection: Rejection| fault_of(&rejection))
+}
+
+#[test]
+fn a_batch_is_read_as_each_sdk_writes_it() {
+    let good = |path: &str, events| vec![Ok((path.to_owned(), events))];
+    // Python: a form whose operations have forms
+    let batch = r#"[{"method":"POST","relative_url":"7/events","body":"data=%5B1%2C2%5D&upload_tag=a+b","headers":[{"name":"a","value":"b"}]}]"#;
+    let form: String = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("batch", batch)
+        .finish();
+    assert_eq!(operations("", &Kind::Form, &form), Ok(good("7/events", 2)));
+    assert_eq!(
+        operations(&form, &Kind::Json, "{}"),
+        Ok(good("7/events", 2))
+    );
+    // Node: JSON whose operations have forms that are not encoded
+    let node = r#"{"batch":[{"method":"POST","relative_url":"7/events","body":"data=[\"{}\"]&fields=","attachedFiles":""}]}"#;
+    assert_eq!(operations("", &Kind::Json, node), Ok(good("7/events", 1)));
+    // JSON all the way, and the members in the address
+    let all = r#"{"batch":[{"method":"post","relative_url":"/v26.0/7/events?upload_tag=a","body":{"data":[1,2]}},{"method":"POST","relative_url":"7/events","body":"{\"data\":[1]}"},{"method":"POST","relative_url":"7/events?data=[1]"}]}"#;
+    let expected = [("v26.0/7/events", 2), ("7/events", 1), ("7/events", 1)];
+    let expected = expected.map(|(path, events)| Ok((path.to_owned(), events)));
+    assert_eq!(operations("", &Kind::Json, all), Ok(expected.to_vec()));
+}
+
+#[test]
+fn a_bad_operation_hides_no_other() {
+    let body = r#"{"batch":[
+        7,
+        {"relative_url":"7/events"},
+        {"method":"GET","relative_url":"me"},
+        {"method":"POST"},
+        {"method":"POST","relative_url":"7/events","body":"data=[1]","attached_files":"source0"},
+        {"method":"POST","relative_url":"7/events","body":"data=[1]","depends_on":"first"},
+        {"method":"POST","relative_url":"7/events","body":"data=["},
+        {"method":"POST","relative_url":"7/events","body":"data=[1,2,3,4]"},
+        {"method":"POST","relative_url":"7/events","body":"data=[1]"}
+    ]}"#;
+    let codes: Vec<_> = operations("", &Kind::Json, body)
+        .unwrap()
+        .into_iter()
+        .map(|one| one.map_or_else(|(path, code)| (path, code), |_| ("", "ok")))
+        .collect();
+    assert_eq!(
+        codes,
+        [
+            ("batch", "malformed"),
+            ("method", "missing"),
+            ("", "method"),
+            ("relative_url", "missing"),
+            ("attached_files", "malformed"),
+            ("depends_on", "malformed"),
+            ("data", "malformed"),
+            ("", "too_many_events"),
+            ("", "ok"),
+        ]
+    );
+}
+
+#[test]
+fn a_bad_batch_has_its_code() {
+    let operation = r#"{"method":"POST","relative_url":"7/events","body":"data=[1]"}"#;
+    let many = |n| format!("{{\"batch\":[{}]}}", vec![operation; n].join(","));
+    assert_eq!(
+        operations("", &Kind::Json, &many(50)).map(|all| all.len()),
+        Ok(50)
+    );
+    for (body, code) in [
+        ("{}", "no_route"),
+        (r#"{"batch":[]}"#, "malformed"),
+        (r#"{"batch":"x"}"#, "malformed"),
+        (r#"{"batch":{}}"#, "malformed"),
+        (r#"{"batch":[1],"access_token":7}"#, "malformed"),
+        (many(51).as_str(), "too_many_operations"),
+    ] {
+        assert_eq!(
+            operations("", &Kind::Json, body).unwrap_err().1,
+            code,
+            "{body}"
+        );
+    }
+    let twice = operations("batch=[1]", &Kind::Json, r#"{"batch":[2]}"#);
+    assert_eq!(twice, Err(("batch", "duplicate_key")));
 }
