@@ -7,6 +7,7 @@
     reason = "a test may fail loudly, and says how many cases it ran"
 )]
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -301,7 +302,7 @@ fn cookie_header(cookies: &Value) -> String {
                 b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
                     encoded.push(char::from(byte));
                 }
-                _ => encoded.push_str(&format!("%{byte:02X}")),
+                _ => write!(encoded, "%{byte:02X}").unwrap(),
             }
         }
         pairs.push(format!("{name}={encoded}"));
