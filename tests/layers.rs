@@ -85,6 +85,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "alerts",
             "custody",
             "graph::oauth",
+            "graph::verdict::explain",
         ],
     ),
     ("main", &["cli"]),

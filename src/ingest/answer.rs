@@ -323,6 +323,10 @@ impl Accepted {
             messages.truncate(MAX_MESSAGES - 1);
             messages.push(format!("{left_out} more messages are left out"));
         }
+        let is_duplicate = |(_, warning): &&(usize, Warning)| warning.code == codes::DUPLICATE;
+        let duplicates = self.warnings.iter().filter(is_duplicate);
+        let mut duplicates: Vec<usize> = duplicates.map(|(index, _)| *index).collect();
+        duplicates.dedup();
         let unknown = self.unknown_members.then(|| WarningItem {
             index: None,
             path: "",
@@ -341,6 +345,7 @@ impl Accepted {
             events_received: self.events,
             messages,
             fbtrace_id: trace,
+            duplicates,
             errors: self.faults.iter().map(EventFault::item).collect(),
             warnings: unknown
                 .into_iter()
@@ -373,6 +378,9 @@ struct SuccessBody<'a> {
     events_received: usize,
     messages: Vec<String>,
     fbtrace_id: &'a str,
+    /// The events that were received before, by their place in `data`; `messages` may leave some out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    duplicates: Vec<usize>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<ErrorItem<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]

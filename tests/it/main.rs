@@ -29,6 +29,7 @@ mod reload;
 mod restart;
 mod rotation;
 mod secrecy;
+mod send;
 mod setup;
 #[expect(dead_code, reason = "shared with the other test binaries")]
 #[path = "../support/mod.rs"]
