@@ -68,6 +68,7 @@ pub mod journal;
 pub mod lanes;
 pub mod lint;
 mod loopback;
+pub mod origin;
 pub mod pixel;
 pub mod private_file;
 pub mod receipts;

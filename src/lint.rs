@@ -120,6 +120,8 @@ impl Desk {
             mirror: coded.mirror,
             source,
             now: case.now,
+            // what a browser's request tells is not in its body
+            visit: None,
         };
         let checked = check(&[Cow::Borrowed(event)], &job);
         let mut linted = self.linted(index, event, checked, source, case);

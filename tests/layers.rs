@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 const COMMON: &[&str] = &[
     "codes",
     "loopback",
+    "origin",
     "pixel",
     "private_file",
     "secret",
@@ -29,6 +30,7 @@ const COMMON: &[&str] = &[
 const MAY_USE: &[(&str, &[&str])] = &[
     ("codes", &[]),
     ("loopback", &[]),
+    ("origin", &[]),
     ("pixel", &[]),
     ("private_file", &[]),
     ("secret", &[]),

@@ -9,6 +9,7 @@ use super::json::{self, Member, Part, Shape};
 use super::look::Look;
 use super::pii::Pii;
 use super::reject::EventError;
+use super::visit::Visit;
 use super::work::malformed;
 use super::{MAX_RAW_BYTES, Rules, user_data};
 use crate::codes;
@@ -160,7 +161,20 @@ impl<'a> RawEvent<'a> {
         rules: &Rules,
         now: UnixMs,
     ) -> Result<HashedEvent, EventError> {
-        build(&self, pixel, rules, now)
+        build(&self, pixel, rules, now, None)
+    }
+
+    /// The same for an event that came from a browser: it gets what it lacks of what the request
+    /// tells about the person (`fbc`, `fbp`, address, user agent), and may have no `user_data` of
+    /// its own. Events of apps, stores and messages get nothing: nobody browsed there.
+    pub fn hash_visit(
+        self,
+        pixel: PixelId,
+        rules: &Rules,
+        now: UnixMs,
+        visit: &Visit,
+    ) -> Result<HashedEvent, EventError> {
+        build(&self, pixel, rules, now, Some(visit))
     }
 }
 

@@ -91,6 +91,7 @@ fn the_request_is_what_would_be_sent_and_nobody_is_named_beside_it() {
         mirror: None,
         source: desk.sources.named("shop").unwrap(),
         now: NOW,
+        visit: None,
     };
     let stored = check(&[Cow::Borrowed(GOOD)], &job);
     let stored = stored.envelopes[0].envelope.event.as_bytes().clone();

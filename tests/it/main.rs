@@ -11,6 +11,7 @@
 
 mod admin;
 mod alerts;
+mod browser;
 mod check;
 mod commands;
 mod custody;
