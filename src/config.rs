@@ -21,6 +21,7 @@ pub mod lanes;
 mod layers;
 mod leaf;
 mod listen;
+mod network;
 mod pixels;
 mod policy;
 mod receipts;
@@ -51,6 +52,7 @@ pub use ingest::Ingest;
 pub use journal::Journal;
 pub use lanes::Lanes;
 pub use listen::{Listen, Tls};
+pub use network::{Network, NetworkError};
 pub use pixels::{AppId, Pixel};
 pub use policy::Policy;
 pub use receipts::Receipts;
@@ -178,7 +180,8 @@ impl Config {
         let sources = self.sources.iter();
         let sources = sources.flat_map(|(name, source)| source.warnings(name, now));
         let graph = self.graph.warnings(now).into_iter();
-        let all = graph.chain(self.alerts.warnings());
+        let all = graph.chain(self.ingest.warnings());
+        let all = all.chain(self.alerts.warnings());
         all.chain(pixels).chain(sources).collect()
     }
 
@@ -232,6 +235,13 @@ impl Config {
                     format!(
                         "pixels that the source may post for; {id} is not in sources.{name}.pixels"
                     ),
+                ));
+            }
+            let others = self.sources.range(..name.clone());
+            for (other, origin) in others.filter_map(|(n, o)| Some((n, source.meets(o)?))) {
+                faults.push(Fault::cross(
+                    format!("sources.{name}.origins"),
+                    format!("origins that no other source of the same pixel has; {origin} is also in sources.{other}"),
                 ));
             }
             for (index, key) in source.keys.iter().enumerate() {

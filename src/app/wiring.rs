@@ -7,11 +7,12 @@ use governor::Quota;
 use prometheus::IntGauge;
 
 use super::roster;
-use crate::config::sources::EventIdRule;
+use crate::config::sources::{EventIdRule, ExternalIdRule, SourceKind};
 use crate::config::units::Rate;
 use crate::config::{self, Config, Secrets};
 use crate::event::policy::{Policy, PolicyRules};
-use crate::event::{EventIdPolicy, Rules};
+use crate::event::{EventIdPolicy, ExternalId, Rules, subdomain_index};
+use crate::ingest::Pages;
 use crate::pixel::PixelId;
 use crate::secret::Secret;
 use crate::tokens::{Candidates, Contents, Credential};
@@ -172,6 +173,9 @@ pub(super) fn ingest(ingest: &config::Ingest) -> ingest::Settings {
         max_body: ingest.max_body.as_usize(),
         max_in_flight: ingest.max_in_flight.as_usize(),
         max_events: ingest.max_events as usize,
+        trusted_proxies: (ingest.trusted_proxies.iter())
+            .map(|network| network.get())
+            .collect(),
     }
 }
 
@@ -230,10 +234,16 @@ pub(super) fn sources(config: &Config, secrets: &Secrets) -> ingest::Sources {
             default_country: source
                 .default_country
                 .map(config::sources::Country::letters),
+            external_id: match source.external_id {
+                ExternalIdRule::Hash => ExternalId::Hash,
+                ExternalIdRule::Trim => ExternalId::Trim,
+                ExternalIdRule::Raw => ExternalId::Raw,
+            },
+            subdomain_index: subdomain_index(source.cookie_domain.as_deref()),
             max_event_bytes: config.ingest.max_event_bytes.as_usize(),
         };
         let rate = quota(source.rate, source.burst(config.ingest.max_events));
-        let mut taken = ingest::Source::new(
+        let mut own = ingest::Source::new(
             name.clone(),
             keys,
             source.pixels.clone(),
@@ -241,9 +251,14 @@ pub(super) fn sources(config: &Config, secrets: &Secrets) -> ingest::Sources {
             rules,
             rate,
         );
-        taken.policy = policy(&format!("sources.{name}.policy"), &source.policy);
-        taken.fan_out.clone_from(&source.fan_out);
-        sources.push(taken);
+        own.policy = policy(&format!("sources.{name}.policy"), &source.policy);
+        own.fan_out.clone_from(&source.fan_out);
+        if source.kind == SourceKind::Browser {
+            let each = source.rate_per_address;
+            let each = quota(each, each.count().get());
+            own.pages = Some(Pages::new(source.origins.iter().cloned().collect(), each));
+        }
+        sources.push(own);
     }
     let pixel = |(id, pixel): (&PixelId, &config::Pixel)| {
         let known = ingest::Pixel {

@@ -212,6 +212,9 @@ fn a_bad_value_of_every_key_is_refused_with_an_example_that_works() {
         for key in &topic.keys {
             let (section, rest) = match topic.name {
                 "pixels" => ("pixels.1", "token = { env = \"T\" }\n"),
+                "sources" if key.name == "origins" => {
+                    ("sources.shop", "kind = \"browser\"\npixels = [\"1\"]\n")
+                }
                 "sources" => (
                     "sources.shop",
                     "keys = [{ env = \"K\" }]\npixels = [\"1\"]\n",
@@ -631,7 +634,7 @@ fn secrets_are_read_and_what_is_missing_is_told_together() {
 
 #[test]
 fn the_shipped_files_load() {
-    for (name, pixels, sources) in [("sandbox", 1, 1), ("production", 2, 2)] {
+    for (name, pixels, sources) in [("sandbox", 1, 1), ("production", 2, 3)] {
         let path = format!("{}/config/{name}.toml", env!("CARGO_MANIFEST_DIR"));
         let config = Config::load(&[path.into()], std::iter::empty()).unwrap();
         assert_eq!(
@@ -675,4 +678,120 @@ proptest! {
             prop_assert_eq!(errors.to_string().lines().count(), errors.faults.len());
         }
     }
+}
+
+/// A source with a policy.
+fn with_policy(policy: &str) -> String {
+    format!("{GOOD}[sources.shop.policy]\n{policy}\n")
+}
+
+#[test]
+fn faults_of_a_policy_name_their_key_and_what_was_expected() {
+    for (policy, key, said) in [
+        (
+            "allow_hosts = [\"www.*\"]",
+            "allow_hosts[0]",
+            "expected a host (\"shop.example\")",
+        ),
+        (
+            "crawlers = \"deny\"",
+            "crawlers",
+            "expected \"keep\" or \"drop\", such as \"keep\"",
+        ),
+        (
+            "consent = { field = \"opt_out\" }",
+            "consent",
+            "expected a member of the event or of custom_data in field",
+        ),
+        (
+            "consent = { denied = [0] }",
+            "consent",
+            "(missing field `field`), such as { field",
+        ),
+        (
+            "limited_data_use = { country = 0, state = 1000 }",
+            "limited_data_use",
+            "expected \"pass\", or a table of Meta's codes",
+        ),
+        (
+            "sample = { PageView = 1.5 }",
+            "sample",
+            "expected a share from 0 (none) to 1 (all)",
+        ),
+        (
+            "edits = [{ drop = \"custom_data.a\" }, { rename = \"a\", to = \"a\" }]",
+            "edits[1]",
+            "expected another member in to than in rename",
+        ),
+        (
+            "edits = [{ set = \"customdata.value\", value = 1 }]",
+            "edits[0]",
+            "expected a member of the event, or one of user_data",
+        ),
+        (
+            "edits = [{ rename = \"user_data.em\", to = \"custom_data.mail\" }]",
+            "edits[0]",
+            "expected a member of user_data in to",
+        ),
+        (
+            "edits = [{ move = \"a\" }]",
+            "edits[0]",
+            "(unknown field `move`",
+        ),
+        (
+            "rename_events = { Lead = \"Lead\" }",
+            "rename_events",
+            "expected another name than before",
+        ),
+        (
+            "rename_events = { Lead = \"\" }",
+            "rename_events",
+            "expected event names that are not empty",
+        ),
+        (
+            "allow_events = [\"Lead\"]\nblock_events = [\"Lead\"]",
+            "block_events",
+            "expected other names than allow_events has",
+        ),
+        (
+            "alow_events = []",
+            "alow_events",
+            "did you mean sources.shop.policy.allow_events?",
+        ),
+    ] {
+        let (at, _, told) = fault(&with_policy(policy));
+        assert_eq!(at, format!("sources.shop.policy.{key}"), "{told}");
+        assert!(told.contains(said), "{policy}: {told}");
+    }
+    let (at, _, told) = fault(&format!(
+        "{GOOD}[pixels.1.policy]\nallow_events = [\" \"]\n"
+    ));
+    assert_eq!(at, "pixels.1.policy.allow_events", "{told}");
+    let (at, _, told) = fault(&format!("{GOOD}policy = 7\n"));
+    assert_eq!(
+        (at.as_str(), told.as_str()),
+        (
+            "sources.shop.policy",
+            "expected a section, such as [sources.shop.policy]"
+        )
+    );
+    let (at, line, told) = fault(&format!("{GOOD}fan_out = [\"2\"]\n"));
+    assert_eq!((at.as_str(), line.as_str()), ("sources.shop.fan_out", "7"));
+    assert!(told.contains("2 is not in sources.shop.pixels"), "{told}");
+}
+
+#[test]
+fn the_keys_of_a_policy_are_layered_one_by_one() {
+    let below = with_policy("crawlers = \"drop\"\nsample = { PageView = 0.1, Lead = 0.5 }");
+    let above = "[sources.shop.policy]\nsample = { PageView = 0.2 }\n";
+    let env = [(
+        "CAPIGATE__SOURCES__SHOP__POLICY__BLOCK_EVENTS",
+        "[\"Lead\"]",
+    )];
+    let config = load(&[&below, above], &env).unwrap();
+    let expected: Policy = toml::from_str(
+        "crawlers = \"drop\"\nsample = { PageView = 0.2 }\nblock_events = [\"Lead\"]",
+    )
+    .unwrap();
+    assert_eq!(config.sources["shop"].policy, expected);
 }

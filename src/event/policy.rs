@@ -27,6 +27,7 @@ use std::sync::Arc;
 use super::json;
 use super::raw::RawEvent;
 use super::source::ActionSource;
+use super::visit::Visit;
 use crate::codes::{self, Code};
 
 pub use consent::{Consent, ConsentError};
@@ -149,13 +150,18 @@ impl Policy {
         }
     }
 
-    /// Asks whether the event may be sent, and changes it; says what was changed.
-    pub fn ask<'a>(&'a self, event: &mut RawEvent<'a>) -> Result<Applied, KeptBack> {
+    /// Asks whether the event may be sent, and changes it; says what was changed. `visit` is what
+    /// the browser's request tells, if it comes from one.
+    pub fn ask<'a>(
+        &'a self,
+        event: &mut RawEvent<'a>,
+        visit: Option<&Visit>,
+    ) -> Result<Applied, KeptBack> {
         if self.is_idle {
             return Ok(Applied::default());
         }
         let mut applied = Applied::default();
-        let answer = match self.gate_as_sent(event) {
+        let answer = match self.gate_as_sent(event, visit) {
             None => {
                 applied = self.change(event);
                 self.gate_as_changed(event)
@@ -179,14 +185,14 @@ impl Policy {
         }
     }
 
-    fn gate_as_sent(&self, event: &RawEvent<'_>) -> Option<Code> {
+    fn gate_as_sent(&self, event: &RawEvent<'_>, visit: Option<&Visit>) -> Option<Code> {
         let rules = &self.rules;
         if let Some(consent) = &rules.consent
             && !consent.permits(event.get(consent.field()))
         {
             return Some(codes::CONSENT);
         }
-        if rules.crawlers == Crawlers::Drop && is_crawler(event) {
+        if rules.crawlers == Crawlers::Drop && is_crawler(event, visit) {
             return Some(codes::CRAWLERS);
         }
         None
@@ -265,13 +271,18 @@ fn is_website(event: &RawEvent<'_>) -> bool {
     word.and_then(|word| ActionSource::read(word.trim())) == Some(ActionSource::Website)
 }
 
-fn is_crawler(event: &RawEvent<'_>) -> bool {
+/// An event that names no user agent has that of its request.
+fn is_crawler(event: &RawEvent<'_>, visit: Option<&Visit>) -> bool {
     let members = event.user_data.iter().flatten();
     let mut agents = members
         .filter(|(key, _)| key == "client_user_agent" || key.eq_ignore_ascii_case("user_agent"));
-    agents.any(|(_, agent)| {
-        text(Some(agent.open())).is_some_and(|agent| crawlers::is_crawler(&agent))
-    })
+    let own = agents.find_map(|(_, agent)| text(Some(agent.open())));
+    match own.filter(|agent| !agent.trim().is_empty()) {
+        Some(agent) => crawlers::is_crawler(&agent),
+        None => visit
+            .and_then(|visit| visit.user_agent.as_deref())
+            .is_some_and(crawlers::is_crawler),
+    }
 }
 
 #[cfg(test)]
@@ -307,7 +318,7 @@ mod tests {
     fn ask(policy: &str, event: &str) -> String {
         let policy = Policy::new("sources.shop.policy", rules(policy));
         let mut event = RawEvent::parse(event).unwrap();
-        match policy.ask(&mut event) {
+        match policy.ask(&mut event, None) {
             Ok(applied) => applied.words().collect::<Vec<_>>().join(" "),
             Err(kept_back) => {
                 let key = kept_back.key();
@@ -393,7 +404,7 @@ mod tests {
             rules(r#"{"consent":{"field":"custom_data.agreed","required":true}}"#),
         );
         let mut event = RawEvent::parse(r#"{"custom_data":{"agreed":true,"value":1}}"#).unwrap();
-        assert_eq!(policy.ask(&mut event), Ok(Applied::default()));
+        assert_eq!(policy.ask(&mut event, None), Ok(Applied::default()));
         policy.strip(&mut event);
         assert_eq!(event.custom_data, Some(vec![("value".into(), "1")]));
     }

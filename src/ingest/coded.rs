@@ -2,24 +2,26 @@
 
 use std::sync::Arc;
 
+use super::auth::Source;
+use super::events::Copied;
 use crate::journal::RequestOptions;
 use crate::pixel::PixelId;
 use crate::test_mode::TestMode;
 use crate::time::UnixMs;
 
 /// What events for one pixel travel with.
-pub(super) struct Coded {
+pub struct Coded {
     /// The options of the events.
-    pub(super) options: Arc<RequestOptions>,
+    pub options: Arc<RequestOptions>,
     /// Those of a copy of each, where there is to be one.
-    pub(super) mirror: Option<Arc<RequestOptions>>,
+    pub mirror: Option<Arc<RequestOptions>>,
     /// The request brought a code that its source may not bring.
-    pub(super) left_out: bool,
+    pub left_out: bool,
 }
 
 impl Coded {
     /// For events of `source` for `pixel` that arrive at `now`; `options` are those of the request.
-    pub(super) fn of(
+    pub fn of(
         test_mode: &TestMode,
         pixel: PixelId,
         source: &str,
@@ -38,5 +40,35 @@ impl Coded {
             mirror: mirror.map(Arc::new),
             left_out: choice.left_out,
         }
+    }
+
+    /// The same, with where the copies of the events go. A request whose own code is taken is a
+    /// test of its pixel, and nothing that others should count: it has no copies.
+    pub fn with_copies(
+        test_mode: &TestMode,
+        pixel: PixelId,
+        source: &Source,
+        options: RequestOptions,
+        now: UnixMs,
+    ) -> (Self, Vec<Copied>) {
+        let of = |pixel, options| Self::of(test_mode, pixel, &source.name, options, now);
+        let without_code = RequestOptions {
+            test_event_code: None,
+            ..options.clone()
+        };
+        let brings_code = options.test_event_code.is_some();
+        let own = of(pixel, options);
+        let is_test = brings_code && !own.left_out;
+        let others = source.fan_out.iter();
+        let others = others.filter(|other| **other != pixel && !is_test);
+        let copied = |other: &PixelId| {
+            let coded = of(*other, without_code.clone());
+            Copied {
+                pixel: *other,
+                options: coded.options,
+                mirror: coded.mirror,
+            }
+        };
+        (own, others.map(copied).collect())
     }
 }

@@ -7,7 +7,7 @@ use super::answer::EventFault;
 use super::auth::{Source, Sources};
 use crate::codes;
 use crate::event::policy::{Applied, KeptBack};
-use crate::event::{EncodedEvent, EventError, Label, RawEvent, Warning};
+use crate::event::{EncodedEvent, EventError, Label, RawEvent, Visit, Warning};
 use crate::journal::{Class, Envelope, LaneKey, RequestOptions};
 use crate::pixel::PixelId;
 use crate::time::UnixMs;
@@ -29,6 +29,8 @@ pub struct Job<'a> {
     pub copies: Vec<Copied>,
     /// When they arrived.
     pub now: UnixMs,
+    /// What the browser's request tells, if they come from one.
+    pub visit: Option<Visit>,
 }
 
 /// An event on its way into the journal, perhaps with a copy of it.
@@ -170,7 +172,7 @@ pub fn check(events: &[Cow<'_, str>], job: &Job<'_>) -> Checked {
 
 fn one(index: usize, text: &str, job: &Job<'_>, checked: &mut Checked) -> Result<(), EventError> {
     let mut event = RawEvent::parse(text)?;
-    let applied = match job.source.policy.ask(&mut event) {
+    let applied = match job.source.policy.ask(&mut event, job.visit.as_ref()) {
         Ok(applied) => applied,
         Err(kept_back) => {
             checked.keep_back(index, job.pixel, kept_back, &event, job);
@@ -235,7 +237,7 @@ impl<'j> Way<'j, '_> {
     ) -> Result<(), EventError> {
         let job = self.job;
         if let Some(policy) = job.sources.policy(pixel) {
-            match policy.ask(&mut event) {
+            match policy.ask(&mut event, job.visit.as_ref()) {
                 Ok(more) => applied = applied.and(more),
                 Err(kept_back) => {
                     let checked = &mut *self.checked;
@@ -247,7 +249,11 @@ impl<'j> Way<'j, '_> {
         }
         job.source.policy.strip(&mut event);
         // an id is made for the pixel of the request, also that of a copy
-        let mut hashed = event.hash(job.pixel, &job.source.rules, job.now)?;
+        let (rules, now) = (&job.source.rules, job.now);
+        let mut hashed = match &job.visit {
+            Some(visit) => event.hash_visit(job.pixel, rules, now, visit),
+            None => event.hash(job.pixel, rules, now),
+        }?;
         if self.is_copied {
             hashed = hashed.with_event_id(self.id.clone());
         }
