@@ -70,6 +70,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ingest", &["event", "journal", "duplicates"]),
     ("redrive", &["event", "journal", "duplicates"]),
     ("sandbox", &[]),
+    // compiled for the fuzz targets only
+    ("fuzzing", &["graph", "journal"]),
     ("app", &["*"]),
     (
         "cli",

@@ -123,7 +123,9 @@ impl Unpacked<'_> {
             let wrote = (stream.total_out() - before_out) as usize;
             self.push(&piece[..wrote])?;
             match status {
-                Status::StreamEnd => return Ok(()),
+                Status::StreamEnd if stream.total_in() == source.len() as u64 => return Ok(()),
+                // more behind it
+                Status::StreamEnd => return Err(bad()),
                 _ if wrote == 0 && stream.total_in() == before_in => return Err(bad()),
                 _ => {}
             }
@@ -271,6 +273,9 @@ mod tests {
                 let result = unpacked(&packed[..cut], &[encoding], 1 << 20);
                 assert_eq!(result, Err("bad_encoding"), "{encoding:?} cut at {cut}");
             }
+            let more = [packed.as_slice(), b"more behind it"].concat();
+            let result = unpacked(&more, &[encoding], 1 << 20);
+            assert_eq!(result, Err("bad_encoding"), "{encoding:?} with more");
             let result = unpacked(b"{\"data\":[]}", &[encoding], 1 << 20);
             assert_eq!(result, Err("bad_encoding"), "{encoding:?}");
         }
