@@ -441,6 +441,33 @@ fn json(status: u16, body: &impl Serialize) -> Response<Body> {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn messages_and_warnings_are_bounded() {
+        let warning = |index| {
+            let warning = Warning {
+                path: "event_time".into(),
+                code: codes::ROUNDED,
+                text: "the fraction of a second was cut off".into(),
+            };
+            (index, warning)
+        };
+        let accepted = Accepted {
+            events: 500,
+            warnings: (0..500).map(warning).collect(),
+            faults: Vec::new(),
+            unknown_members: true,
+        };
+        let body = accepted.into_response("t").into_body();
+        let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let warnings = body["warnings"].as_array().unwrap();
+        let messages = body["messages"].as_array().unwrap();
+        assert_eq!((warnings.len(), messages.len()), (100, 100));
+        assert_eq!(warnings[0]["code"], "unknown_member");
+        assert_eq!(warnings[1]["docs"], "README.md#code-rounded");
+        assert_eq!(messages[99], "402 more messages are left out");
+    }
+
     #[test]
     fn what_the_journal_says_has_its_code() {
         let code = |error: AppendError| Rejection::from(error).code();

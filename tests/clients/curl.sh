@@ -6,43 +6,66 @@
 zlib=tests/clients/node/zlib.mjs
 
 curl_suite() {
-  step "multipart, as on the page Using the API" multipart
-  step "multipart with the token in the address" multipart_and_query
-  step "multipart with a test event code and a partner agent" multipart_with_options
-  step "multipart with the events in a file" multipart_from_file
-  step "a form, as in the reference" form
-  step "a form that curl encodes" form_encoded
+  local url=$gateway/v26.0/$pixel/events capi=$gateway/capi/$pixel/events
+  local json=(-H 'Content-Type: application/json')
+
+  # the page Using the API, and the reference
+  step "multipart" sends -X POST -F 'data=EVENTS' -F "access_token=$key" "$url"
+  step "multipart with the token in the address" sends -X POST -F 'data=EVENTS' "$url?access_token=$key"
+  step "multipart with options" has '{"partner_agent":"exampleplatform","test_event_code":"TEST123"}' -X POST \
+    -F 'data=EVENTS' -F 'test_event_code=TEST123' -F 'partner_agent=exampleplatform' -F "access_token=$key" "$url"
+  step "multipart with the events in a file" sends -F "data=<FILE" -F "access_token=$key" "$url"
+  step "a form" sends -X POST -d 'data=FORM' -d "access_token=$key" "$url"
+  step "a form that curl encodes" has '{"upload_tag":"a b"}' \
+    --data-urlencode 'data=EVENTS' --data-urlencode 'upload_tag=a b' -d "access_token=$key" "$url"
   step "a form with each event as a text of its own" form_of_texts
-  step "a form to the path of Meta's own gateway" form_to_capi
-  step "JSON that is sent as a form, as on the page of Meta's own gateway" json_as_form
-  step "JSON with the token in the address" json_and_query
-  step "JSON with the token in the body" json_and_body
-  step "JSON with a bearer token" json_and_bearer
-  step "JSON to the path of Meta's own gateway" json_to_capi
-  step "a test event" test_event
+  step "JSON with the token in the address" sends -X POST "${json[@]}" -d '{ "data": EVENTS }' "$url?access_token=$key"
+  step "JSON with the token in the body" sends "${json[@]}" -d "{ \"data\": EVENTS, \"access_token\": \"$key\" }" "$url"
+  step "JSON with a bearer token" sends "$url" "${json[@]}" -H "Authorization: Bearer $key" -d '{ "data": EVENTS }'
+  step "JSON with options" has '{"test_event_code":"TEST123"}' "${json[@]}" \
+    -d '{ "data": EVENTS, "test_event_code": "TEST123" }' "$url?access_token=$key"
   step "several events" several
   step "an event without an id" without_id
-  step "HTTP/1.0" plainly --http1.0
-  step "HTTP/1.1 that asks before it sends" plainly -H 'Expect: 100-continue'
-  step "HTTP/1.1 in chunks" plainly -H 'Transfer-Encoding: chunked'
-  step "HTTP/2 without TLS" plainly --http2-prior-knowledge
-  step "HTTP/2 by an upgrade that is not taken" plainly --http2
+
+  # the page of Meta's own gateway, which prints no token
+  step "JSON without its type, to /capi" sends -i -X POST -d '{ "data": EVENTS }' "$capi?access_token=$key"
+  step "JSON to /capi" sends "${json[@]}" -d '{ "data": EVENTS }' "$capi?access_token=$key"
+  step "a form to /capi" sends -d 'data=FORM' -d "access_token=$key" "$capi"
+
+  # the page Batch Requests
+  step "a batch" graph_batch
+  step "a batch as JSON, one of it refused" graph_batch_as_json
+
+  # HTTP
+  local plain=("${json[@]}" -d '{ "data": EVENTS }' "$url?access_token=$key")
+  step "HTTP/1.0" sends --http1.0 "${plain[@]}"
+  step "HTTP/1.1 that asks before it sends" sends -H 'Expect: 100-continue' "${plain[@]}"
+  step "HTTP/1.1 in chunks" sends -H 'Transfer-Encoding: chunked' "${plain[@]}"
+  step "HTTP/2 without TLS" sends --http2-prior-knowledge "${plain[@]}"
+  step "HTTP/2 by an upgrade that is not taken" sends --http2 "${plain[@]}"
   step "HTTP/1.1 with TLS" over_tls --http1.1 1.1
   step "HTTP/2 with TLS" over_tls --http2 2
   step "two requests on one connection" kept_alive
   step "two requests that do not wait for each other" pipelined
-  step "a body packed with gzip" packed gzip gzip -c
-  step "a body packed with deflate" packed deflate node "$zlib" deflateSync
-  step "a form packed with gzip" packed_form
-  step "GET is not taken" get
-  step "a token that is wrong" wrong_token
-  step "no token" no_token
-  step "a pixel that is not configured" unknown_pixel
-  step "a body that is cut off" cut_off
-  step "an event that is too old" too_old
+  step "JSON packed with gzip" packed gzip '{ "data": EVENTS }' gzip -c
+  step "JSON packed with deflate" packed deflate '{ "data": EVENTS }' node "$zlib" deflateSync
+  step "JSON packed with br" packed br '{ "data": EVENTS }' node "$zlib" brotliCompressSync
+  step "JSON packed with zstd" packed zstd '{ "data": EVENTS }' zstd -c
+  step "a form packed with gzip" packed gzip 'data=FORM' gzip -c
+  step "HEAD and OPTIONS" head_and_options
+
+  # refusals
+  step "GET" refuses 405 100 '' "$url?access_token=$key"
+  step "a token that is wrong" refuses 401 190 '' -F 'data=EVENTS' -F "access_token=EAAB-wrong" "$url"
+  step "no token" refuses 401 190 '' -F 'data=EVENTS' "$url"
+  step "a pixel that is not configured" refuses 400 100 33 \
+    -F 'data=EVENTS' -F "access_token=$key" "$gateway/v26.0/9999999999999999/events"
+  step "an event that is too old" refuses 400 100 2804003 -F 'data=OLD' -F "access_token=$key" "$url"
+  step "a body that is cut off" refuses 400 100 '' "${json[@]}" -d '{ "data": [' "$url?access_token=$key"
+  step "curl --fail sees a refusal" fails
 }
 
-# line ARGUMENT…: one curl line; $status and $body are its answer. Each argument is as it is printed.
+# line ARGUMENT…: one curl line; $status, $http and $body are its answer.
 line() {
   body=$(curl --silent --show-error --max-time "$one_command" --noproxy '*' --cacert tests/tls/cert.pem \
     --write-out '\n%{http_code} %{http_version}' "$@")
@@ -110,6 +133,52 @@ text() {
 # new_id: one that no other line has.
 new_id() { echo "curl-$RANDOM-$RANDOM-$RANDOM"; }
 
+# percent TEXT: as a form has it.
+percent() { node -e 'process.stdout.write(encodeURIComponent(process.argv[1]))' "$1"; }
+
+# words ID ARGUMENT…: the arguments into $words; in them EVENTS stands for the value of `data` with this
+# event, FORM for the same as a form has it, FILE for a file with it, and OLD for an event of 8 days ago.
+words() {
+  local data form
+  data=$(events "$1")
+  form=$(percent "$data")
+  echo "$data" >"$work/events"
+  shift
+  words=("${@//EVENTS/"$data"}")
+  words=("${words[@]//FORM/"$form"}")
+  words=("${words[@]//FILE/"$work/events"}")
+  words=("${words[@]//OLD/"$(old "$(new_id)")"}")
+}
+
+# sends ARGUMENT…: a curl line with one new event, which is taken and arrives; its id is in $id.
+sends() {
+  id=$(new_id)
+  words "$id" "$@"
+  line "${words[@]}"
+  taken "$id"
+}
+
+# has OPTIONS ARGUMENT…: the same, and it arrives with these request options.
+has() {
+  local options=$1
+  shift
+  sends "$@"
+  request GET "$sandbox/sandbox/batches?limit=1"
+  [[ $body == *"\"options\":$options"* ]] || wrong "the options are not $options: $body"
+}
+
+# refuses STATUS CODE SUBCODE ARGUMENT…: a curl line that is answered with an error of Graph's shape.
+refuses() {
+  local expected=$1 code=$2 subcode=$3
+  shift 3
+  words "$(new_id)" "$@"
+  line "${words[@]}"
+  [[ $status == "$expected" && $body == *'{"error":{'* && $body == *"\"code\":$code,"* ]] ||
+    wrong "wanted $expected and code $code, got $status $body"
+  [[ -z $subcode || $body == *"\"error_subcode\":$subcode,"* ]] || wrong "it has no subcode $subcode: $body"
+  [[ $body != *EAAB-* ]] || wrong "it repeats the token"
+}
+
 # at_sandbox ID: whether the event is there.
 at_sandbox() {
   local status head body
@@ -120,7 +189,10 @@ at_sandbox() {
 # taken ID…: the answer says so, and the events arrive once.
 taken() {
   local id
-  [[ $status == 200 && $body == *"\"events_received\":$#,"* ]] || wrong "it is not taken: $status $body"
+  if [[ $status != 200 || $body != *"\"events_received\":$#,"* ]]; then
+    wrong "it is not taken: $status $body"
+    return
+  fi
   for id; do
     waits "event $id" at_sandbox "$id"
     request GET "$sandbox/sandbox/ledger?event_id=$id"
@@ -128,144 +200,17 @@ taken() {
   done
 }
 
-# refused STATUS CODE: the answer is an error of Graph's shape.
-refused() {
-  [[ $status == "$1" && $body == *'{"error":{'* && $body == *"\"code\":$2,"* ]] ||
-    wrong "wanted $1 and code $2, got $status $body"
-}
-
-multipart() {
-  local id
-  id=$(new_id)
-  line -X POST \
-    -F "data=$(events "$id")" \
-    -F "access_token=$key" \
-    "$gateway/v26.0/$pixel/events"
-  taken "$id"
-}
-
-multipart_and_query() {
-  local id
-  id=$(new_id)
-  line -X POST -F "data=$(events "$id")" "$gateway/v26.0/$pixel/events?access_token=$key"
-  taken "$id"
-}
-
-multipart_with_options() {
-  local id
-  id=$(new_id)
-  line -X POST -F "data=$(events "$id")" -F 'test_event_code=TEST123' -F 'partner_agent=exampleplatform' \
-    -F "access_token=$key" "$gateway/v26.0/$pixel/events"
-  taken "$id"
-  request GET "$sandbox/sandbox/batches?limit=1"
-  [[ $body == *'"options":{"partner_agent":"exampleplatform","test_event_code":"TEST123"}'* ]] ||
-    wrong "the options are not those: $body"
-}
-
-multipart_from_file() {
-  local id
-  id=$(new_id)
-  events "$id" >"$work/data"
-  line -X POST -F "data=<$work/data" -F "access_token=$key" "$gateway/v26.0/$pixel/events"
-  taken "$id"
-}
-
-# percent TEXT: as a form has it.
-percent() { node -e 'process.stdout.write(encodeURIComponent(process.argv[1]))' "$1"; }
-
-form() {
-  local id
-  id=$(new_id)
-  line -X POST -d "data=$(percent "$(events "$id")")" -d "access_token=$key" "$gateway/v26.0/$pixel/events"
-  taken "$id"
-}
-
-form_encoded() {
-  local id
-  id=$(new_id)
-  line --data-urlencode "data=$(events "$id")" --data-urlencode 'upload_tag=a b' -d "access_token=$key" \
-    "$gateway/v26.0/$pixel/events"
-  taken "$id"
-  request GET "$sandbox/sandbox/batches?limit=1"
-  [[ $body == *'"options":{"upload_tag":"a b"}'* ]] || wrong "the options are not those: $body"
-}
-
 form_of_texts() {
   local one two
   one=$(new_id) two=$(new_id)
-  line --data-urlencode "data=[$(text "$(event "$one")"), $(text "$(event "$two")")]" -d "access_token=$key" \
-    "$gateway/v26.0/$pixel/events"
+  line --data-urlencode "data=[$(text "$(event "$one")"), $(text "$(event "$two")")]" -d "access_token=$key" "$url"
   taken "$one" "$two"
-}
-
-form_to_capi() {
-  local id
-  id=$(new_id)
-  line --data-urlencode "data=$(events "$id")" -d "access_token=$key" "$gateway/capi/$pixel/events"
-  taken "$id"
-}
-
-json_as_form() {
-  local id
-  id=$(new_id)
-  line -i -X POST -d "{
-  \"data\": $(events "$id")
-}" "$gateway/capi/$pixel/events?access_token=$key"
-  taken "$id"
-}
-
-json_and_query() {
-  local id
-  id=$(new_id)
-  line -X POST -H 'Content-Type: application/json' -d "{ \"data\": $(events "$id") }" \
-    "$gateway/v26.0/$pixel/events?access_token=$key"
-  taken "$id"
-}
-
-json_and_body() {
-  local id
-  id=$(new_id)
-  line -X POST -H 'Content-Type: application/json' -d "{ \"data\": $(events "$id"), \"access_token\": \"$key\" }" \
-    "$gateway/v26.0/$pixel/events"
-  taken "$id"
-}
-
-json_and_bearer() {
-  local id
-  id=$(new_id)
-  line "$gateway/v26.0/$pixel/events" -H 'Content-Type: application/json' -H "Authorization: Bearer $key" \
-    -d "
-{
-  \"data\": $(events "$id")
-}
-"
-  taken "$id"
-}
-
-json_to_capi() {
-  local id
-  id=$(new_id)
-  line -X POST -H 'Content-Type: application/json' -d "{ \"data\": $(events "$id") }" \
-    "$gateway/capi/$pixel/events?access_token=$key"
-  taken "$id"
-}
-
-test_event() {
-  local id
-  id=$(new_id)
-  line -X POST -H 'Content-Type: application/json' \
-    -d "{ \"data\": $(events "$id"), \"test_event_code\": \"TEST12345\" }" \
-    "$gateway/v26.0/$pixel/events?access_token=$key"
-  taken "$id"
-  request GET "$sandbox/sandbox/test_events"
-  [[ $body == *TEST12345*"$id"* ]] || wrong "it is not among the test events: $body"
 }
 
 several() {
   local one two
   one=$(new_id) two=$(new_id)
-  line -X POST -H 'Content-Type: application/json' -d "{ \"data\": $(events "$one" "$two") }" \
-    "$gateway/v26.0/$pixel/events?access_token=$key"
+  line -X POST "${json[@]}" -d "{ \"data\": $(events "$one" "$two") }" "$url?access_token=$key"
   taken "$one" "$two"
 }
 
@@ -273,8 +218,7 @@ without_id() {
   request GET "$sandbox/sandbox/health"
   local before after=0 until=$((SECONDS + one_wait))
   before=$(member events_distinct)
-  line -X POST -H 'Content-Type: application/json' \
-    -d "{ \"data\": $(events none | grep -v '"event_id"') }" "$gateway/v26.0/$pixel/events?access_token=$key"
+  line -F "data=$(events none | grep -v '"event_id"')" -F "access_token=$key" "$url"
   [[ $status == 200 && $body == *'"events_received":1,'* ]] || wrong "it is not taken: $status $body"
   while ((after <= before && SECONDS < until)); do
     request GET "$sandbox/sandbox/health"
@@ -283,32 +227,42 @@ without_id() {
   ((after == before + 1)) || wrong "there were $before events and are $after"
 }
 
-# plainly OPTION…: the same by another manner of HTTP.
-plainly() {
+# operation VERSION DATA: one of a batch.
+operation() {
+  echo "{\"method\":\"POST\", \"relative_url\":\"$1$pixel/events\", \"body\":\"data=$(percent "$2")\"}"
+}
+
+graph_batch() {
   local id
   id=$(new_id)
-  line "$@" -H 'Content-Type: application/json' -d "{ \"data\": $(events "$id") }" \
-    "$gateway/v26.0/$pixel/events?access_token=$key"
-  taken "$id"
+  line -F "access_token=$key" -F 'include_headers=false' -F "batch=[$(operation v26.0/ "$(events "$id")")]" "$gateway"
+  [[ $status == 200 && $body == '[{"code":200,"body":"{\"events_received\":1,'* ]] ||
+    wrong "the answer is not that of a batch: $status $body"
+  waits "event $id" at_sandbox "$id"
+}
+
+graph_batch_as_json() {
+  local id bad
+  id=$(new_id) bad=$(new_id)
+  line "${json[@]}" "$gateway/v26.0?access_token=$key" \
+    -d "{\"batch\":[$(operation '' "$(events "$id")"), $(operation '' "$(old "$bad")")]}"
+  [[ $status == 200 && $body == '[{"code":200,"headers":['*'{"code":400,'*'\"error_subcode\":2804003'* ]] ||
+    wrong "the answer is not that of a batch: $status $body"
+  waits "event $id" at_sandbox "$id"
+  ! at_sandbox "$bad" || wrong "the old event has arrived"
 }
 
 # over_tls OPTION VERSION: and it is this version of HTTP.
 over_tls() {
-  local id
-  id=$(new_id)
-  line "$1" -H 'Content-Type: application/json' -d "{ \"data\": $(events "$id") }" \
-    "$gateway_tls/v26.0/$pixel/events?access_token=$key"
+  sends "$1" "${json[@]}" -d '{ "data": EVENTS }' "$gateway_tls/v26.0/$pixel/events?access_token=$key"
   [[ $http == "$2" ]] || wrong "it is HTTP $http"
-  taken "$id"
 }
 
 kept_alive() {
-  local one two url=$gateway/v26.0/$pixel/events?access_token=$key
+  local one two each=(--silent --noproxy '*' --write-out '\n%{http_code} %{num_connects}\n' "${json[@]}")
   one=$(new_id) two=$(new_id)
-  curl --silent --max-time "$one_command" --noproxy '*' --write-out '\n%{http_code} %{num_connects}\n' \
-    -H 'Content-Type: application/json' -d "{ \"data\": $(events "$one") }" "$url" --next \
-    --silent --write-out '\n%{http_code} %{num_connects}\n' \
-    -H 'Content-Type: application/json' -d "{ \"data\": $(events "$two") }" "$url" >"$work/out"
+  curl --max-time "$one_command" "${each[@]}" -d "{ \"data\": $(events "$one") }" "$url?access_token=$key" \
+    --next "${each[@]}" -d "{ \"data\": $(events "$two") }" "$url?access_token=$key" >"$work/out"
   grep -qx '200 1' "$work/out" && grep -qx '200 0' "$work/out" || wrong "not two answers on one connection"
   waits "event $one" at_sandbox "$one"
   waits "event $two" at_sandbox "$two"
@@ -334,60 +288,26 @@ pipelined() {
   waits "event $two" at_sandbox "$two"
 }
 
-# packed NAME COMMAND…: a body that the command has packed.
+# packed NAME BODY COMMAND…: a body that the command has packed.
 packed() {
-  local id name=$1
-  shift
+  local id name=$1 type=application/json
+  [[ $2 == '{'* ]] || type=application/x-www-form-urlencoded
   id=$(new_id)
-  echo "{ \"data\": $(events "$id") }" | "$@" >"$work/packed"
-  line -H 'Content-Type: application/json' -H "Content-Encoding: $name" --data-binary "@$work/packed" \
-    "$gateway/v26.0/$pixel/events?access_token=$key"
+  words "$id" "$2"
+  shift 2
+  printf %s "${words[0]}" | "$@" >"$work/packed"
+  line -H "Content-Type: $type" -H "Content-Encoding: $name" --data-binary "@$work/packed" "$url?access_token=$key"
   taken "$id"
 }
 
-packed_form() {
-  local id
-  id=$(new_id)
-  printf 'access_token=%s&data=%s' "$key" "$(percent "$(events "$id")")" | gzip -c >"$work/packed"
-  line -H 'Content-Encoding: gzip' --data-binary "@$work/packed" "$gateway/v26.0/$pixel/events"
-  taken "$id"
+head_and_options() {
+  line --head "$url"
+  [[ $status == 405 && ${body,,} == *'allow: '*post* ]] || wrong "HEAD is answered $status $body"
+  line -i -X OPTIONS "$url"
+  [[ $status == 204 && ${body,,} == *'allow: '*post* ]] || wrong "OPTIONS is answered $status $body"
 }
 
-get() {
-  line "$gateway/v26.0/$pixel/events?access_token=$key"
-  refused 405 100
-}
-
-wrong_token() {
-  line -X POST -H 'Content-Type: application/json' -d "{ \"data\": $(events "$(new_id)") }" \
-    "$gateway/v26.0/$pixel/events?access_token=EAAB-wrong"
-  refused 401 190
-  [[ $body != *EAAB-wrong* ]] || wrong "it repeats the token"
-  curl --silent --fail --noproxy '*' -o /dev/null -d '{}' "$gateway/v26.0/$pixel/events?access_token=EAAB-wrong"
-  [[ $? == 22 ]] || wrong "curl --fail does not see an error"
-}
-
-cut_off() {
-  line -X POST -H 'Content-Type: application/json' -d '{ "data": [' \
-    "$gateway/v26.0/$pixel/events?access_token=$key"
-  refused 400 100
-}
-
-no_token() {
-  line -X POST -F "data=$(events "$(new_id)")" "$gateway/v26.0/$pixel/events"
-  refused 401 190
-}
-
-unknown_pixel() {
-  line -X POST -F "data=$(events "$(new_id)")" -F "access_token=$key" "$gateway/v26.0/9999999999999999/events"
-  refused 400 100
-  [[ $body == *'"error_subcode":33,'* ]] || wrong "it has no subcode 33: $body"
-}
-
-too_old() {
-  local id
-  id=$(new_id)
-  line -X POST -F "data=$(old "$id")" -F "access_token=$key" "$gateway/v26.0/$pixel/events"
-  refused 400 100
-  [[ $body == *'"error_subcode":2804003,'* ]] || wrong "it has no subcode 2804003: $body"
+fails() {
+  curl --silent --fail --noproxy '*' -o /dev/null -d '{}' "$url?access_token=EAAB-wrong"
+  (($? == 22)) || wrong "curl --fail does not see an error"
 }

@@ -10,6 +10,7 @@ export CARGO_TERM_COLOR=never LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1
 
 missing=()
 command -v curl >/dev/null || missing+=(curl)
+command -v zstd >/dev/null || missing+=(zstd)
 command -v node >/dev/null || missing+=(nodejs)
 command -v npm >/dev/null || missing+=(npm)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
@@ -59,6 +60,9 @@ starts_sandbox() {
 
 # write_config NAME [LINE]: the configuration of one gateway.
 write_config() {
+  local codes=
+  # a gateway that has this key takes a client's test code only where it is set
+  "$capigate" config reference | grep -q allow_test_event_code && codes='allow_test_event_code = true'
   cat >"$work/$1.toml" <<END
 [listen]
 ingest = "127.0.0.1:0"
@@ -85,6 +89,7 @@ token = { env = "CLIENTS_TOKEN" }
 keys = [{ env = "CLIENTS_KEY" }]
 pixels = ["$pixel"]
 rate = "100000/s"
+$codes
 [sources.strict]
 keys = [{ env = "CLIENTS_STRICT_KEY" }]
 pixels = ["$pixel"]

@@ -1,17 +1,18 @@
 //! What a sender may do wrong, and what it is told: every row of `tests/wrong_inputs.toml` against
 //! one gateway, which takes good events all the while.
 
+mod sent;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write as _;
 
 use capigate::codes::{self, About};
-use capigate::config::{KeyRef, SecretRef};
-use capigate::time::Clock;
+use capigate::config::{KeyRef, Source};
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use sha2::{Digest, Sha256};
 
-use super::harness::{Gateway, KEY, OTHER_KEY, PIXEL, purchase};
+use self::sent::Sent;
+use super::harness::{Gateway, purchase};
 
 /// As many rows there are at least.
 const ROWS: usize = 330;
@@ -59,6 +60,8 @@ const ELSEWHERE: [(&str, &str, &str); 5] = [
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Table {
+    /// More sources than `shop`; each gets a key and the pixels of that.
+    sources: BTreeMap<String, Source>,
     base: BTreeMap<String, BTreeMap<String, String>>,
     rows: BTreeMap<String, Vec<Row>>,
 }
@@ -72,8 +75,7 @@ struct Row {
     #[serde(default)]
     headers: BTreeMap<String, String>,
     pack: Option<String>,
-    #[serde(default)]
-    strict: bool,
+    source: Option<String>,
 
     base: Option<String>,
     #[serde(default)]
@@ -99,6 +101,7 @@ struct Row {
     #[serde(default)]
     also: Vec<String>,
     taken: Option<u64>,
+    operation: Option<usize>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -111,6 +114,23 @@ enum Is {
     Nothing,
 }
 
+impl Row {
+    /// The part of an answer that the row is about.
+    fn part_of(&self, (status, text): (u16, String)) -> (u16, String) {
+        let Some(operation) = self.operation else {
+            return (status, text);
+        };
+        assert_eq!(status, 200, "{}: {text}", self.name);
+        let answers: Value = serde_json::from_str(&text).unwrap();
+        let answer = &answers[operation];
+        let status = answer["code"]
+            .as_u64()
+            .and_then(|code| code.try_into().ok());
+        let text = answer["body"].as_str().unwrap_or_default().to_owned();
+        (status.unwrap_or(0), text)
+    }
+}
+
 /// One of `errors` or `warnings`: index, path, code.
 type Said = (Option<u64>, String, String);
 
@@ -119,10 +139,16 @@ async fn every_wrong_input_is_told_what_is_wrong_and_harms_nothing() {
     let table: Table = toml::from_str(include_str!("../wrong_inputs.toml")).unwrap();
     let mut gateway = Gateway::with(|config| {
         config.ingest.max_body = "2MiB".parse().unwrap();
-        let mut strict = config.sources["shop"].clone();
-        strict.keys = vec![KeyRef::Secret(SecretRef::Env("OTHER_KEY".to_owned()))];
-        strict.strict = true;
-        config.sources.insert("strict".to_owned(), strict);
+        let pixels = config.sources["shop"].pixels.clone();
+        for (name, source) in &table.sources {
+            let key = Sha256::digest(key_of(name).as_bytes()).into();
+            let source = Source {
+                keys: vec![KeyRef::Sha256(key)],
+                pixels: pixels.clone(),
+                ..source.clone()
+            };
+            config.sources.insert(name.clone(), source);
+        }
     })
     .await;
     gateway.violations = PASSES.to_vec();
@@ -136,7 +162,7 @@ async fn every_wrong_input_is_told_what_is_wrong_and_harms_nothing() {
             codes.insert(row.code.as_str());
             let sent = Sent::of(row, &table.base, rows);
             with_canary += usize::from(CANARIES.iter().any(|canary| sent.has(canary)));
-            let (status, text) = sent.send(&gateway).await;
+            let (status, text) = row.part_of(sent.send(&gateway).await);
             if let Some(what) = wrong_with(row, status, &text) {
                 wrong.push(format!("{name}: {what}"));
             }
@@ -166,6 +192,10 @@ async fn every_wrong_input_is_told_what_is_wrong_and_harms_nothing() {
     gateway.delivered(accepted).await;
     assert_eq!(gateway.metric("capigate_dead_total").await, 0);
     gateway.finish().await;
+}
+
+fn key_of(source: &str) -> String {
+    format!("the key of {source}")
 }
 
 fn every_code_is_reached(by_rows: &BTreeSet<&str>) {
@@ -292,183 +322,4 @@ fn said(list: &Value) -> Vec<Said> {
             (item["index"].as_u64(), path.to_owned(), word.to_owned())
         })
         .collect()
-}
-
-/// A request, ready to go.
-struct Sent {
-    path: String,
-    method: String,
-    headers: BTreeMap<String, String>,
-    /// Before it is packed.
-    plain: Vec<u8>,
-    body: Vec<u8>,
-    is_raw: bool,
-}
-
-impl Sent {
-    fn of(row: &Row, bases: &BTreeMap<String, BTreeMap<String, String>>, number: usize) -> Self {
-        let text = match (&row.raw, &row.body, &row.data) {
-            (Some(raw), ..) => raw.clone(),
-            (_, Some(body), _) => body.clone(),
-            (_, _, Some(data)) => format!("{{\"data\":[{data}]{}}}", row.beside),
-            _ => {
-                let base = &bases[row.base.as_deref().unwrap_or("lead")];
-                format!("{{\"data\":[{}]{}}}", event(base, row, number), row.beside)
-            }
-        };
-        let plain = expand(&text);
-        let key = if row.strict { OTHER_KEY } else { KEY };
-        let mut headers = BTreeMap::from([
-            ("content-type".to_owned(), "application/json".to_owned()),
-            ("authorization".to_owned(), format!("Bearer {key}")),
-        ]);
-        headers.extend(row.headers.clone());
-        headers.retain(|_, value| !value.is_empty());
-        let path = row.path.clone();
-        Self {
-            path: path.map_or_else(
-                || format!("/v26.0/{PIXEL}/events"),
-                |path| String::from_utf8(expand(&path)).unwrap(),
-            ),
-            method: row.method.clone().unwrap_or_else(|| "POST".to_owned()),
-            headers,
-            body: pack(row.pack.as_deref(), &plain),
-            is_raw: row.raw.is_some(),
-            plain,
-        }
-    }
-
-    /// Whether a text is anywhere in it.
-    fn has(&self, text: &str) -> bool {
-        let headers = self
-            .headers
-            .values()
-            .map(String::as_str)
-            .collect::<String>();
-        let head = format!("{}{}{headers}", self.path, self.method).to_lowercase();
-        let body = String::from_utf8_lossy(&self.plain).to_lowercase();
-        head.contains(text) || body.contains(text)
-    }
-
-    /// Status and body of the answer.
-    async fn send(&self, gateway: &Gateway) -> (u16, String) {
-        if self.is_raw {
-            return self.send_raw(gateway).await;
-        }
-        let method = reqwest::Method::from_bytes(self.method.as_bytes()).unwrap();
-        let mut request = gateway.http.request(method, gateway.url(&self.path));
-        for (name, value) in &self.headers {
-            request = request.header(name, value);
-        }
-        let response = request.body(self.body.clone()).send().await.unwrap();
-        (response.status().as_u16(), response.text().await.unwrap())
-    }
-
-    async fn send_raw(&self, gateway: &Gateway) -> (u16, String) {
-        let addr = gateway.running().ingest_addr();
-        let mut stream = tokio::net::TcpStream::connect(addr).await.unwrap();
-        // it may have said no before it has read all
-        let _ = stream.write_all(&self.body).await;
-        let _ = stream.shutdown().await;
-        let mut got = Vec::new();
-        let _ = stream.read_to_end(&mut got).await;
-        let got = String::from_utf8(got).unwrap();
-        let (head, body) = got.split_once("\r\n\r\n").unwrap_or((&got, ""));
-        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
-        (status.unwrap_or(0), body.to_owned())
-    }
-}
-
-/// The JSON text of a base event with what the row changes about it.
-fn event(base: &BTreeMap<String, String>, row: &Row, number: usize) -> String {
-    let mut members = base.clone();
-    members.insert("event_id".to_owned(), format!("\"row-{number}\""));
-    let section = |key: &str| key.split_once('.').map(|(section, _)| section.to_owned());
-    // a section that is set or dropped as a whole goes with all that is in it
-    let gone = |key: &String| row.drop.contains(key) || row.set.contains_key(key);
-    members.retain(|key, _| !gone(key) && !section(key).is_some_and(|section| gone(&section)));
-    members.extend(row.set.clone());
-    let mut sections: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let mut parts = Vec::new();
-    for (key, raw) in &members {
-        match key.split_once('.') {
-            Some((section, key)) => sections
-                .entry(section.to_owned())
-                .or_default()
-                .push(format!("\"{key}\":{raw}")),
-            None => parts.push(format!("\"{key}\":{raw}")),
-        }
-    }
-    for (section, inner) in sections {
-        parts.push(format!("\"{section}\":{{{}}}", inner.join(",")));
-    }
-    format!("{{{}{}}}", parts.join(","), row.more)
-}
-
-/// Replaces what stands between `«` and `»`, the innermost first.
-fn expand(text: &str) -> Vec<u8> {
-    let (open, close) = ("«".as_bytes(), "»".as_bytes());
-    let at = |bytes: &[u8], mark: &[u8]| bytes.windows(2).position(|two| two == mark);
-    let mut done = Vec::new();
-    let mut rest = text.as_bytes().to_vec();
-    while let Some(end) = at(&rest, close) {
-        let start = rest[..end].windows(2).rposition(|two| two == open).unwrap();
-        let inner = String::from_utf8(rest[start + 2..end].to_vec()).unwrap();
-        let tail = rest.split_off(end + 2);
-        rest.truncate(start);
-        rest.extend(value(&inner));
-        // nothing before the next mark is looked at again
-        if at(&rest, open).is_none() {
-            done.append(&mut rest);
-        }
-        rest.extend(tail);
-    }
-    done.extend(rest);
-    done
-}
-
-fn value(text: &str) -> Vec<u8> {
-    let now = Clock::Real.now();
-    if let Some(byte) = text.strip_prefix("0x") {
-        return vec![u8::from_str_radix(byte, 16).unwrap()];
-    }
-    if text == "nowms" {
-        return now.0.to_string().into_bytes();
-    }
-    if let Some(shift) = text.strip_prefix("now") {
-        let seconds = match shift.strip_suffix('d') {
-            Some(days) => days.parse::<i64>().unwrap() * 86_400,
-            None => shift.parse().unwrap(),
-        };
-        return (now.secs() + seconds).to_string().into_bytes();
-    }
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let count: usize = text[..digits].parse().unwrap();
-    let (kind, what) = text[digits..].split_at(1);
-    match kind {
-        "*" => what.repeat(count).into_bytes(),
-        _ => (0..count)
-            .flat_map(|n| what.replace('#', &n.to_string()).into_bytes())
-            .collect(),
-    }
-}
-
-fn pack(how: Option<&str>, plain: &[u8]) -> Vec<u8> {
-    let Some(how) = how else {
-        return plain.to_vec();
-    };
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    encoder.write_all(plain).unwrap();
-    let mut packed = encoder.finish().unwrap();
-    match how {
-        "gzip" => {}
-        "gzip-cut" => packed.truncate(packed.len() / 2),
-        "gzip-sum" => {
-            let at = packed.len() - 8;
-            packed[at] ^= 1;
-        }
-        "gzip-more" => packed.extend(b"canary"),
-        other => panic!("no such packing: {other}"),
-    }
-    packed
 }

@@ -1,13 +1,14 @@
-// The ways in which the SDK posts: JSON, batch processor, own client, TLS.
+// The ways in which the SDK posts: JSON, batch processor, own client, Graph batch, TLS.
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import {
-  GATEWAY_TLS, KEY, PIXEL, arrived, batch, body, connect, event, events,
-  request, sdk, send, sha256,
+  GATEWAY_TLS, KEY, PIXEL, arrived, batch, body, checkRefused, connect, event, events,
+  mustNotArrive, request, sdk, send, sha256, stale,
 } from './support.mjs';
 
 connect();
+after(checkRefused);
 
 /** What a shop writes that has an HTTP client of its own. */
 class OwnClient extends sdk.HttpServiceInterface {
@@ -73,6 +74,37 @@ test('debug mode', async () => {
   }
   assert.ok(said.length > 0);
   await arrived(sent.event_id);
+});
+
+const inBatch = (bundle, sent, said) =>
+  bundle.add(
+    'POST',
+    [PIXEL, 'events'],
+    { data: [sent.normalize()], upload_tag: 'nightly' },
+    undefined,
+    (answer) => said.push(['good', answer.body.events_received]),
+    (answer) => said.push(['bad', answer.error.name, answer.error.response.error.error_subcode]),
+  );
+
+test('a batch of Graph', async () => {
+  const [good, bad, said] = [event(), stale(), []];
+  const api = sdk.FacebookAdsApi.init(KEY, 'en_US', false);
+  const bundle = new sdk.FacebookAdsApiBatch(api);
+  inBatch(bundle, good, said);
+  inBatch(bundle, bad, said);
+  assert.equal(await bundle.execute(), null);
+  assert.deepEqual(said, [['good', 1], ['bad', 'FacebookRequestError', 2804003]]);
+  mustNotArrive(bad);
+  assert.deepEqual((await batch(good.event_id)).options, { upload_tag: 'nightly' });
+});
+
+test('a batch of Graph with all it may hold', async () => {
+  const [list, said] = [events(50), []];
+  const bundle = new sdk.FacebookAdsApiBatch(sdk.FacebookAdsApi.init(KEY, 'en_US', false));
+  for (const sent of list) inBatch(bundle, sent, said);
+  await bundle.execute();
+  assert.deepEqual(said, Array(50).fill(['good', 1]));
+  for (const sent of list) await arrived(sent.event_id);
 });
 
 test('TLS', async () => {

@@ -1,4 +1,4 @@
-"""The ways in which the SDK posts: form, async, batch processor, own client, TLS."""
+"""The ways in which the SDK posts: form, async, batch processor, own client, Graph batch, TLS."""
 
 import asyncio
 import json
@@ -43,7 +43,7 @@ class OwnClient(HttpServiceInterface):
 
 class Ways(unittest.TestCase):
     def setUp(self):
-        connect()
+        self.api = connect()
 
     def test_the_generic_way_with_events_as_objects_and_as_texts(self):
         forms = [list, lambda payloads: [json.dumps(one) for one in payloads], json.dumps]
@@ -121,6 +121,37 @@ class Ways(unittest.TestCase):
         sent = event()
         send(sent)
         arrived(sent.event_id)
+
+    def test_a_batch_of_graph(self):
+        good, stale = event(), event(event_time=int(time.time()) - 8 * 86400)
+        said = []
+        bundle = self.api.new_batch()
+        for sent in (good, stale):
+            AdsPixel(PIXEL).create_event(
+                params={"data": [sent.normalize()], "upload_tag": "a b-c"},
+                batch=bundle,
+                success=lambda answer: said.append(("good", answer.json()["events_received"])),
+                failure=lambda answer: said.append(("bad", answer.error().api_error_subcode())),
+            )
+        self.assertIsNone(bundle.execute())
+        self.assertEqual(said, [("good", 1), ("bad", 2804003)])
+        self.assertEqual(batch(good.event_id)["options"], {"upload_tag": "a b-c"})
+        must_not_arrive(stale)
+
+    def test_a_batch_of_graph_with_all_it_may_hold(self):
+        events = [event() for _ in range(50)]
+        said = []
+        bundle = self.api.new_batch()
+        for sent in events:
+            AdsPixel(PIXEL).create_event(
+                params={"data": [sent.normalize()]},
+                batch=bundle,
+                success=lambda answer: said.append(answer.status()),
+            )
+        bundle.execute()
+        self.assertEqual(said, [200] * 50)
+        for sent in events:
+            arrived(sent.event_id)
 
     def test_tls(self):
         """The SDK has a list of authorities of its own; of a private one the environment tells it."""
