@@ -29,6 +29,7 @@ mod secrets;
 mod shutdown;
 pub mod sources;
 pub mod telemetry;
+pub mod test_code;
 mod tls;
 mod tokens;
 pub mod units;
@@ -171,9 +172,12 @@ impl Config {
     /// What the operator should know at the time `now` about settings that are allowed.
     pub fn warnings(&self, now: UnixMs) -> Vec<String> {
         let pixels = self.pixels.iter();
-        let pixels = pixels.flat_map(|(id, pixel)| pixel.warnings(*id));
+        let pixels = pixels.flat_map(|(id, pixel)| pixel.warnings(*id, now));
+        let sources = self.sources.iter();
+        let sources = sources.flat_map(|(name, source)| source.warnings(name, now));
         let graph = self.graph.warnings(now).into_iter();
-        graph.chain(self.alerts.warnings()).chain(pixels).collect()
+        let all = graph.chain(self.alerts.warnings());
+        all.chain(pixels).chain(sources).collect()
     }
 
     /// The rules between keys, and the ranges that types do not hold.

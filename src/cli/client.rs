@@ -1,6 +1,7 @@
 //! How the commands reach the admin API: over HTTP, or in this process when no gateway runs.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -162,11 +163,21 @@ impl Reach {
 
 /// Where a gateway with this configuration can be reached from its own machine.
 fn address(config: &Config) -> anyhow::Result<Url> {
-    let mut addr = config.listen.admin;
+    reached_at(config.listen.admin, false, "listen.admin", "--admin")
+}
+
+/// The address under which one that is listened on can be reached from its own machine. `key` is
+/// where it is configured, `option` names another.
+pub(super) fn reached_at(
+    mut addr: SocketAddr,
+    is_tls: bool,
+    key: &'static str,
+    option: &str,
+) -> anyhow::Result<Url> {
     if addr.port() == 0 {
         return Err(failure(
             USAGE,
-            "listen.admin takes any free port: name the gateway's admin address with --admin",
+            format!("{key} takes any free port: name the gateway's address with {option}"),
         ));
     }
     if addr.ip().is_unspecified() {
@@ -177,7 +188,8 @@ fn address(config: &Config) -> anyhow::Result<Url> {
         };
         addr.set_ip(loopback);
     }
-    Url::parse(&format!("http://{addr}")).context("listen.admin")
+    let scheme = if is_tls { "https" } else { "http" };
+    Url::parse(&format!("{scheme}://{addr}")).context(key)
 }
 
 impl Client {

@@ -1,4 +1,8 @@
-//! `capigate explain`: what an error of Meta's means, and what to do next.
+//! `capigate explain`: what an error of Meta's or a word of the gateway's means, and what to do
+//! next.
+
+mod events;
+mod words;
 
 use std::fmt;
 use std::io::Write;
@@ -10,17 +14,19 @@ use serde_json::{Value, json};
 use super::client::failure;
 use super::table;
 use super::{OK, USAGE, WRONG, print_json};
+use crate::codes::{self, Code};
 use crate::graph::oauth::catalogue::{Message, Row, Subcode, rows};
 use crate::graph::oauth::{Context, State, by_code};
+use crate::graph::verdict::explain::{self, Explained};
 
 /// Characters of the word of a case.
 const MAX_WORD: usize = 64;
 
-/// Say what an error of Meta's means and what to do next.
+/// Say what an error of Meta's, or a word of the gateway's, means and what to do next.
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
     /// Meta's code, such as 190; with its subcode, such as 190/463; or a word of --list, such as
-    /// dialog-no-answer
+    /// dialog-no-answer or without_value
     #[arg(value_name = "CODE[/SUBCODE]", required_unless_present = "list")]
     what: Option<String>,
     /// List every case
@@ -60,7 +66,7 @@ impl FromStr for Asked {
                 Err(_) => Err(()),
             };
         }
-        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
         let is_word = (1..=MAX_WORD).contains(&text.len()) && text.bytes().all(plain);
         is_word.then(|| Self::Word(text.to_owned())).ok_or(())
     }
@@ -76,12 +82,84 @@ impl fmt::Display for Asked {
     }
 }
 
-impl Asked {
-    fn rows(&self) -> Vec<&'static Row> {
-        match self {
-            Self::Code(code, subcode) => by_code(*code, *subcode),
-            Self::Word(word) => rows().filter(|row| row.slug == word).collect(),
+/// Everything that is known about what was asked.
+struct Found {
+    /// About tokens and logins.
+    token: Vec<&'static Row>,
+    /// About answers to events.
+    events: Vec<Explained>,
+    /// A word of the gateway's own.
+    word: Option<Code>,
+}
+
+impl Found {
+    fn of(asked: &Asked) -> Self {
+        match asked {
+            Asked::Code(code, subcode) => Self {
+                token: by_code(*code, *subcode),
+                events: explain::by_code(*code, *subcode),
+                word: None,
+            },
+            Asked::Word(word) => Self {
+                token: rows().filter(|row| row.slug == word).collect(),
+                events: Vec::new(),
+                word: codes::find(word),
+            },
         }
+    }
+
+    fn all() -> Self {
+        Self {
+            token: rows().collect(),
+            events: explain::rows().collect(),
+            word: None,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.token.is_empty() && self.events.is_empty() && self.word.is_none()
+    }
+
+    fn cases(&self) -> Vec<Value> {
+        let token = self.token.iter().map(|row| case(row));
+        let events = self.events.iter().map(events::case);
+        token
+            .chain(events)
+            .chain(self.word.map(words::case))
+            .collect()
+    }
+
+    fn print(&self, asked: &Asked, out: &mut dyn Write) -> anyhow::Result<()> {
+        if let [_, _, ..] = self.token.as_slice() {
+            writeln!(
+                out,
+                "{asked} has {} meanings for tokens and logins; what was asked of Meta and its words decide:\n",
+                self.token.len()
+            )?;
+        }
+        for (at, row) in self.token.iter().enumerate() {
+            if at > 0 {
+                writeln!(out)?;
+            }
+            print(row, out)?;
+        }
+        let is_second = !self.token.is_empty();
+        if is_second && !self.events.is_empty() {
+            writeln!(out, "\nAs an answer to events:\n")?;
+        }
+        for (at, row) in self.events.iter().enumerate() {
+            if at > 0 {
+                writeln!(out)?;
+            }
+            events::print(row, out)?;
+        }
+        if let Some(code) = self.word {
+            if is_second {
+                writeln!(out)?;
+            }
+            words::print(code, out)?;
+        }
+        Ok(())
     }
 }
 
@@ -95,55 +173,61 @@ pub(super) fn run(args: &ExplainArgs, out: &mut dyn Write) -> anyhow::Result<u8>
             "expected a code, such as 190, a code and a subcode, such as 190/463, or a word that `capigate explain --list` shows",
         )
     })?;
-    let found = asked.rows();
+    let found = Found::of(&asked);
     if args.json {
-        let cases: Vec<Value> = found.iter().map(|row| case(row)).collect();
+        let cases = found.cases();
         print_json(out, &json!({ "asked": asked.to_string(), "cases": cases }))?;
     } else if found.is_empty() {
         writeln!(
             out,
-            "{asked} is not in this program's catalogue. Meta's own words beside the code are all there is to go\nby; Meta's page on error handling and, with the trace id (fbtrace_id), its support may know more.\n`capigate explain --list` shows what is known."
+            "{asked} is not in this program's catalogue. Meta's own words beside the code are all there is to go\nby; Meta's page on error handling and, with the trace id (fbtrace_id), its support may know more.\nAs an answer to events, is_transient decides what the gateway does with it, and then the HTTP status.\n`capigate explain --list` shows what is known."
         )?;
     } else {
-        if let [_, _, ..] = found.as_slice() {
-            writeln!(
-                out,
-                "{asked} has {} meanings; what was asked of Meta and its words decide:\n",
-                found.len()
-            )?;
-        }
-        for (at, row) in found.iter().enumerate() {
-            if at > 0 {
-                writeln!(out)?;
-            }
-            print(row, out)?;
-        }
+        found.print(&asked, out)?;
     }
     Ok(if found.is_empty() { WRONG } else { OK })
 }
 
 fn list(json: bool, out: &mut dyn Write) -> anyhow::Result<u8> {
+    let all = Found::all();
     if json {
-        let cases: Vec<Value> = rows().map(case).collect();
+        let own = codes::all().map(words::case);
+        let cases: Vec<Value> = all.cases().into_iter().chain(own).collect();
         return print_json(out, &json!({ "cases": cases }));
     }
-    let lines: Vec<Vec<String>> = rows()
-        .map(|row| {
-            vec![
-                codes(row).unwrap_or_else(|| "-".to_owned()),
-                row.slug.to_owned(),
-                contexts(row).unwrap_or_else(|| "anything".to_owned()),
-                row.title.to_owned(),
-            ]
-        })
-        .collect();
+    let token = all.token.iter().map(|row| {
+        vec![
+            codes_of(row).unwrap_or_else(|| "-".to_owned()),
+            row.slug.to_owned(),
+            contexts(row).unwrap_or_else(|| "anything".to_owned()),
+            row.title.to_owned(),
+        ]
+    });
+    let events = all.events.iter().map(|row| {
+        let meaning = row.title.to_owned();
+        vec![
+            events::codes(row),
+            "-".to_owned(),
+            "an answer to events".to_owned(),
+            meaning,
+        ]
+    });
+    let own = codes::all().map(|code| {
+        vec![
+            "-".to_owned(),
+            code.to_string(),
+            format!("the gateway's answer: {}", words::about(code)),
+            code.row().rule.to_owned(),
+        ]
+    });
+    let lines: Vec<Vec<String>> = token.chain(events).chain(own).collect();
     table::print(out, &["code", "word", "when", "meaning"], &lines)?;
     Ok(OK)
 }
 
 /// One case for people.
 fn print(row: &Row, out: &mut dyn Write) -> anyhow::Result<()> {
-    let codes = codes(row).map_or_else(String::new, |codes| format!("{codes}  "));
+    let codes = codes_of(row).map_or_else(String::new, |codes| format!("{codes}  "));
     writeln!(out, "{codes}{} ({})", row.title, row.slug)?;
     if let Some(contexts) = contexts(row) {
         writeln!(out, "  when:   {contexts}")?;
@@ -194,7 +278,7 @@ fn case(row: &Row) -> Value {
 }
 
 /// `190/463`, `200-299`; none where Meta gives no code.
-fn codes(row: &Row) -> Option<String> {
+fn codes_of(row: &Row) -> Option<String> {
     let subcode = match row.subcode {
         Subcode::Is(subcode) => format!("/{subcode}"),
         Subcode::Any | Subcode::Absent => String::new(),
@@ -246,7 +330,7 @@ fn context(context: Context) -> (&'static str, &'static str) {
 mod tests {
     use super::*;
 
-    fn explain(what: Option<&str>, json: bool) -> (u8, String) {
+    fn ask(what: Option<&str>, json: bool) -> (u8, String) {
         let args = ExplainArgs {
             what: what.map(str::to_owned),
             list: what.is_none(),
@@ -276,14 +360,14 @@ mod tests {
 
     #[test]
     fn a_code_is_explained_with_what_to_do() {
-        let (code, text) = explain(Some("190/463"), false);
+        let (code, text) = ask(Some("190/463"), false);
         assert_eq!(code, 0);
         assert!(
             text.contains("the token has expired (token-expired)"),
             "{text}"
         );
         assert!(text.contains("capigate token login"), "{text}");
-        let (code, text) = explain(Some("100/36008"), false);
+        let (code, text) = ask(Some("100/36008"), false);
         assert_eq!(code, 0);
         assert!(
             text.starts_with("100/36008  the redirect URIs differ"),
@@ -293,8 +377,53 @@ mod tests {
     }
 
     #[test]
+    fn a_code_is_explained_as_an_answer_to_events() {
+        let (code, text) = ask(Some("100/2804009"), false);
+        assert_eq!(code, 0);
+        for part in [
+            "Purchase without value",
+            "dead letter",
+            "known:   reported",
+            "→ Send",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        let (_, text) = ask(Some("190/463"), false);
+        let (token, events) = text.split_once("As an answer to events:").unwrap();
+        assert!(
+            token.contains("token-expired") && events.contains("next one"),
+            "{text}"
+        );
+        let (_, json) = ask(Some("613/1996"), true);
+        let json: Value = serde_json::from_str(&json).unwrap();
+        let case = &json["cases"].as_array().unwrap().last().unwrap();
+        assert_eq!(
+            (&case["about"], &case["outcome"]),
+            (&json!("events"), &json!("throttled"))
+        );
+        assert_eq!(
+            (&case["scope"], &case["evidence"]),
+            (&json!("token"), &json!("documented"))
+        );
+    }
+
+    #[test]
+    fn a_word_of_the_gateway_is_explained() {
+        for code in codes::all() {
+            let (exit, text) = ask(Some(code.word()), false);
+            assert_eq!(exit, 0, "{code}");
+            assert!(text.contains(code.row().next), "{text}");
+        }
+        let (_, text) = ask(Some("without_value"), false);
+        assert!(
+            text.contains("100/2804009") && text.contains("README.md#code-"),
+            "{text}"
+        );
+    }
+
+    #[test]
     fn a_code_with_several_meanings_shows_all_of_them() {
-        let (code, text) = explain(Some("1"), false);
+        let (code, text) = ask(Some("1"), false);
         assert_eq!(code, 0);
         assert!(
             text.contains("app-secret-wrong") && text.contains("meta-trouble"),
@@ -321,27 +450,30 @@ mod tests {
                 Err(error) => assert!(error.to_string().contains("190/463"), "{error}"),
             }
         }
-        let (code, json) = explain(Some("987654"), true);
+        let (code, json) = ask(Some("987654"), true);
         let json: Value = serde_json::from_str(&json).unwrap();
         assert_eq!((code, &json["cases"]), (WRONG, &json!([])));
     }
 
     #[test]
     fn the_list_has_every_case_and_each_can_be_asked_for() {
-        let (code, text) = explain(None, false);
-        assert_eq!((code, text.lines().count()), (0, rows().count() + 1));
-        let (_, json) = explain(None, true);
+        let (code, text) = ask(None, false);
+        let all = rows().count() + explain::rows().count() + codes::all().count();
+        assert_eq!((code, text.lines().count()), (0, all + 1));
+        let (_, json) = ask(None, true);
         let json: Value = serde_json::from_str(&json).unwrap();
         let cases = json["cases"].as_array().unwrap();
-        assert_eq!(cases.len(), rows().count());
+        assert_eq!(cases.len(), all);
         for case in cases {
             let word = case["word"].as_str().unwrap();
-            let (code, text) = explain(Some(word), false);
-            assert_eq!(code, 0, "{word}");
-            assert!(text.contains("means:") && text.contains("→ "), "{text}");
             if let Some(first) = case["codes"][0]["first"].as_i64() {
-                let shown = explain(Some(&first.to_string()), true).1;
+                let shown = ask(Some(&first.to_string()), true).1;
                 assert!(shown.contains(&format!("\"{word}\"")), "{first} {word}");
+            }
+            if case["about"] != "events" {
+                let (code, text) = ask(Some(word), false);
+                assert_eq!(code, 0, "{word}");
+                assert!(text.contains("→ "), "{text}");
             }
         }
     }

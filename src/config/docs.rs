@@ -69,7 +69,7 @@ const SOURCES: [(&str, &str, &str); 15] = [
 ];
 
 /// What a good value of each type is, in words; the types' own errors say the same.
-const WANTED: [(&str, &str, bool); 25] = [
+const WANTED: [(&str, &str, bool); 26] = [
     (
         "AppId",
         "the id of an app: 1 to 20 decimal digits, the first of them not 0, in quotes",
@@ -107,6 +107,11 @@ const WANTED: [(&str, &str, bool); 25] = [
         false,
     ),
     ("Messaging", "\"at_least_once\" or \"at_most_once\"", true),
+    (
+        "Moment",
+        "a moment as in RFC 3339, with its zone: 2027-01-31T18:00:00Z",
+        true,
+    ),
     ("PathBuf", "a path", false),
     (
         "PixelId",
@@ -257,6 +262,7 @@ mod tests {
     use crate::config::pixels::AppIdError;
     use crate::config::sources::CountryError;
     use crate::config::telemetry::LogLevelError;
+    use crate::config::test_code::MomentError;
     use crate::config::units::UnitError;
 
     #[test]
@@ -297,6 +303,7 @@ mod tests {
         assert_eq!(says("Bytes"), UnitError::Bytes.to_string());
         assert_eq!(says("Span"), UnitError::Span.to_string());
         assert_eq!(says("Rate"), UnitError::Rate.to_string());
+        assert_eq!(says("Moment"), MomentError.to_string());
         assert_eq!(says("BaseUrl"), BaseUrlError.to_string());
         assert_eq!(says("GraphVersion"), GraphVersionError.to_string());
         assert_eq!(says("LogLevel"), LogLevelError.to_string());

@@ -6,6 +6,7 @@ use super::MAX_LIST;
 use super::digest::{self, Arrived, Sha256Hex};
 use super::field::{self, EVERY_BROAD, FIELD_COUNT, Field, Treat};
 use super::json::{self, Shape};
+use super::match_keys::MatchKeys;
 use super::normalise::{Context, Named, place, trim};
 use super::pii::Pii;
 use super::reject::{EventError, path_of};
@@ -28,6 +29,11 @@ impl Written {
     /// Whether a field was written.
     pub(super) fn has(self, key: &str) -> bool {
         field::index_of(key).is_some_and(|index| self.fields & (1 << index) != 0)
+    }
+
+    /// The fields that were written.
+    pub(super) fn match_keys(self) -> MatchKeys {
+        MatchKeys(self.fields)
     }
 
     /// Whether the fields could match anyone.

@@ -66,8 +66,18 @@ impl Literal {
     /// The parameter that Graph names for [`Literal::AppsecretProof`].
     pub(super) const PROOF: &'static str = "appsecret_proof";
 
+    const NO_PERMISSION: &'static str = "(#100) Missing Permission";
+
+    /// The text by which it is known.
+    pub(in crate::graph) fn text(self) -> &'static str {
+        match self {
+            Self::AppsecretProof => Self::PROOF,
+            Self::MissingPermission => Self::NO_PERMISSION,
+        }
+    }
+
     fn read(message: &str) -> Option<Self> {
-        if message.starts_with("(#100) Missing Permission") {
+        if message.starts_with(Self::NO_PERMISSION) {
             Some(Self::MissingPermission)
         } else if message.contains(Self::PROOF) {
             Some(Self::AppsecretProof)

@@ -23,6 +23,8 @@ use super::reply::{GraphError, Reply};
 use super::usage::Usage;
 use table::{Action, Floor};
 
+mod advice;
+pub mod explain;
 mod table;
 
 /// What a lane does next.

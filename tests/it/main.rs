@@ -20,6 +20,7 @@ mod desk;
 mod duplicates;
 mod durability;
 mod faults;
+mod go_live;
 mod harness;
 mod ingest;
 mod login;
@@ -28,10 +29,12 @@ mod reload;
 mod restart;
 mod rotation;
 mod secrecy;
+mod send;
 mod setup;
 #[expect(dead_code, reason = "shared with the other test binaries")]
 #[path = "../support/mod.rs"]
 mod support;
+mod test_mode;
 mod token_secrecy;
 mod tokens;
 mod ways;
