@@ -46,13 +46,18 @@ pub fn take(json: &str, canary: &str) {
     assert!(!rest.to_ascii_lowercase().contains(canary), "{rest}");
 }
 
-/// 64 digits of lower-case hex, perhaps with the tag of Meta's Parameter Builder.
+/// 64 digits of lower-case hex; with the tag of Meta's Parameter Builder it is kept as it came.
 fn is_digest(text: Option<&str>) -> bool {
     let Some((digest, tag)) = text.and_then(|text| text.split_at_checked(64)) else {
         return false;
     };
-    digest
-        .bytes()
-        .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-        && (tag.is_empty() || tag.starts_with('.') && tag.len() <= 9)
+    match tag.strip_prefix('.') {
+        None => {
+            tag.is_empty()
+                && digest
+                    .bytes()
+                    .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        }
+        Some(tag) => tag.len() <= 8 && digest.bytes().all(|b| b.is_ascii_hexdigit()),
+    }
 }
