@@ -265,6 +265,8 @@ pub const CONTENT_TYPE: Code = Code::of("content_type");
 pub const CONTENT_ENCODING: Code = Code::of("content_encoding");
 /// No key, or one that no source has.
 pub const UNAUTHORIZED: Code = Code::of("unauthorized");
+/// No key, and no page that may post without one.
+pub const FORBIDDEN_ORIGIN: Code = Code::of("forbidden_origin");
 /// The source has no right to the pixel.
 pub const FORBIDDEN_PIXEL: Code = Code::of("forbidden_pixel");
 /// No such pixel is configured.
@@ -333,6 +335,10 @@ pub const MESSAGING_NAME: Code = Code::of("messaging_name");
 pub const ALIAS: Code = Code::of("alias");
 /// A value that cannot be used was left out.
 pub const DROPPED: Code = Code::of("dropped");
+/// A phone number may have no calling code.
+pub const CALLING_CODE: Code = Code::of("calling_code");
+/// An external id in clear would have been a personal value.
+pub const HASHED: Code = Code::of("hashed");
 /// A key that is no field of `user_data` was left out.
 pub const UNKNOWN_KEY: Code = Code::of("unknown_key");
 /// A member beside `data` that Graph does not know was left out.

@@ -21,6 +21,7 @@ pub mod lanes;
 mod layers;
 mod leaf;
 mod listen;
+mod network;
 mod pixels;
 mod receipts;
 mod reference;
@@ -50,6 +51,7 @@ pub use ingest::Ingest;
 pub use journal::Journal;
 pub use lanes::Lanes;
 pub use listen::{Listen, Tls};
+pub use network::{Network, NetworkError};
 pub use pixels::{AppId, Pixel};
 pub use receipts::Receipts;
 pub use reference::{print, reference};
@@ -176,7 +178,8 @@ impl Config {
         let sources = self.sources.iter();
         let sources = sources.flat_map(|(name, source)| source.warnings(name, now));
         let graph = self.graph.warnings(now).into_iter();
-        let all = graph.chain(self.alerts.warnings());
+        let all = graph.chain(self.ingest.warnings());
+        let all = all.chain(self.alerts.warnings());
         all.chain(pixels).chain(sources).collect()
     }
 
@@ -222,6 +225,13 @@ impl Config {
                 faults.push(Fault::cross(
                     format!("sources.{name}.pixels"),
                     format!("configured pixels only; there is no section [pixels.{id}]"),
+                ));
+            }
+            let others = self.sources.range(..name.clone());
+            for (other, origin) in others.filter_map(|(n, o)| Some((n, source.meets(o)?))) {
+                faults.push(Fault::cross(
+                    format!("sources.{name}.origins"),
+                    format!("origins that no other source of the same pixel has; {origin} is also in sources.{other}"),
                 ));
             }
             for (index, key) in source.keys.iter().enumerate() {

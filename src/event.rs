@@ -46,6 +46,7 @@ mod firewall;
 mod hashed;
 mod identity;
 mod json;
+mod look;
 mod match_keys;
 mod messaging;
 mod moment;
@@ -57,6 +58,7 @@ mod reject;
 mod source;
 mod tables;
 mod user_data;
+mod visit;
 mod work;
 
 #[cfg(test)]
@@ -67,11 +69,13 @@ use serde::Deserialize;
 pub use digest::{DigestError, Sha256Hex};
 pub use encoded::EncodedEvent;
 pub use hashed::HashedEvent;
+pub use look::{Becomes, Look};
 pub use match_keys::MatchKeys;
 pub use pii::Pii;
 pub use raw::RawEvent;
 pub use reject::{EventError, Warning};
 pub use source::ActionSource;
+pub use visit::{MAX_VISIT_VALUE, Visit, is_public_address, subdomain_index};
 
 /// The longest event that is read, in bytes of JSON as received.
 pub const MAX_RAW_BYTES: usize = 1 << 20;
@@ -97,9 +101,14 @@ pub struct Rules {
     pub pii_firewall: bool,
     /// Keys of `user_data` that pass in clear though they are no fields of Meta's.
     pub allow_user_data: Vec<String>,
-    /// The country of the source's customers, lower-case ISO 3166-1 alpha-2: with `us`, phone
-    /// numbers of ten digits get their country code, and postal codes of nine digits lose four.
+    /// The country of the source's customers where the event names none, lower-case ISO 3166-1
+    /// alpha-2: phone numbers as they are written within it get the calling code, and postal codes
+    /// of nine digits in the United States lose four.
     pub default_country: Option<[u8; 2]>,
+    /// In which form external ids go out.
+    pub external_id: ExternalId,
+    /// The second part of an `fbc` that is made from a click id; see [`subdomain_index`].
+    pub subdomain_index: u8,
     /// The largest event as encoded, in bytes.
     pub max_event_bytes: usize,
 }
@@ -111,6 +120,8 @@ impl Default for Rules {
             pii_firewall: true,
             allow_user_data: Vec::new(),
             default_country: None,
+            external_id: ExternalId::Hash,
+            subdomain_index: subdomain_index(None),
             max_event_bytes: 64 * 1024,
         }
     }
@@ -127,4 +138,17 @@ pub enum EventIdPolicy {
     Random,
     /// Send none.
     Leave,
+}
+
+/// In which form external ids go out. Those that arrive hashed are passed on in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ExternalId {
+    /// Hashed without case and white space, as Meta's Parameter Builder and Pixel do it.
+    #[default]
+    Hash,
+    /// Hashed as they are, without white space at the ends.
+    Trim,
+    /// In clear, without white space at the ends; what looks like an e-mail address or a phone
+    /// number is hashed all the same.
+    Raw,
 }

@@ -5,22 +5,27 @@
 //! field, the rule and a valid example, never the value. The caller's key is compared as a digest
 //! in constant time and then forgotten. An event whose twin was accepted counts as received,
 //! with the warning `duplicate`, and is not accepted again ([`crate::duplicates`]).
-//! **Refuses.** Callers without a key, pixels the key has no right to, bodies over the bounds.
+//! Pages, which can keep no secret, are known by their origin, and their events get what they lack
+//! of what the browser's request tells.
+//! **Refuses.** Callers without a key or an allowed origin, pixels the key has no right to, bodies over the bounds.
 //! **Limits.** Each has one name, which is its config key, the `limit` of the answer and the
 //! label of `capigate_limited_total`: see [`answer::Limit`].
 
+pub mod address;
 pub mod admission;
 pub mod answer;
 pub mod auth;
 mod batch;
 mod body;
 mod caller;
-mod coded;
+pub mod coded;
+mod cors;
 pub mod encoding;
 pub mod events;
 mod feed;
 pub mod listener;
 mod once;
+pub mod pages;
 pub mod request;
 pub mod router;
 mod take;
@@ -29,6 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use ipnet::IpNet;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
@@ -40,6 +46,7 @@ use crate::time::Clock;
 use crate::traffic::Traffic;
 
 pub use auth::{Source, Sources};
+pub use pages::Pages;
 
 /// The bounds of the front door.
 #[derive(Clone, Debug)]
@@ -52,6 +59,8 @@ pub struct Settings {
     pub max_in_flight: usize,
     /// Events in a request.
     pub max_events: usize,
+    /// The proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// The rooms and tools the front door works with.

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 const COMMON: &[&str] = &[
     "codes",
     "loopback",
+    "origin",
     "pixel",
     "private_file",
     "secret",
@@ -29,6 +30,7 @@ const COMMON: &[&str] = &[
 const MAY_USE: &[(&str, &[&str])] = &[
     ("codes", &[]),
     ("loopback", &[]),
+    ("origin", &[]),
     ("pixel", &[]),
     ("private_file", &[]),
     ("secret", &[]),
@@ -72,6 +74,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "lint",
+        &[
+            "event",
+            "journal",
+            "ingest",
+            "test_mode",
+            "graph::client",
+            "graph::payload",
+        ],
+    ),
+    (
         "ingest",
         &["event", "journal", "duplicates", "test_mode", "traffic"],
     ),
@@ -94,6 +107,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "graph::oauth",
             "test_mode",
             "graph::verdict::explain",
+            "lint",
+            "ingest::answer::Rejection",
+            "ingest::request::Kind",
         ],
     ),
     ("main", &["cli"]),

@@ -7,10 +7,11 @@ use governor::Quota;
 use prometheus::IntGauge;
 
 use super::roster;
-use crate::config::sources::EventIdRule;
+use crate::config::sources::{EventIdRule, ExternalIdRule, SourceKind};
 use crate::config::units::Rate;
 use crate::config::{self, Config, Secrets};
-use crate::event::{EventIdPolicy, Rules};
+use crate::event::{EventIdPolicy, ExternalId, Rules, subdomain_index};
+use crate::ingest::Pages;
 use crate::pixel::PixelId;
 use crate::secret::Secret;
 use crate::tokens::{Candidates, Contents, Credential};
@@ -171,6 +172,9 @@ pub(super) fn ingest(ingest: &config::Ingest) -> ingest::Settings {
         max_body: ingest.max_body.as_usize(),
         max_in_flight: ingest.max_in_flight.as_usize(),
         max_events: ingest.max_events as usize,
+        trusted_proxies: (ingest.trusted_proxies.iter())
+            .map(|network| network.get())
+            .collect(),
     }
 }
 
@@ -229,17 +233,29 @@ pub(super) fn sources(config: &Config, secrets: &Secrets) -> ingest::Sources {
             default_country: source
                 .default_country
                 .map(config::sources::Country::letters),
+            external_id: match source.external_id {
+                ExternalIdRule::Hash => ExternalId::Hash,
+                ExternalIdRule::Trim => ExternalId::Trim,
+                ExternalIdRule::Raw => ExternalId::Raw,
+            },
+            subdomain_index: subdomain_index(source.cookie_domain.as_deref()),
             max_event_bytes: config.ingest.max_event_bytes.as_usize(),
         };
         let rate = quota(source.rate, source.burst(config.ingest.max_events));
-        sources.push(ingest::Source::new(
+        let mut own = ingest::Source::new(
             name.clone(),
             keys,
             source.pixels.clone(),
             source.strict,
             rules,
             rate,
-        ));
+        );
+        if source.kind == SourceKind::Browser {
+            let each = source.rate_per_address;
+            let each = quota(each, each.count().get());
+            own.pages = Some(Pages::new(source.origins.iter().cloned().collect(), each));
+        }
+        sources.push(own);
     }
     ingest::Sources::new(sources, config.pixels.keys().copied().collect())
 }

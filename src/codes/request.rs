@@ -53,6 +53,16 @@ pub(super) const ROWS: &[Row] = &[
     .graph(190)
     .example("Authorization: Bearer your-ingest-key"),
     Row::new(
+        "forbidden_origin",
+        REQUEST,
+        "a request without a key comes from a page whose Origin may post for the pixel",
+        "add the page's origin to sources.<name>.origins of a source with kind = \"browser\", or \
+         send an ingest key from a server",
+    )
+    .status(403)
+    .graph(200)
+    .example("origins = [\"https://shop.example\"]"),
+    Row::new(
         "forbidden_pixel",
         REQUEST,
         "a source posts for its own pixels only",
@@ -164,8 +174,9 @@ pub(super) const ROWS: &[Row] = &[
     Row::new(
         "rate",
         REQUEST,
-        "a source sends at most the events of sources.<name>.rate",
-        "send the request again after Retry-After, or raise sources.<name>.rate",
+        "a source sends at most the events of sources.<name>.rate; browsers from one address at most \
+         those of rate_per_address",
+        "send the request again after Retry-After, or raise the rate that limit names",
     )
     .transient(429)
     .graph(4),

@@ -20,6 +20,22 @@ pub(super) const ROWS: &[Row] = &[
     .example("\"country\":\"de\"")
     .meta(pages::CUSTOMER),
     warning(
+        "calling_code",
+        "a phone number has its calling code; where the country is known, one that is written as \
+         within it gets it, if that is certain",
+        "send it with its calling code",
+    )
+    .example("\"ph\":\"+49 151 12345678\"")
+    .meta(pages::CUSTOMER),
+    warning(
+        "hashed",
+        "an external_id that looks like an e-mail address or a phone number is hashed, though its \
+         source sends external ids in clear",
+        "send an id of your own, with a letter in it, or set sources.<name>.external_id = \"hash\"",
+    )
+    .example("\"external_id\":\"customer-1\"")
+    .meta(pages::CUSTOMER),
+    warning(
         "unknown_key",
         "user_data has Meta's fields only; what else is in it could be personal and is left out",
         "correct the name, or allow it with sources.<name>.allow_user_data",

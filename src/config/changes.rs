@@ -21,6 +21,7 @@ const LIVE: &[&str] = &[
     "ingest.max_event_bytes",
     "ingest.max_events",
     "ingest.max_in_flight",
+    "ingest.trusted_proxies",
     "lanes.backoff_max",
     "lanes.backoff_min",
     "lanes.linger",

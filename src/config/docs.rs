@@ -69,7 +69,7 @@ const SOURCES: [(&str, &str, &str); 15] = [
 ];
 
 /// What a good value of each type is, in words; the types' own errors say the same.
-const WANTED: [(&str, &str, bool); 26] = [
+const WANTED: [(&str, &str, bool); 30] = [
     (
         "AppId",
         "the id of an app: 1 to 20 decimal digits, the first of them not 0, in quotes",
@@ -89,6 +89,7 @@ const WANTED: [(&str, &str, bool); 26] = [
     ("Covers", "\"messaging\" or \"all\"", true),
     ("EmailTls", "\"starttls\", \"tls\" or \"none\"", true),
     ("EventIdRule", "\"derive\", \"random\" or \"leave\"", true),
+    ("ExternalIdRule", "\"hash\", \"trim\" or \"raw\"", true),
     (
         "GraphVersion",
         "a version of the Graph API: v and two numbers",
@@ -112,6 +113,16 @@ const WANTED: [(&str, &str, bool); 26] = [
         "a moment as in RFC 3339, with its zone: 2027-01-31T18:00:00Z",
         true,
     ),
+    (
+        "Network",
+        "a network: an IP address, alone or with the length of its prefix, as in 10.0.0.0/8",
+        true,
+    ),
+    (
+        "Origin",
+        "the origin of a web page, as in https://shop.example, or https://*.shop.example for one label in the place of the *",
+        true,
+    ),
     ("PathBuf", "a path", false),
     (
         "PixelId",
@@ -125,6 +136,7 @@ const WANTED: [(&str, &str, bool); 26] = [
     ),
     ("SecretRef", "a table that says where the secret is", false),
     ("SocketAddr", "an IP address and a port", true),
+    ("SourceKind", "\"server\" or \"browser\"", true),
     (
         "Span",
         "a duration: a whole number with ms, s, m, h or d, at most 10000d",
@@ -181,6 +193,14 @@ impl Key {
             (true, "String") => "a list of texts".to_owned(),
             (true, "MailAddress") => {
                 "a list of e-mail addresses: each as \"ops@example.com\" or \"Name <ops@example.com>\""
+                    .to_owned()
+            }
+            (true, "Network") => {
+                "a list of networks: each an IP address, alone or with the length of its prefix"
+                    .to_owned()
+            }
+            (true, "Origin") => {
+                "a list of origins of web pages: each as in https://shop.example, or https://*.shop.example for one label in the place of the *"
                     .to_owned()
             }
             (true, "PixelId") => "a list of pixel ids: each 1 to 20 digits, in quotes".to_owned(),
@@ -259,11 +279,13 @@ mod tests {
     use super::*;
     use crate::config::alerts::MailAddressError;
     use crate::config::graph::{BaseUrlError, GraphVersionError};
+    use crate::config::network::NetworkError;
     use crate::config::pixels::AppIdError;
     use crate::config::sources::CountryError;
     use crate::config::telemetry::LogLevelError;
     use crate::config::test_code::MomentError;
     use crate::config::units::UnitError;
+    use crate::origin::OriginError;
 
     #[test]
     fn every_key_is_described_and_every_description_has_its_key() {
@@ -303,6 +325,8 @@ mod tests {
         assert_eq!(says("Bytes"), UnitError::Bytes.to_string());
         assert_eq!(says("Span"), UnitError::Span.to_string());
         assert_eq!(says("Rate"), UnitError::Rate.to_string());
+        assert_eq!(says("Network"), NetworkError.to_string());
+        assert_eq!(says("Origin"), OriginError.to_string());
         assert_eq!(says("Moment"), MomentError.to_string());
         assert_eq!(says("BaseUrl"), BaseUrlError.to_string());
         assert_eq!(says("GraphVersion"), GraphVersionError.to_string());

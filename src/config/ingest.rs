@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::fault::{Fault, at_least, within};
+use super::network::Network;
 use super::units::{Bytes, Span};
 
 /// How much the front door takes before it says no.
@@ -28,6 +29,12 @@ pub struct Ingest {
     pub max_events: u32,
     /// Size of one event as it will be sent to Meta; a larger one is refused by itself.
     pub max_event_bytes: Bytes,
+    /// Proxies in front of the gateway, whose X-Forwarded-For is believed: networks or addresses.
+    /// The customer is then the last address in it that is not one of them. Every proxy on the way
+    /// must be here, and must add the address it was called from.
+    ///
+    /// Example: `["10.0.0.0/8"]`
+    pub trusted_proxies: Vec<Network>,
 }
 
 impl Default for Ingest {
@@ -41,11 +48,22 @@ impl Default for Ingest {
             max_in_flight: Bytes::mib(256),
             max_events: 1000,
             max_event_bytes: Bytes::kib(64),
+            trusted_proxies: Vec::new(),
         }
     }
 }
 
 impl Ingest {
+    /// What the operator should know about settings that are allowed.
+    pub(super) fn warnings(&self) -> Option<String> {
+        let mut all = self.trusted_proxies.iter();
+        all.any(|network| network.get().prefix_len() == 0).then(|| {
+            "ingest.trusted_proxies trusts every address, so whoever calls can say any address is \
+             the customer's: name your proxies"
+                .to_owned()
+        })
+    }
+
     pub(super) fn validate(&self, faults: &mut Vec<Fault>) {
         within(
             faults,

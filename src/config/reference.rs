@@ -42,7 +42,9 @@ pub fn reference() -> String {
             if changes::needs_restart(topic, key) {
                 comment(&mut text, &["Needs a restart."]);
             }
-            let default = docs::default(topic, key).filter(|_| !key.required);
+            // no keys at all are no setting to start from
+            let is_key = topic.entry.is_some() && key.is_secret_ref();
+            let default = docs::default(topic, key).filter(|_| !key.required && !is_key);
             if let Some(value) = default {
                 line(&mut text, &format!("{hide}{} = {value}", key.name));
             } else {

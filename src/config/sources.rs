@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::test_code::{Keys, Moment, TestCode};
 use super::units::{Rate, from_text};
 use super::{Fault, KeyRef};
+use crate::origin::Origin;
 use crate::pixel::PixelId;
 use crate::time::UnixMs;
 
@@ -17,9 +18,14 @@ use crate::time::UnixMs;
 #[serde(default, deny_unknown_fields)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a key")]
 pub struct Source {
+    /// What posts: "server" (a back-end, which shows a key), or "browser" (the pages of a site, which
+    /// can keep no secret and are known by their origins). A browser's events get what they lack of
+    /// what its request tells: address, user agent, and the cookies _fbc, _fbp and _fbi.
+    pub kind: SourceKind,
     /// The keys the caller may show as its access token; several while one is replaced. Each is
     /// the SHA-256 of the key, or the environment variable or file the key is in. A token that is
-    /// already deployed will do: it is compared and never sent on. Required.
+    /// already deployed will do: it is compared and never sent on. A server needs one, a browser
+    /// has none.
     ///
     /// Example: `[{ env = "CAPIGATE_SHOP_KEY" }]`
     pub keys: Vec<KeyRef>,
@@ -27,6 +33,17 @@ pub struct Source {
     ///
     /// Example: `["1234567890123456"]`
     pub pixels: BTreeSet<PixelId>,
+    /// The origins of the pages from which browsers may post: scheme, host and port as browsers send
+    /// them, where one leading label may be a *. Only for browsers, which need one.
+    ///
+    /// Example: `["https://shop.example", "https://*.shop.example"]`
+    pub origins: BTreeSet<Origin>,
+    /// The domain on which the site stores its cookies _fbc and _fbp; an fbc that is made from a
+    /// click id counts its dots. Without it, as where no cookie is stored.
+    ///
+    /// Example: `"shop.example"`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cookie_domain: Option<String>,
     /// Refuses a whole request for one bad event, as Meta does. Without it the good events are
     /// taken and the bad ones reported.
     pub strict: bool,
@@ -40,6 +57,11 @@ pub struct Source {
     ///
     /// Example: `["loyalty_tier"]`
     pub allow_user_data: BTreeSet<String>,
+    /// What becomes of an external_id that does not arrive hashed: "hash" (without case and white
+    /// space, as Meta's Pixel and Parameter Builder do), "trim" (hashed as it is), or "raw" (sent in
+    /// clear, unless it looks like an e-mail address or a phone number, as 7 to 20 digits do; those
+    /// are hashed). It must be what your Pixel sends.
+    pub external_id: ExternalIdRule,
     /// Country for reading phone numbers and places of events that name none, two letters.
     ///
     /// Example: `"de"`
@@ -53,6 +75,9 @@ pub struct Source {
     /// Example: `5000`
     #[serde(skip_serializing_if = "Option::is_none")]
     pub burst: Option<u32>,
+    /// Events it may post from one address (of IPv6: one /64), all at once if need be; beyond it
+    /// requests are answered 429. Only of browsers.
+    pub rate_per_address: Rate,
     /// Takes the test_event_code that a request brings. Without it a request's code is left out
     /// with a word in the answer, and its events are taken.
     pub allow_test_event_code: bool,
@@ -72,6 +97,30 @@ pub struct Source {
     /// of its own. Not for events of `business_messaging`, of which Meta would count the copy, too:
     /// they go out without it.
     pub test_event_mirror: bool,
+}
+
+/// What posts a source's events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SourceKind {
+    /// A back-end with a key.
+    #[default]
+    Server,
+    /// Pages of the origins that are allowed.
+    Browser,
+}
+
+/// In which form an `external_id` goes out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExternalIdRule {
+    /// Hashed without case and white space.
+    #[default]
+    Hash,
+    /// Hashed as it is.
+    Trim,
+    /// In clear.
+    Raw,
 }
 
 /// What an event without `event_id` gets before it is made durable.
@@ -99,15 +148,20 @@ pub struct CountryError;
 impl Default for Source {
     fn default() -> Self {
         Self {
+            kind: SourceKind::Server,
             keys: Vec::new(),
             pixels: BTreeSet::new(),
+            origins: BTreeSet::new(),
+            cookie_domain: None,
             strict: false,
             event_id: EventIdRule::Derive,
             pii_firewall: true,
             allow_user_data: BTreeSet::new(),
+            external_id: ExternalIdRule::Hash,
             default_country: None,
             rate: Rate::per_second(1000),
             burst: None,
+            rate_per_address: Rate::per_minute(600),
             allow_test_event_code: false,
             test_event_code: None,
             test_event_code_until: None,
@@ -122,6 +176,13 @@ impl Source {
         self.burst
             .unwrap_or_else(|| self.rate.each_second().get())
             .max(max_events)
+    }
+
+    /// An origin from which pages could mean either source, posting for the same pixel.
+    pub(super) fn meets(&self, other: &Self) -> Option<&Origin> {
+        let shares_pixel = !self.pixels.is_disjoint(&other.pixels);
+        let mut origins = self.origins.iter().filter(|_| shares_pixel);
+        origins.find(|own| other.origins.iter().any(|origin| own.meets(origin)))
     }
 
     /// Its test code, whether its time is over or not.
@@ -148,10 +209,35 @@ impl Source {
         let mut expect = |key: &str, expected: &str| {
             faults.push(Fault::cross(format!("sources.{name}.{key}"), expected));
         };
-        if self.keys.is_empty() {
-            expect(
+        match self.kind {
+            SourceKind::Server if self.keys.is_empty() => expect(
                 "keys",
-                "at least one key, such as [{ env = \"CAPIGATE_SHOP_KEY\" }]",
+                "at least one key, such as [{ env = \"CAPIGATE_SHOP_KEY\" }]; or kind = \"browser\" \
+                 and origins",
+            ),
+            SourceKind::Server if !self.origins.is_empty() => expect(
+                "origins",
+                "none, since it is a server; or kind = \"browser\", and no keys",
+            ),
+            SourceKind::Browser if !self.keys.is_empty() => expect(
+                "keys",
+                "none, since a page can keep no key secret; give a server a source of its own",
+            ),
+            SourceKind::Browser if self.origins.is_empty() => expect(
+                "origins",
+                "at least one origin, such as [\"https://shop.example\"]",
+            ),
+            SourceKind::Server | SourceKind::Browser => {}
+        }
+        let is_host = |name: &String| {
+            // as it stands in a cookie
+            let name = name.strip_prefix('.').unwrap_or(name);
+            url::Host::parse(name).is_ok_and(|_| !name.contains('*'))
+        };
+        if !self.cookie_domain.as_ref().is_none_or(is_host) {
+            expect(
+                "cookie_domain",
+                "the name of a host, such as \"shop.example\"",
             );
         }
         if self.pixels.is_empty() {

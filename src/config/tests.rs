@@ -212,6 +212,9 @@ fn a_bad_value_of_every_key_is_refused_with_an_example_that_works() {
         for key in &topic.keys {
             let (section, rest) = match topic.name {
                 "pixels" => ("pixels.1", "token = { env = \"T\" }\n"),
+                "sources" if key.name == "origins" => {
+                    ("sources.shop", "kind = \"browser\"\npixels = [\"1\"]\n")
+                }
                 "sources" => (
                     "sources.shop",
                     "keys = [{ env = \"K\" }]\npixels = [\"1\"]\n",
@@ -631,7 +634,7 @@ fn secrets_are_read_and_what_is_missing_is_told_together() {
 
 #[test]
 fn the_shipped_files_load() {
-    for (name, pixels, sources) in [("sandbox", 1, 1), ("production", 2, 2)] {
+    for (name, pixels, sources) in [("sandbox", 1, 1), ("production", 2, 3)] {
         let path = format!("{}/config/{name}.toml", env!("CARGO_MANIFEST_DIR"));
         let config = Config::load(&[path.into()], std::iter::empty()).unwrap();
         assert_eq!(

@@ -150,6 +150,14 @@ impl Rate {
         }
     }
 
+    /// This many a minute; 0 becomes 1, more than 1,000,000 becomes 1,000,000.
+    pub fn per_minute(count: u32) -> Self {
+        Self {
+            per: Per::Minute,
+            ..Self::per_second(count)
+        }
+    }
+
     /// How many in one [`Rate::period`].
     pub fn count(self) -> NonZeroU32 {
         self.count

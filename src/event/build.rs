@@ -9,6 +9,7 @@ use super::json::{self, Shape};
 use super::raw::RawEvent;
 use super::reject::{EventError, path_of};
 use super::source::ActionSource;
+use super::visit::Visit;
 use super::work::{Work, boolean, malformed, missing, string, string_or_integer};
 use super::{
     Rules, app_data, click_id, custom_data, identity, messaging, moment, privacy, user_data,
@@ -23,6 +24,7 @@ pub(super) fn build(
     pixel: PixelId,
     rules: &Rules,
     now: UnixMs,
+    visit: Option<&Visit>,
 ) -> Result<HashedEvent, EventError> {
     let mut work = Work {
         rules,
@@ -30,12 +32,14 @@ pub(super) fn build(
         warnings: Vec::new(),
     };
     // what was dropped on the way may be why the rest does not do
-    steps(raw, pixel, &mut work).map_err(|error| error.after(std::mem::take(&mut work.warnings)))
+    steps(raw, pixel, visit, &mut work)
+        .map_err(|error| error.after(std::mem::take(&mut work.warnings)))
 }
 
 fn steps(
     raw: &RawEvent<'_>,
     pixel: PixelId,
+    visit: Option<&Visit>,
     work: &mut Work<'_>,
 ) -> Result<HashedEvent, EventError> {
     let (rules, now) = (work.rules, work.now);
@@ -52,23 +56,39 @@ fn steps(
     let referrer = url(raw.referrer_url, "referrer_url")?;
     let mut rest = Vec::with_capacity(raw.bytes + 512);
 
-    // user_data; what does not depend on the moment of arrival makes the event's identity
-    let Some(members) = &raw.user_data else {
-        return Err(missing(
-            "user_data",
-            "an event needs user_data",
-            "{\"external_id\":\"customer-1\"}",
-        ));
+    let visit = visit.filter(|_| source.has_page());
+
+    // user_data; what does not depend on the arrival makes the event's identity
+    let members = match &raw.user_data {
+        Some(members) => members.as_slice(),
+        None if visit.is_some() => &[],
+        None => {
+            return Err(missing(
+                "user_data",
+                "an event needs user_data",
+                "{\"external_id\":\"customer-1\"}",
+            ));
+        }
     };
     json::write_key(&mut rest, "user_data");
     let user_data_start = rest.len();
     let mut user_data = user_data::write(members, source, work, &mut rest)?;
     let user_data_range = user_data_start..rest.len();
-    if source.has_page()
-        && !user_data.has("fbc")
-        && let Some(fbc) = click_id::fbc(page.as_deref(), referrer.as_deref(), now)
-    {
-        user_data::write_fbc(&fbc, &mut user_data, &mut rest);
+    let person = visit.filter(|_| !user_data.can_match()).map(Visit::person);
+    if source.has_page() && !user_data.has("fbc") {
+        let cookie = visit.and_then(|visit| visit.fbc.as_deref());
+        let (page, referrer) = (page.as_deref(), referrer.as_deref());
+        let fbc = click_id::fbc(page, referrer, cookie, rules.subdomain_index, now);
+        user_data::add("fbc", fbc.as_deref(), &mut user_data, &mut rest);
+    }
+    if let Some(visit) = visit {
+        for (key, value) in [
+            ("fbp", &visit.fbp),
+            ("client_ip_address", &visit.address),
+            ("client_user_agent", &visit.user_agent),
+        ] {
+            user_data::add(key, value.as_deref(), &mut user_data, &mut rest);
+        }
     }
     rest.push(b'}');
     if !user_data.can_match() {
@@ -120,6 +140,7 @@ fn steps(
             user_data: part(user_data_range),
             custom_data: part(custom_data_range),
             event_source_url: part(page_range),
+            person: person.as_deref(),
         };
         identity::make(rules.event_id, &content)
     });

@@ -9,15 +9,30 @@ use super::normalise::trim;
 
 const NAME: &str = "fbclid";
 
-/// `fb.1.<arrival>.<click id>`, from the query of the page's URL, else of its referrer.
+/// The `fbc` of an event that has none: made from the click id in the query of the page's URL, else
+/// of its referrer; else the browser's cookie.
 ///
-/// The index is 1 because the gateway stores no cookie. The click id is percent-decoded once and
-/// otherwise taken as it is.
-pub(super) fn fbc(page: Option<&str>, referrer: Option<&str>, now: UnixMs) -> Option<String> {
+/// A click id that is in the cookie already stays as the cookie has it. A new one becomes
+/// `fb.<index>.<arrival>.<click id>`; it is percent-decoded once and otherwise taken as it is.
+pub(super) fn fbc<'c>(
+    page: Option<&str>,
+    referrer: Option<&str>,
+    cookie: Option<&'c str>,
+    index: u8,
+    now: UnixMs,
+) -> Option<Cow<'c, str>> {
     let id = page
         .and_then(|url| find(url, false))
-        .or_else(|| referrer.and_then(|url| find(url, true)))?;
-    Some(format!("fb.1.{}.{id}", now.0))
+        .or_else(|| referrer.and_then(|url| find(url, true)));
+    let Some(id) = id else {
+        return cookie.map(Cow::Borrowed);
+    };
+    // the part behind the third dot: one more may follow
+    let same = cookie.filter(|cookie| cookie.split('.').nth(3) == Some(id.as_ref()));
+    Some(match same {
+        Some(cookie) => Cow::Borrowed(cookie),
+        None => Cow::Owned(format!("fb.{index}.{}.{id}", now.0)),
+    })
 }
 
 /// The click id of a URL; `None` when there is none or the URL cannot be parsed.
@@ -82,7 +97,8 @@ mod tests {
     use super::*;
 
     fn made(page: &str, referrer: &str) -> Option<String> {
-        fbc(Some(page), Some(referrer), UnixMs(1_700_000_000_000))
+        let now = UnixMs(1_700_000_000_000);
+        fbc(Some(page), Some(referrer), None, 1, now).map(Cow::into_owned)
     }
 
     #[test]
@@ -138,5 +154,22 @@ mod tests {
             second
         );
         assert_eq!(made("::", "http://[/?fbclid=R"), None);
+    }
+
+    #[test]
+    fn a_cookie_with_the_same_click_id_stays_as_it_is() {
+        let made = |page, cookie| {
+            let made = fbc(Some(page), None, Some(cookie), 2, UnixMs(1_700_000_000_000));
+            made.map(Cow::into_owned).unwrap_or_default()
+        };
+        let page = "https://a.example/?fbclid=AbC";
+        for (page, cookie, want) in [
+            (page, "fb.1.5.AbC", "fb.1.5.AbC"),
+            (page, "fb.1.5.AbC.AQ", "fb.1.5.AbC.AQ"),
+            (page, "fb.1.5.abc", "fb.2.1700000000000.AbC"),
+            ("https://a.example/", "fb.1.5.old.AQ", "fb.1.5.old.AQ"),
+        ] {
+            assert_eq!(made(page, cookie), want);
+        }
     }
 }

@@ -76,6 +76,11 @@ fn is_phone(text: &str) -> bool {
             .all(|b| b.is_ascii_digit() || b" +()-./\t".contains(&b))
 }
 
+/// Whether a text holds an e-mail address, or all of it is a phone number.
+pub(super) fn is_personal(text: &str) -> bool {
+    is_phone(text) || redact(text, Mark::Plain).is_some()
+}
+
 /// The text without the addresses in it; `None` when there are none.
 pub(super) fn redact(text: &str, mark: Mark) -> Option<String> {
     if !is_suspect(text) {

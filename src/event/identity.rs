@@ -7,7 +7,9 @@ use super::EventIdPolicy;
 use crate::pixel::PixelId;
 
 /// What makes an event the same when its request is repeated. Nothing here depends on when the
-/// event arrived: not a time moved to our clock, not an `fbc` made on arrival.
+/// event arrived: not a time moved to our clock, not an `fbc` made on arrival. Nor does it depend on
+/// what the request of a browser adds, unless the event itself says nothing about the person: then
+/// two visitors of one page would otherwise have one event between them.
 pub(super) struct Content<'c> {
     pub(super) pixel: PixelId,
     pub(super) event_name: &'c str,
@@ -17,6 +19,8 @@ pub(super) struct Content<'c> {
     pub(super) user_data: &'c [u8],
     pub(super) custom_data: &'c [u8],
     pub(super) event_source_url: &'c [u8],
+    /// What tells the visitor from others, where `user_data` does not.
+    pub(super) person: Option<&'c str>,
 }
 
 /// The id for an event without one; `None` when the source wants none.
@@ -39,7 +43,10 @@ fn derive(content: &Content<'_>) -> Uuid {
         content.user_data,
         content.custom_data,
         content.event_source_url,
-    ] {
+    ]
+    .into_iter()
+    .chain(content.person.map(str::as_bytes))
+    {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
@@ -62,6 +69,7 @@ mod tests {
             user_data: b"{}",
             custom_data: b"ab",
             event_source_url: b"c",
+            person: None,
         }
     }
 
@@ -97,6 +105,10 @@ mod tests {
             Content {
                 custom_data: b"a",
                 event_source_url: b"bc",
+                ..content()
+            },
+            Content {
+                person: Some(""),
                 ..content()
             },
         ];

@@ -11,12 +11,14 @@ pub(super) mod date;
 pub(super) mod identifier;
 pub(super) mod name;
 pub(super) mod place;
+mod plans;
 
 use std::borrow::Cow;
 
 use icu_properties::props::{GeneralCategory, GeneralCategoryGroup};
 use icu_properties::{CodePointMapData, CodePointMapDataBorrowed};
 
+use super::ExternalId;
 use crate::time::UnixMs;
 
 /// A rule: from trimmed text to its normal form.
@@ -31,6 +33,8 @@ pub(super) struct Context {
     pub(super) default_country: Option<[u8; 2]>,
     /// The country the event itself names.
     pub(super) named: Named,
+    /// The form of external ids.
+    pub(super) external_id: ExternalId,
 }
 
 /// The country an event names, as far as rules care.
@@ -38,25 +42,25 @@ pub(super) struct Context {
 pub(super) enum Named {
     /// None.
     Nothing,
-    /// The United States, in any form, also hashed.
-    UnitedStates,
-    /// Another one, or something that is none.
+    /// This one, lower-case alpha-2; it may have been named in any form, also hashed.
+    Country([u8; 2]),
+    /// Something that is no country.
     Elsewhere,
 }
 
 impl Context {
-    /// Whether the person is in the United States, by the event or else by its source.
-    pub(super) fn is_in_us(&self) -> bool {
+    /// The country of the person: the one that the event names, else that of its source.
+    pub(super) fn country(&self) -> Option<[u8; 2]> {
         match self.named {
-            Named::UnitedStates => true,
-            Named::Nothing => self.default_country == Some(*b"us"),
-            Named::Elsewhere => false,
+            Named::Country(country) => Some(country),
+            Named::Nothing => self.default_country,
+            Named::Elsewhere => None,
         }
     }
 
-    /// Whether the source's country says so, and the event does not say otherwise.
-    pub(super) fn is_us_by_default(&self) -> bool {
-        self.default_country == Some(*b"us") && self.named != Named::Elsewhere
+    /// Whether the person is in the United States.
+    pub(super) fn is_in_us(&self) -> bool {
+        self.country() == Some(*b"us")
     }
 }
 
@@ -126,6 +130,7 @@ pub(super) mod testing {
             now: UnixMs::from_secs(1_795_341_600),
             default_country: None,
             named: Named::Nothing,
+            external_id: ExternalId::Hash,
         }
     }
 

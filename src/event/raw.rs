@@ -6,10 +6,12 @@ use std::fmt;
 use super::build::build;
 use super::hashed::HashedEvent;
 use super::json::{self, Member, Part, Shape};
+use super::look::Look;
 use super::pii::Pii;
 use super::reject::EventError;
+use super::visit::Visit;
 use super::work::malformed;
-use super::{MAX_RAW_BYTES, Rules};
+use super::{MAX_RAW_BYTES, Rules, user_data};
 use crate::codes;
 use crate::pixel::PixelId;
 use crate::time::UnixMs;
@@ -143,6 +145,12 @@ impl<'a> RawEvent<'a> {
         *slot = Some(raw);
     }
 
+    /// What a person may see of its `user_data`, and what becomes of it under these rules.
+    pub fn look(&self, rules: &Rules, now: UnixMs) -> Vec<Look> {
+        let members = self.user_data.as_deref().unwrap_or_default();
+        user_data::look(members, rules, now)
+    }
+
     /// Checks the event, hashes what is personal, and lets go of the rest.
     ///
     /// `now` is the moment of arrival. The event is checked against everything that Meta is known
@@ -153,7 +161,20 @@ impl<'a> RawEvent<'a> {
         rules: &Rules,
         now: UnixMs,
     ) -> Result<HashedEvent, EventError> {
-        build(&self, pixel, rules, now)
+        build(&self, pixel, rules, now, None)
+    }
+
+    /// The same for an event that came from a browser: it gets what it lacks of what the request
+    /// tells about the person (`fbc`, `fbp`, address, user agent), and may have no `user_data` of
+    /// its own. Events of apps, stores and messages get nothing: nobody browsed there.
+    pub fn hash_visit(
+        self,
+        pixel: PixelId,
+        rules: &Rules,
+        now: UnixMs,
+        visit: &Visit,
+    ) -> Result<HashedEvent, EventError> {
+        build(&self, pixel, rules, now, Some(visit))
     }
 }
 

@@ -1,6 +1,8 @@
 //! The whole way of an event: the rules that join several members, hostile input, and laws that
 //! hold for any input.
 
+mod visit;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -646,4 +648,81 @@ fn the_events_own_country_goes_before_the_sources() {
             assert_eq!(got["user_data"]["zp"][0], digest(code), "{key} {country}");
         }
     }
+}
+
+#[test]
+fn external_ids_go_out_in_the_sources_form() {
+    let digest = |text: &str| Sha256Hex::of(text).unwrap().to_string();
+    let sent = |mode, value: Value| {
+        let rules = Rules {
+            external_id: mode,
+            ..Rules::default()
+        };
+        let event = with("user_data.external_id", value);
+        let hashed = hashed_at(&event.to_string(), &rules, T0).unwrap();
+        let codes: Vec<_> = hashed.warnings().iter().map(|w| w.code.word()).collect();
+        let stored: Value = serde_json::from_slice(hashed.encode().unwrap().as_bytes()).unwrap();
+        (stored["user_data"]["external_id"].clone(), codes)
+    };
+    let arrived = digest("x");
+    for (mode, raw, want) in [
+        (ExternalId::Hash, "User 42-AB ", digest("user42-ab")),
+        (ExternalId::Trim, "User 42-AB ", digest("User 42-AB")),
+        (ExternalId::Raw, "User 42-AB ", "User 42-AB".to_owned()),
+        (ExternalId::Hash, &arrived, arrived.clone()),
+        (ExternalId::Trim, &arrived, arrived.clone()),
+        (ExternalId::Raw, &arrived, arrived.clone()),
+    ] {
+        assert_eq!(
+            sent(mode, json!(raw)),
+            (json!([want]), vec![]),
+            "{mode:?} {raw}"
+        );
+    }
+    let (ids, codes) = sent(ExternalId::Raw, json!(["A\"1", 42, "A\"1", " "]));
+    assert_eq!((ids, codes), (json!(["A\"1", "42"]), vec!["dropped"]));
+    // never in clear
+    for personal in [
+        "Jane@Example.com",
+        "crm:jane@example.com",
+        "jane%40example.com",
+        "+1 650 555 1212",
+        "16505551212",
+    ] {
+        let joined = personal.to_lowercase().replace(' ', "");
+        let want = (json!([digest(&joined)]), vec!["hashed"]);
+        assert_eq!(sent(ExternalId::Raw, json!(personal)), want, "{personal}");
+    }
+}
+
+#[test]
+fn a_phone_number_without_calling_code_is_remarked_where_the_country_is_known() {
+    let warned = |user_data: Value, default_country| {
+        let rules = Rules {
+            default_country,
+            ..Rules::default()
+        };
+        let event = with("user_data", user_data).to_string();
+        let hashed = hashed_at(&event, &rules, T0).unwrap();
+        hashed
+            .warnings()
+            .iter()
+            .any(|w| w.code == codes::CALLING_CODE)
+    };
+    let germany = Some(*b"de");
+    assert!(warned(json!({"ph": "151 123456"}), germany));
+    assert!(warned(
+        json!({"ph": ["+49 151 123456", "151 123456"]}),
+        germany
+    ));
+    for fine in [
+        "0151 123456",
+        "+49 151 123456",
+        "0049151123456",
+        "49151123456",
+    ] {
+        assert!(!warned(json!({"ph": fine}), germany), "{fine}");
+    }
+    assert!(!warned(json!({"ph": "151 123456"}), None));
+    assert!(warned(json!({"ph": "151 123456", "country": "DE"}), None));
 }

@@ -1,18 +1,21 @@
 //! Writes `user_data`: every value through its field's rule, hashed or passed.
 
+mod hashing;
+
 use std::borrow::Cow;
 
-use super::MAX_LIST;
-use super::digest::{self, Arrived, Sha256Hex};
 use super::field::{self, EVERY_BROAD, FIELD_COUNT, Field, Treat};
 use super::json::{self, Shape};
+use super::look::{Becomes, Look};
 use super::match_keys::MatchKeys;
 use super::normalise::{Context, Named, place, trim};
 use super::pii::Pii;
 use super::reject::{EventError, path_of};
 use super::source::ActionSource;
 use super::work::Work;
+use super::{MAX_LIST, Rules};
 use crate::codes;
+use crate::time::UnixMs;
 
 const PATH: &str = "user_data";
 
@@ -83,6 +86,68 @@ fn named_country(raw: &str) -> Named {
     text.map_or(Named::Nothing, |text| place::named(&text))
 }
 
+/// What rules may know beside each value.
+fn context(
+    readings: &[Reading],
+    members: &[(Cow<'_, str>, Pii<'_>)],
+    rules: &Rules,
+    now: UnixMs,
+) -> Context {
+    let countries = readings.iter().zip(members).filter(|(reading, _)| {
+        let field = reading.index().and_then(field::at);
+        field.is_some_and(|field| field.key == "country")
+    });
+    Context {
+        now,
+        default_country: rules.default_country,
+        external_id: rules.external_id,
+        named: countries
+            .map(|(_, (_, value))| named_country(value.open()))
+            .find(|named| *named != Named::Nothing)
+            .unwrap_or(Named::Nothing),
+    }
+}
+
+/// What a person may see of the members, by the same rules as [`write`].
+pub(super) fn look(members: &[(Cow<'_, str>, Pii<'_>)], rules: &Rules, now: UnixMs) -> Vec<Look> {
+    let readings: Vec<Reading> = members.iter().map(|(key, _)| Reading::of(key)).collect();
+    let context = context(&readings, members, rules, now);
+    let pairs = readings.iter().zip(members);
+    let looks = pairs.map(|(reading, (key, value))| {
+        let field = reading.index().and_then(field::at);
+        let raw = value.open();
+        let list = match json::shape(raw) {
+            Shape::List => json::elements(raw, MAX_LIST).unwrap_or_default(),
+            _ => vec![raw],
+        };
+        let values = list.into_iter().map(|raw| match field {
+            Some(field) => becomes(field, raw, &context),
+            None if rules.allow_user_data.iter().any(|allowed| allowed == key) => {
+                Becomes::Clear(raw.chars().count())
+            }
+            None => Becomes::Dropped("dropped: not a field of user_data"),
+        });
+        Look {
+            path: path_of(PATH, key),
+            field: field.map(|field| field.key),
+            values: values.collect(),
+        }
+    });
+    looks.collect()
+}
+
+fn becomes(field: &Field, raw: &str, context: &Context) -> Becomes {
+    if field.is_hashed() {
+        return hashing::look(field, raw, context);
+    }
+    let scalar = json::scalar(raw).ok().flatten();
+    let text = scalar.as_deref().map(trim);
+    let normal = text.and_then(|text| (field.normalise)(text, context));
+    normal.map_or(Becomes::Dropped(hashing::UNUSABLE), |text| {
+        Becomes::Clear(text.chars().count())
+    })
+}
+
 /// Writes the members of the object, without its closing brace.
 pub(super) fn write(
     members: &[(Cow<'_, str>, Pii<'_>)],
@@ -91,18 +156,7 @@ pub(super) fn write(
     out: &mut Vec<u8>,
 ) -> Result<Written, EventError> {
     let readings: Vec<Reading> = members.iter().map(|(key, _)| Reading::of(key)).collect();
-    let countries = readings.iter().zip(members).filter(|(reading, _)| {
-        let field = reading.index().and_then(field::at);
-        field.is_some_and(|field| field.key == "country")
-    });
-    let context = Context {
-        now: work.now,
-        default_country: work.rules.default_country,
-        named: countries
-            .map(|(_, (_, value))| named_country(value.open()))
-            .find(|named| *named != Named::Nothing)
-            .unwrap_or(Named::Nothing),
-    };
+    let context = context(&readings, members, work.rules, work.now);
     let mut counts = [0_u16; FIELD_COUNT];
     for index in readings.iter().filter_map(|reading| reading.index()) {
         if let Some(count) = counts.get_mut(index) {
@@ -162,13 +216,18 @@ pub(super) fn write(
     Ok(written)
 }
 
-/// Adds the `fbc` that was made from a click id.
-pub(super) fn write_fbc(fbc: &str, written: &mut Written, out: &mut Vec<u8>) {
-    if let Some((index, field)) = field::index_of("fbc").and_then(|i| Some((i, field::at(i)?))) {
-        json::write_key(out, field.key);
-        json::write_text(out, fbc);
-        written.add(index, field);
+/// Adds a valid value that the client did not send, if the field is not there already.
+pub(super) fn add(key: &str, value: Option<&str>, written: &mut Written, out: &mut Vec<u8>) {
+    let field = field::index_of(key).and_then(|index| Some((index, field::at(index)?)));
+    let (Some(value), Some((index, field))) = (value, field) else {
+        return;
+    };
+    if written.has(key) {
+        return;
     }
+    json::write_key(out, field.key);
+    json::write_text(out, value);
+    written.add(index, field);
 }
 
 /// Messaging events carry the identifiers of their channel, not those of a browser.
@@ -218,88 +277,17 @@ fn write_field(
 ) -> Result<bool, EventError> {
     let start = out.len();
     json::write_key(out, field.key);
-    let mut dropped = None;
+    let mut remarks = hashing::Remarks::default();
     let done = if field.is_hashed() {
-        write_digests(field, values, context, &mut dropped, out)?
+        hashing::write(field, values, context, &mut remarks, out)?
     } else {
-        write_plain(field, values, context, work, &mut dropped, out)?
+        write_plain(field, values, context, work, &mut remarks.dropped, out)?
     };
     if !done {
         out.truncate(start);
     }
-    if let Some(reason) = dropped {
-        work.warn(path_of(PATH, field.key), codes::DROPPED, reason);
-    }
+    remarks.make(field, work);
     Ok(done)
-}
-
-const UNUSABLE: &str = "dropped: not a usable value of this field";
-const MD5: &str = "dropped: an MD5 digest matches nobody, send the value or its SHA-256";
-const OF_NOTHING: &str = "dropped: the digest of an empty string";
-
-fn write_digests(
-    field: &Field,
-    values: &[Pii<'_>],
-    context: &Context,
-    dropped: &mut Option<&'static str>,
-    out: &mut Vec<u8>,
-) -> Result<bool, EventError> {
-    let flawed = |flaw: json::Flaw| flaw.at(&path_of(PATH, field.key));
-    let mut digests: Vec<Sha256Hex> = Vec::with_capacity(values.len());
-    let mut take = |raw: &str| {
-        match digest_of(field, raw, context).map_err(flawed)? {
-            Ok(digest) if digests.contains(&digest) => {}
-            Ok(digest) => digests.push(digest),
-            Err(reason) => *dropped = Some(reason),
-        }
-        Ok::<(), EventError>(())
-    };
-    for value in values {
-        let raw = value.open();
-        if json::shape(raw) == Shape::List {
-            for element in json::elements(raw, MAX_LIST).map_err(flawed)? {
-                take(element)?;
-            }
-        } else {
-            take(raw)?;
-        }
-    }
-    if digests.is_empty() {
-        *dropped = dropped.or(Some(UNUSABLE));
-        return Ok(false);
-    }
-    for (index, digest) in digests.iter().enumerate() {
-        out.extend_from_slice(if index == 0 { b"[\"" } else { b",\"" });
-        out.extend_from_slice(digest.as_bytes());
-        out.push(b'"');
-    }
-    out.push(b']');
-    Ok(true)
-}
-
-/// The digest of one value, or why there is none.
-fn digest_of(
-    field: &Field,
-    raw: &str,
-    context: &Context,
-) -> Result<Result<Sha256Hex, &'static str>, json::Flaw> {
-    let Some(text) = json::scalar(raw)? else {
-        return Ok(Err(UNUSABLE));
-    };
-    let text = trim(&text);
-    match digest::read(text) {
-        Arrived::Digest(digest) => return Ok(Ok(digest)),
-        Arrived::OfNothing => return Ok(Err(OF_NOTHING)),
-        Arrived::Plain => {}
-    }
-    // an external id of 32 hex digits is more likely a UUID
-    if digest::is_md5(text) && field.key != "external_id" {
-        return Ok(Err(MD5));
-    }
-    let normalised = (field.normalise)(text, context);
-    Ok(normalised
-        .and_then(|text| Sha256Hex::of(&text))
-        .ok_or(UNUSABLE))
 }
 
 fn write_plain(
@@ -314,7 +302,7 @@ fn write_plain(
         let scalar = json::scalar(value.open()).map_err(|f| f.at(&path_of(PATH, field.key)))?;
         let text = scalar.as_deref().map(trim);
         let Some(plain) = text.and_then(|text| (field.normalise)(text, context)) else {
-            *dropped = Some(UNUSABLE);
+            *dropped = Some(hashing::UNUSABLE);
             continue;
         };
         if plain.contains('@') && work.rules.pii_firewall {
@@ -341,6 +329,7 @@ fn is_exact(digits: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::digest::Sha256Hex;
     use super::*;
     use crate::event::Rules;
     use crate::time::UnixMs;

@@ -34,6 +34,8 @@ pub enum Limit {
     BodyTimeout,
     /// `sources.rate`: events a second from one source.
     Rate,
+    /// `sources.rate_per_address`: events from one address of a source for browsers.
+    RatePerAddress,
     /// A bound of the journal.
     Journal(journal::Limit),
 }
@@ -47,6 +49,7 @@ impl Limit {
             Self::MaxEvents => "ingest.max_events",
             Self::BodyTimeout => "ingest.body_timeout",
             Self::Rate => "sources.rate",
+            Self::RatePerAddress => "sources.rate_per_address",
             Self::Journal(limit) => limit.name(),
         }
     }
@@ -86,6 +89,8 @@ pub enum Rejection {
         /// Whether a key was shown at all.
         shown: bool,
     },
+    /// No key, and no page that may post without one.
+    ForbiddenOrigin,
     /// The source has no right to the pixel.
     Forbidden,
     /// No such pixel is configured.
@@ -120,6 +125,7 @@ impl Rejection {
             Self::ContentType => codes::CONTENT_TYPE,
             Self::ContentEncoding => codes::CONTENT_ENCODING,
             Self::Unauthorized { .. } => codes::UNAUTHORIZED,
+            Self::ForbiddenOrigin => codes::FORBIDDEN_ORIGIN,
             Self::Forbidden => codes::FORBIDDEN_PIXEL,
             Self::UnknownPixel => codes::UNKNOWN_PIXEL,
             Self::Events(_) => codes::EVENTS,
@@ -127,7 +133,7 @@ impl Rejection {
                 Limit::MaxBody => codes::TOO_LARGE,
                 Limit::MaxEvents => codes::TOO_MANY_EVENTS,
                 Limit::BodyTimeout => codes::BODY_TIMEOUT,
-                Limit::Rate => codes::RATE,
+                Limit::Rate | Limit::RatePerAddress => codes::RATE,
                 Limit::MaxInFlight | Limit::Journal(_) => codes::OVERLOADED,
             },
             Self::Stopping => codes::STOPPING,
@@ -155,6 +161,7 @@ impl Rejection {
             Self::ContentType => "Content-Type",
             Self::ContentEncoding => "Content-Encoding",
             Self::Unauthorized { .. } => "access_token",
+            Self::ForbiddenOrigin => "Origin",
             Self::Forbidden | Self::UnknownPixel => "pixel_id",
             Self::Limited(Limit::MaxEvents, _) => "data",
             _ => "",
@@ -179,7 +186,8 @@ impl Rejection {
         }
     }
 
-    fn message(&self) -> String {
+    /// What is wrong and what to do, in a sentence; never a value.
+    pub fn message(&self) -> String {
         let row = self.code().row();
         match self {
             Self::Body { path: "", rule, .. } => format!("the body: {rule}"),
@@ -271,6 +279,9 @@ fn advice(limit: Limit) -> &'static str {
         Limit::BodyTimeout => "the body did not arrive in time; send the request again",
         Limit::Rate => {
             "this source sends more events than its rate allows; send the request again after Retry-After"
+        }
+        Limit::RatePerAddress => {
+            "this address sends more events than one address may; send fewer, after Retry-After"
         }
         Limit::MaxInFlight => {
             "too many bodies are being taken in at once; send the request again after Retry-After"

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
+use super::pages::Pages;
 use crate::event::Rules;
 use crate::pixel::PixelId;
 use crate::secret::KeyDigest;
@@ -14,7 +15,7 @@ use crate::secret::KeyDigest;
 pub struct Source {
     /// Its name in the config.
     pub name: String,
-    /// The SHA-256 of each key it may show.
+    /// The SHA-256 of each key it may show; none for browsers.
     pub keys: Vec<[u8; 32]>,
     /// The pixels it may post for.
     pub pixels: BTreeSet<PixelId>,
@@ -22,6 +23,8 @@ pub struct Source {
     pub strict: bool,
     /// How its events are checked and hashed.
     pub rules: Rules,
+    /// For browsers: from which pages they may post.
+    pub pages: Option<Pages>,
     rate: Quota,
     limiter: Arc<DefaultDirectRateLimiter>,
 }
@@ -42,6 +45,7 @@ impl Source {
             pixels,
             strict,
             rules,
+            pages: None,
             rate,
             limiter: Arc::new(RateLimiter::direct(rate)),
         }
@@ -49,23 +53,31 @@ impl Source {
 
     /// Lets `events` events pass, or gives the seconds after which they would.
     pub fn admit(&self, events: usize) -> Result<(), u64> {
-        use governor::clock::{Clock, DefaultClock};
         // a request larger than the burst would never pass: it pays the whole burst
-        let burst = self.rate.burst_size().get();
-        let count = u32::try_from(events).unwrap_or(u32::MAX).min(burst);
-        let Some(count) = std::num::NonZeroU32::new(count) else {
-            return Ok(());
-        };
-        match self.limiter.check_n(count) {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(not_until)) => {
-                let wait = not_until.wait_time_from(DefaultClock::default().now());
-                Err(wait.as_secs() + 1)
-            }
-            // cannot be, since the count is at most the burst; refusing is the safe answer
-            Err(_) => Err(1),
-        }
+        let burst = self.rate.burst_size().get() as usize;
+        // cannot be more than the burst; refusing is the safe answer
+        admit(&self.limiter, events.min(burst)).unwrap_or(Err(1))
     }
+}
+
+/// The request is larger than the burst, and would never pass.
+pub(super) struct Never;
+
+/// Lets `events` events pass, or gives the seconds after which they would.
+pub(super) fn admit(
+    limiter: &DefaultDirectRateLimiter,
+    events: usize,
+) -> Result<Result<(), u64>, Never> {
+    use governor::clock::{Clock, DefaultClock};
+    let count = u32::try_from(events).unwrap_or(u32::MAX);
+    let Some(count) = std::num::NonZeroU32::new(count) else {
+        return Ok(Ok(()));
+    };
+    let passed = limiter.check_n(count).map_err(|_| Never)?;
+    Ok(passed.map_err(|not_until| {
+        let wait = not_until.wait_time_from(DefaultClock::default().now());
+        wait.as_secs() + 1
+    }))
 }
 
 /// All sources, and the pixels that are configured at all.
@@ -89,12 +101,17 @@ impl Sources {
     #[must_use]
     pub fn following(&self, before: &Self) -> Self {
         let follow = |source: &Source| {
-            let same = |old: &&Source| old.name == source.name && old.rate == source.rate;
-            let old = before.sources.iter().find(same);
-            Source {
-                limiter: Arc::clone(&old.unwrap_or(source).limiter),
-                ..source.clone()
+            let old = before.sources.iter().find(|old| old.name == source.name);
+            let mut next = source.clone();
+            if let Some(old) = old.filter(|old| old.rate == source.rate) {
+                next.limiter = Arc::clone(&old.limiter);
             }
+            if let (Some(own), Some(before)) =
+                (&source.pages, old.and_then(|old| old.pages.as_ref()))
+            {
+                next.pages = Some(own.following(before));
+            }
+            next
         };
         Self {
             sources: Arc::new(self.sources.iter().map(follow).collect()),
@@ -114,6 +131,36 @@ impl Sources {
             }
         }
         found
+    }
+
+    /// The source of that name.
+    pub fn named(&self, name: &str) -> Option<&Source> {
+        self.sources.iter().find(|source| source.name == name)
+    }
+
+    /// Whether any source is for browsers.
+    pub fn has_pages(&self) -> bool {
+        self.sources.iter().any(|source| source.pages.is_some())
+    }
+
+    /// Whether pages of this origin may post at all.
+    pub fn allow(&self, origin: &str) -> bool {
+        self.of_page(origin).next().is_some()
+    }
+
+    /// The sources whose pages may have this origin.
+    pub(super) fn of_page(&self, origin: &str) -> impl Iterator<Item = &Source> {
+        let covers = move |source: &&Source| {
+            let pages = source.pages.as_ref();
+            pages.is_some_and(|pages| pages.cover(origin))
+        };
+        self.sources.iter().filter(covers)
+    }
+
+    /// Whether browsers may post for `pixel`, from whatever page.
+    pub fn take_from_pages(&self, pixel: PixelId) -> bool {
+        let mut all = self.sources.iter();
+        all.any(|source| source.pages.is_some() && source.pixels.contains(&pixel))
     }
 
     /// Whether events for `pixel` are taken from anyone.

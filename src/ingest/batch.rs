@@ -41,7 +41,7 @@ pub(super) async fn take(
         if let Some(key) = key {
             known(shared, key)?;
         }
-        let one = |operation| check(shared, key, operation);
+        let one = |operation| check(shared, &caller, key, operation);
         let checked: Vec<_> = batch.operations.into_iter().map(one).collect();
         Ok((checked, batch.include_headers))
     };
@@ -69,6 +69,7 @@ fn known(shared: &Shared, key: KeyDigest) -> Result<(), Rejection> {
 
 fn check(
     shared: &Shared,
+    caller: &Caller<'_>,
     key: Option<KeyDigest>,
     operation: Result<Operation<'_>, Rejection>,
 ) -> Result<(PixelId, Checked), Rejection> {
@@ -79,7 +80,7 @@ fn check(
     let parsed = request::read(&query, &body, max_events)?;
     // its own goes before that of the batch
     let key = parsed.key.map(KeyDigest::of).or(key);
-    Ok((pixel, take::check_all(shared, pixel, key, parsed)?))
+    Ok((pixel, take::check_all(shared, pixel, caller, key, parsed)?))
 }
 
 #[derive(Serialize)]

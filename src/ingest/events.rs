@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::answer::EventFault;
 use super::auth::Source;
-use crate::event::{EventError, RawEvent, Warning};
+use crate::event::{EventError, RawEvent, Visit, Warning};
 use crate::journal::{Class, Envelope, LaneKey, RequestOptions};
 use crate::pixel::PixelId;
 use crate::time::UnixMs;
@@ -23,6 +23,8 @@ pub struct Job<'a> {
     pub source: &'a Source,
     /// When they arrived.
     pub now: UnixMs,
+    /// What the browser's request tells, if they come from one.
+    pub visit: Option<Visit>,
 }
 
 /// An event on its way into the journal, perhaps with a copy of it.
@@ -105,7 +107,12 @@ pub fn check(events: &[Cow<'_, str>], job: &Job<'_>) -> Checked {
 }
 
 fn one(index: usize, text: &str, job: &Job<'_>, checked: &mut Checked) -> Result<(), EventError> {
-    let hashed = RawEvent::parse(text)?.hash(job.pixel, &job.source.rules, job.now)?;
+    let raw = RawEvent::parse(text)?;
+    let (rules, now) = (&job.source.rules, job.now);
+    let hashed = match &job.visit {
+        Some(visit) => raw.hash_visit(job.pixel, rules, now, visit),
+        None => raw.hash(job.pixel, rules, now),
+    }?;
     let event = hashed.encode()?;
     let (name, keys) = (hashed.event_name(), hashed.match_keys().names());
     checked.tally.event(name, hashed.brought_id(), keys);

@@ -6,12 +6,13 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::ALLOW;
+use axum::http::request::Parts;
 use axum::http::{Method, Request, Response, StatusCode};
 use tokio::time::Instant;
 
 use super::answer::{Accepted, Limit, METHODS, Rejection};
 use super::body::Arriving;
-use super::{Ingest, batch, body, take};
+use super::{Ingest, Shared, batch, body, cors, take};
 use crate::codes;
 use crate::pixel::PixelId;
 use crate::telemetry::metrics::Metrics;
@@ -62,25 +63,35 @@ fn of_pixel(path: &str) -> Result<PixelId, Rejection> {
 }
 
 async fn answer(State(ingest): State<Ingest>, request: Request<Body>) -> Response<Body> {
-    let started = Instant::now();
     let (head, body) = request.into_parts();
     let shared = ingest.shared();
-    let mut body = Arriving::new(head.version, &head.headers, body);
+    let body = Arriving::new(head.version, &head.headers, body);
+    let mut answer = answer_to(&shared, &head, body).await;
+    cors::let_read(&shared, &head.headers, &mut answer);
+    answer
+}
+
+async fn answer_to(shared: &Shared, head: &Parts, mut body: Arriving) -> Response<Body> {
+    let started = Instant::now();
     let result = match (Target::of(head.uri.path()), &head.method) {
         (Err(rejection), _) => Err(rejection),
-        (Ok(_), &Method::OPTIONS) => return options(),
+        (Ok(_), &Method::OPTIONS) => match cors::preflight(shared, &head.headers) {
+            Some(Ok(answer)) => return answer,
+            Some(Err(rejection)) => Err(rejection),
+            None => return options(),
+        },
         (Ok(Target::Events(pixel)), &Method::POST) => {
-            let taken = take::take(&shared, pixel, &head, &mut body).await;
+            let taken = take::take(shared, pixel, head, &mut body).await;
             taken.map(|accepted| (vec![Ok(accepted)], None))
         }
         (Ok(Target::Batch), &Method::POST) => {
-            let taken = batch::take(&shared, &head, &mut body).await;
+            let taken = batch::take(shared, head, &mut body).await;
             taken.map(|answers| (answers.results, Some(answers.include_headers)))
         }
         _ => Err(Rejection::Method),
     };
     if result.is_err() {
-        body::drain(&shared, &mut body).await;
+        body::drain(shared, &mut body).await;
     }
     let (results, batch) = result.unwrap_or_else(|rejection| (vec![Err(rejection)], None));
     let mut answers = results

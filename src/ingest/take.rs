@@ -33,13 +33,13 @@ pub(super) async fn take(
     let caller = Caller::of(head);
     if let Some(key) = caller.key {
         // a wrong key is answered before its body is read
-        authorise(shared, Some(key), pixel)?;
+        by_key(shared, key, pixel)?;
     }
     let max_events = shared.settings.max_events;
     let read = |query: &Members<'_>, body: &Members<'_>| {
         let parsed = request::read(query, body, max_events)?;
         let key = caller.key.or_else(|| parsed.key.map(KeyDigest::of));
-        check_all(shared, pixel, key, parsed)
+        check_all(shared, pixel, &caller, key, parsed)
     };
     let (checked, reservation) = work(shared, &caller, head, body, read).await?;
     keep(shared, pixel, checked, Arc::new(reservation)).await
@@ -49,7 +49,7 @@ pub(super) async fn take(
 /// other requests wait. The reservation is to be held until the events are durable.
 pub(super) async fn work<T>(
     shared: &Shared,
-    caller: &Caller,
+    caller: &Caller<'_>,
     head: &Parts,
     body: &mut Arriving,
     then: impl FnOnce(&Members<'_>, &Members<'_>) -> Result<T, Rejection>,
@@ -106,7 +106,7 @@ pub(super) async fn keep(
     Ok(accepted)
 }
 
-fn code_left_out(source: &str) -> Warning {
+pub(super) fn code_left_out(source: &str) -> Warning {
     Warning {
         path: "test_event_code".into(),
         code: codes::TEST_CODE_LEFT_OUT,
@@ -143,20 +143,34 @@ fn query(head: &Parts, max_events: usize) -> Result<Members<'_>, Rejection> {
 pub(super) fn check_all(
     shared: &Shared,
     pixel: PixelId,
+    caller: &Caller<'_>,
     key: Option<KeyDigest>,
     parsed: Parsed<'_>,
 ) -> Result<Checked, Rejection> {
-    let source = authorise(shared, key, pixel)?;
-    let checked = admit_and_check(shared, pixel, source, parsed);
+    let source = match key {
+        Some(key) => by_key(shared, key, pixel)?,
+        None => by_page(shared, caller.page(), pixel)?,
+    };
+    let checked = admit_and_check(shared, pixel, caller, source, parsed);
     checked.inspect_err(|rejection| feed::refused(&shared.traffic, pixel, rejection))
 }
 
 fn admit_and_check(
     shared: &Shared,
     pixel: PixelId,
+    caller: &Caller<'_>,
     source: &Source,
     parsed: Parsed<'_>,
 ) -> Result<Checked, Rejection> {
+    let mut visit = None;
+    if let Some(pages) = &source.pages {
+        // before the rate of all, so that one address cannot spend it
+        let address = caller.address(&shared.settings.trusted_proxies);
+        pages
+            .admit(address.caller, parsed.events.len())
+            .map_err(|seconds| Rejection::Limited(Limit::RatePerAddress, Some(seconds)))?;
+        visit = Some(caller.visit(address.customer));
+    }
     source
         .admit(parsed.events.len())
         .map_err(|seconds| Rejection::Limited(Limit::Rate, Some(seconds)))?;
@@ -168,6 +182,7 @@ fn admit_and_check(
         mirror: coded.mirror,
         source,
         now,
+        visit,
     };
     let has_code = job.mirror.is_some() || job.options.test_event_code.is_some();
     let mut checked = check(&parsed.events, &job);
@@ -184,12 +199,7 @@ fn admit_and_check(
     Ok(checked)
 }
 
-fn authorise(
-    shared: &Shared,
-    key: Option<KeyDigest>,
-    pixel: PixelId,
-) -> Result<&Source, Rejection> {
-    let key = key.ok_or(Rejection::Unauthorized { shown: false })?;
+fn by_key(shared: &Shared, key: KeyDigest, pixel: PixelId) -> Result<&Source, Rejection> {
     let source = shared
         .sources
         .find(key)
@@ -201,6 +211,33 @@ fn authorise(
         return Err(Rejection::Forbidden);
     }
     Ok(source)
+}
+
+/// The source of a caller without a key: of no two are both the origins and a pixel the same.
+fn by_page<'s>(
+    shared: &'s Shared,
+    origin: Option<&str>,
+    pixel: PixelId,
+) -> Result<&'s Source, Rejection> {
+    let sources = &shared.sources;
+    let mut allowed = origin
+        .into_iter()
+        .flat_map(|origin| sources.of_page(origin));
+    if let Some(source) = allowed.find(|source| source.pixels.contains(&pixel)) {
+        return Ok(source);
+    }
+    if origin.is_some_and(|origin| sources.allow(origin)) {
+        return Err(if sources.knows(pixel) {
+            Rejection::Forbidden
+        } else {
+            Rejection::UnknownPixel
+        });
+    }
+    let is_page = origin.is_some() && sources.has_pages();
+    if is_page || sources.take_from_pages(pixel) {
+        return Err(Rejection::ForbiddenOrigin);
+    }
+    Err(Rejection::Unauthorized { shown: false })
 }
 
 /// Runs long work so that the other tasks of this worker move on.

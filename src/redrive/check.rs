@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::RefusedLetter;
 use crate::codes;
-use crate::event::{EventError, EventIdPolicy, MAX_RAW_BYTES, RawEvent, Rules};
+use crate::event::{EventError, EventIdPolicy, ExternalId, MAX_RAW_BYTES, RawEvent, Rules};
 use crate::journal::dead::{Kept, LetterId};
 use crate::journal::{Class, Envelope, LaneKey};
 use crate::pixel::PixelId;
@@ -75,6 +75,10 @@ pub(super) fn rules(event: &str) -> Rules {
         // what its source allowed, and nothing else, is there
         allow_user_data: keys(event),
         default_country: None,
+        // what is in clear is to be so; what is not arrives hashed
+        external_id: ExternalId::Raw,
+        // a click id has its fbc already
+        subdomain_index: Rules::default().subdomain_index,
         // it was small enough when it came in
         max_event_bytes: MAX_RAW_BYTES,
     }

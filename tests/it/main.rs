@@ -11,6 +11,7 @@
 
 mod admin;
 mod alerts;
+mod browser;
 mod check;
 mod commands;
 mod custody;
@@ -23,6 +24,7 @@ mod faults;
 mod go_live;
 mod harness;
 mod ingest;
+mod lint;
 mod login;
 mod process;
 mod reload;

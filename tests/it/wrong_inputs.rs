@@ -29,7 +29,17 @@ const PASSES: [(&str, &str); 2] = [
 ];
 
 /// Codes no single input leads to, and the tests that do.
-const ELSEWHERE: [(&str, &str, &str); 5] = [
+const ELSEWHERE: [(&str, &str, &str); 7] = [
+    (
+        "forbidden_origin",
+        "a_page_of_an_allowed_origin_needs_no_key",
+        include_str!("browser.rs"),
+    ),
+    (
+        "hashed",
+        "external_ids_go_out_in_the_sources_form",
+        include_str!("../../src/event/tests.rs"),
+    ),
     (
         "rate",
         "a_source_over_its_rate_is_told_when_to_come_back",

@@ -9,6 +9,7 @@ use super::call::Call;
 use super::reply::Reply;
 use super::routes::Done;
 use super::work::beside;
+use crate::config::sources::SourceKind;
 use crate::config::units::Bytes;
 use crate::pixel::PixelId;
 
@@ -97,6 +98,11 @@ fn limits(inner: &Inner) -> Vec<Limit> {
     for (name, source) in &config.sources {
         let burst = source.burst(ingest.max_events);
         count(&format!("sources.{name}.burst"), "events", burst, each);
+        if source.kind == SourceKind::Browser {
+            let most = source.rate_per_address.count().get();
+            let name = format!("sources.{name}.rate_per_address");
+            count(&name, "events", most, each);
+        }
     }
     let age = journal.dead_max_age.get().as_secs();
     let oldest = gauge(&metrics.dead_letters_oldest);

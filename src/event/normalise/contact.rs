@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::plans::Plan;
 use super::{Context, filled, lower};
 
 /// `em`: lower-case, and only if all of it is one address.
@@ -34,26 +35,74 @@ pub(in crate::event) fn is_atom_byte(byte: u8) -> bool {
 
 /// `ph`: the digits, without leading zeros.
 ///
-/// Ten digits get the prefix `1` when the source's country is set to the United States and the
-/// event names no other. A
-/// bracketed trunk zero behind an international prefix (`+44 (0)20 …`) is not part of the number.
+/// With the person's country known, a number as it is written there gets the calling code where
+/// that is certain. A bracketed trunk zero behind an international prefix (`+44 (0)20 …`) is not
+/// part of the number, except in Italy's.
 pub(in crate::event) fn phone<'t>(text: &'t str, context: &Context) -> Option<Cow<'t, str>> {
-    let mut number = Cow::Borrowed(text);
-    if (text.starts_with('+') || text.starts_with("00")) && text.contains("(0)") {
-        number = Cow::Owned(text.replacen("(0)", "", 1));
+    let number = match Number::read(text) {
+        Number::Digits(digits) => {
+            let plan = context.country().and_then(Plan::of);
+            match plan.and_then(|plan| plan.complete(&digits)) {
+                Some(whole) => Cow::Owned(whole),
+                None => digits,
+            }
+        }
+        Number::International(digits) => digits,
+    };
+    filled(without_zeros(number))
+}
+
+/// Whether the calling code of a number is not known for sure, though the person's country is.
+pub(in crate::event) fn lacks_code(text: &str, context: &Context) -> bool {
+    let Some(country) = context.country() else {
+        return false;
+    };
+    match Number::read(text) {
+        Number::International(_) => false,
+        Number::Digits(digits) => {
+            Plan::of(country).is_none_or(|plan| plan.complete(&digits).is_none())
+        }
     }
-    if !number.bytes().all(|b| b.is_ascii_digit()) {
-        let mut digits = number.into_owned();
-        digits.retain(|c| c.is_ascii_digit());
-        number = Cow::Owned(digits);
+}
+
+/// The digits of a telephone number.
+enum Number<'t> {
+    /// As it was written behind `+` or `00`: with its calling code.
+    International(Cow<'t, str>),
+    /// Perhaps with its calling code, perhaps not.
+    Digits(Cow<'t, str>),
+}
+
+impl<'t> Number<'t> {
+    fn read(text: &'t str) -> Self {
+        let first = text.find(|c: char| c.is_ascii_digit() || matches!(c, '+' | '\u{ff0b}'));
+        let rest = text.get(first.unwrap_or(text.len())..).unwrap_or_default();
+        let digits = digits(text);
+        if !rest.starts_with(['+', '\u{ff0b}']) && !rest.starts_with("00") {
+            return Self::Digits(digits);
+        }
+        let is_italian = digits.trim_start_matches('0').starts_with("39");
+        if is_italian || !text.contains("(0)") {
+            return Self::International(digits);
+        }
+        let without = text.replacen("(0)", "", 1);
+        Self::International(Cow::Owned(self::digits(&without).into_owned()))
     }
+}
+
+fn digits(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|b| b.is_ascii_digit()) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().filter(char::is_ascii_digit).collect())
+}
+
+fn without_zeros(number: Cow<'_, str>) -> Cow<'_, str> {
     if number.starts_with('0') {
-        number = Cow::Owned(number.trim_start_matches('0').to_owned());
+        Cow::Owned(number.trim_start_matches('0').to_owned())
+    } else {
+        number
     }
-    if number.len() == 10 && context.is_us_by_default() {
-        number = Cow::Owned(format!("1{number}"));
-    }
-    filled(number)
 }
 
 #[cfg(test)]
@@ -105,16 +154,49 @@ mod tests {
     }
 
     #[test]
-    fn a_source_in_the_united_states_completes_ten_digits() {
+    fn international_numbers_are_known_by_their_prefix() {
+        check(
+            phone,
+            &[
+                ("tel:+49 (0)151 123", "49151123"),
+                ("(+44) (0)20 7946 0958", "442079460958"),
+                ("0044 (0)20 7946 0958", "442079460958"),
+                ("+39 (0)6 1234 5678", "390612345678"),
+                ("\u{ff0b}1 650 555 1212", "16505551212"),
+            ],
+        );
         let mut context = context();
+        context.default_country = Some(*b"de");
+        for text in ["+1 650 555 1212", "001 650 555 1212"] {
+            assert_eq!(phone(text, &context).unwrap(), "16505551212");
+            assert!(!lacks_code(text, &context));
+        }
+    }
+
+    #[test]
+    fn a_known_country_completes_its_numbers() {
+        let mut context = context();
+        assert!(!lacks_code("650", &context));
         context.default_country = Some(*b"us");
         assert_eq!(phone("(650)555-1212", &context).unwrap(), "16505551212");
         assert_eq!(phone("16505551212", &context).unwrap(), "16505551212");
         assert_eq!(phone("555-1212", &context).unwrap(), "5551212");
+        assert!(lacks_code("555-1212", &context));
         context.named = Named::Elsewhere;
         assert_eq!(phone("(650)555-1212", &context).unwrap(), "6505551212");
+        context.named = Named::Country(*b"gb");
+        assert_eq!(phone("(020) 7946 0958", &context).unwrap(), "442079460958");
         context.named = Named::Nothing;
         context.default_country = Some(*b"de");
         assert_eq!(phone("(650)555-1212", &context).unwrap(), "6505551212");
+        assert!(lacks_code("(650)555-1212", &context));
+        assert_eq!(
+            phone("0151 / 123 456 78", &context).unwrap(),
+            "4915112345678"
+        );
+        // no plan is known
+        context.default_country = Some(*b"ar");
+        assert_eq!(phone("011 4123-4567", &context).unwrap(), "1141234567");
+        assert!(lacks_code("011 4123-4567", &context));
     }
 }

@@ -3,11 +3,20 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::super::ExternalId;
 use super::super::digest::is_appendix;
 use super::{Context, filled, is_space, lower, lower_ascii, retain};
 
-/// `external_id`: lower-case, without white space.
-pub(in crate::event) fn external<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, str>> {
+/// `external_id`: lower-case, without white space; or as it is, where the source wants that.
+pub(in crate::event) fn external<'t>(text: &'t str, context: &Context) -> Option<Cow<'t, str>> {
+    match context.external_id {
+        ExternalId::Hash => joined(text),
+        ExternalId::Trim | ExternalId::Raw => plain(text, context),
+    }
+}
+
+/// Lower-case, without white space: the form that Meta's Parameter Builder gives an external id.
+pub(in crate::event) fn joined(text: &str) -> Option<Cow<'_, str>> {
     if text.is_ascii() {
         return filled(lower_ascii(text, |b| !is_space(char::from(b))));
     }
@@ -32,22 +41,31 @@ pub(in crate::event) fn digits<'t>(text: &'t str, _: &Context) -> Option<Cow<'t,
 
 /// `fbc`, `fbp`: `fb.<digits>.<digits>.<anything>`, and perhaps an appendix. Never changed.
 pub(in crate::event) fn click<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, str>> {
+    is_click(text).then_some(Cow::Borrowed(text))
+}
+
+/// Whether a text is a usable `fbc` or `fbp`.
+pub(in crate::event) fn is_click(text: &str) -> bool {
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     let mut parts = text.split('.');
-    let valid = parts.next() == Some("fb")
+    parts.next() == Some("fb")
         && parts.next().is_some_and(is_number)
         && parts.next().is_some_and(is_number)
         && parts.next().is_some_and(|payload| !payload.is_empty())
         && parts
             .next()
             .is_none_or(|appendix| is_appendix(appendix.as_bytes()))
-        && parts.next().is_none();
-    valid.then_some(Cow::Borrowed(text))
+        && parts.next().is_none()
 }
 
 /// `client_ip_address`: one public address, perhaps with an appendix. An IPv4 address written as
 /// IPv6 (`::ffff:a.b.c.d`) is forwarded as IPv4.
 pub(in crate::event) fn address<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, str>> {
+    public_address(text)
+}
+
+/// The address of a text as it is forwarded, if it is a public one.
+pub(in crate::event) fn public_address(text: &str) -> Option<Cow<'_, str>> {
     let (address, appendix) = if let Ok(address) = text.parse::<IpAddr>() {
         (address, "")
     } else {
@@ -64,6 +82,14 @@ pub(in crate::event) fn address<'t>(text: &'t str, _: &Context) -> Option<Cow<'t
             Some(v4) => is_public_v4(v4).then(|| Cow::Owned(format!("{v4}.{appendix}"))),
             None => is_public_v6(v6).then_some(Cow::Borrowed(text)),
         },
+    }
+}
+
+/// Whether an address is one that a person on the internet may have.
+pub(in crate::event) fn is_public(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => is_public_v4(v4),
+        IpAddr::V6(v6) => is_public_v6(v6),
     }
 }
 

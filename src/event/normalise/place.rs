@@ -1,10 +1,13 @@
 //! Cities, states, postal codes and countries.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use icu_normalizer::DecomposingNormalizer;
 use icu_properties::props::GeneralCategoryGroup;
 
+use super::super::digest::{self, Arrived, Sha256Hex};
 use super::super::tables;
 use super::name::compose;
 use super::{Context, Named, filled, is_in, is_space, lower, lower_ascii, retain, trim};
@@ -69,17 +72,27 @@ pub(in crate::event) fn postal_code<'t>(text: &'t str, context: &Context) -> Opt
 
 /// What a text in the place of a country names; it may be hashed already.
 pub(in crate::event) fn named(text: &str) -> Named {
-    /// SHA-256 of `us`.
-    const US_DIGEST: &str = "79adb2a2fce5c6ba215fe5f27f532d4e7edbac4b6a5e09e1ef3a08084a904621";
     let text = trim(text);
-    let digest = text.split('.').next().unwrap_or_default();
     if text.is_empty() {
-        Named::Nothing
-    } else if code_of(text) == Some("us") || digest.eq_ignore_ascii_case(US_DIGEST) {
-        Named::UnitedStates
-    } else {
-        Named::Elsewhere
+        return Named::Nothing;
     }
+    let code = match digest::read(text) {
+        Arrived::Digest(digest) => digested(digest.as_str()),
+        Arrived::OfNothing | Arrived::Plain => code_of(text),
+    };
+    let letters = code.and_then(|code| code.as_bytes().try_into().ok());
+    letters.map_or(Named::Elsewhere, Named::Country)
+}
+
+/// The country whose code has this digest.
+fn digested(digest: &str) -> Option<&'static str> {
+    static CODES: LazyLock<HashMap<String, &'static str>> = LazyLock::new(|| {
+        let codes = tables::COUNTRY_ALPHA2.iter();
+        let digests = codes.filter_map(|code| Some((Sha256Hex::of(code)?.to_string(), *code)));
+        digests.collect()
+    });
+    let hex = digest.split('.').next()?.to_ascii_lowercase();
+    CODES.get(&hex).copied()
 }
 
 /// `country`: ISO 3166-1 alpha-2, lower-case, from a code or a name.
@@ -185,6 +198,21 @@ mod tests {
             ..context()
         };
         assert_eq!(postal_code("940351234", &by_default).unwrap(), "94035");
+    }
+
+    #[test]
+    fn a_country_is_known_in_any_form() {
+        let digest = Sha256Hex::of("de").unwrap().to_string();
+        for text in ["Germany", "DEU", "de ", &digest, &digest.to_uppercase()] {
+            assert_eq!(named(text), Named::Country(*b"de"), "{text}");
+        }
+        assert_eq!(named(&format!("{digest}.AQ")), Named::Country(*b"de"));
+        assert_eq!(named(" "), Named::Nothing);
+        assert_eq!(named("EU"), Named::Elsewhere);
+        assert_eq!(
+            named(&digest.replace(char::is_alphabetic, "0")),
+            Named::Elsewhere
+        );
     }
 
     #[test]

@@ -1,0 +1,152 @@
+//! The fields of `user_data` whose values are hashed.
+
+use super::super::digest::{self, Arrived, Sha256Hex};
+use super::super::field::Field;
+use super::super::json::{self, Shape};
+use super::super::look::Becomes;
+use super::super::normalise::{Context, contact, identifier, trim};
+use super::super::pii::Pii;
+use super::super::reject::{EventError, path_of};
+use super::super::work::Work;
+use super::super::{ExternalId, MAX_LIST, firewall};
+use super::PATH;
+use crate::codes;
+
+pub(super) const UNUSABLE: &str = "dropped: not a usable value of this field";
+const MD5: &str = "dropped: an MD5 digest matches nobody, send the value or its SHA-256";
+const OF_NOTHING: &str = "dropped: the digest of an empty string";
+const LACKS_CODE: &str = "has no calling code that could be told for sure; it is hashed as it is, and matches only if it has one: write it as +49 151 …";
+const PERSONAL_ID: &str = "looks like an e-mail address or a phone number, so it is hashed, though the source sends \
+     external ids in clear";
+
+/// What is sent of one value of a hashed field.
+#[derive(PartialEq, Eq)]
+enum Sent {
+    Digest(Sha256Hex),
+    /// An external id of a source that sends them in clear.
+    Clear(String),
+}
+
+/// What is to be said about a field once it is written.
+#[derive(Default)]
+pub(super) struct Remarks {
+    /// Why a value was dropped.
+    pub(super) dropped: Option<&'static str>,
+    lacks_code: bool,
+    personal_id: bool,
+}
+
+impl Remarks {
+    pub(super) fn make(self, field: &Field, work: &mut Work<'_>) {
+        let path = || path_of(PATH, field.key);
+        if let Some(reason) = self.dropped {
+            work.warn(path(), codes::DROPPED, reason);
+        }
+        if self.lacks_code {
+            work.warn(path(), codes::CALLING_CODE, LACKS_CODE);
+        }
+        if self.personal_id {
+            work.warn(path(), codes::HASHED, PERSONAL_ID);
+        }
+    }
+}
+
+/// Writes the digests of all the values given for a field; says whether there are any.
+pub(super) fn write(
+    field: &Field,
+    values: &[Pii<'_>],
+    context: &Context,
+    remarks: &mut Remarks,
+    out: &mut Vec<u8>,
+) -> Result<bool, EventError> {
+    let flawed = |flaw: json::Flaw| flaw.at(&path_of(PATH, field.key));
+    let mut all: Vec<Sent> = Vec::with_capacity(values.len());
+    let mut take = |raw: &str| {
+        match sent(field, raw, context, remarks).map_err(flawed)? {
+            Ok(sent) if all.contains(&sent) => {}
+            Ok(sent) => all.push(sent),
+            Err(reason) => remarks.dropped = Some(reason),
+        }
+        Ok::<(), EventError>(())
+    };
+    for value in values {
+        let raw = value.open();
+        if json::shape(raw) == Shape::List {
+            for element in json::elements(raw, MAX_LIST).map_err(flawed)? {
+                take(element)?;
+            }
+        } else {
+            take(raw)?;
+        }
+    }
+    if all.is_empty() {
+        remarks.dropped = remarks.dropped.or(Some(UNUSABLE));
+        return Ok(false);
+    }
+    for (index, sent) in all.iter().enumerate() {
+        out.push(if index == 0 { b'[' } else { b',' });
+        match sent {
+            Sent::Digest(digest) => {
+                out.push(b'"');
+                out.extend_from_slice(digest.as_bytes());
+                out.push(b'"');
+            }
+            Sent::Clear(text) => json::write_text(out, text),
+        }
+    }
+    out.push(b']');
+    Ok(true)
+}
+
+/// What a person may see of one value.
+pub(super) fn look(field: &Field, raw: &str, context: &Context) -> Becomes {
+    let digest = match sent(field, raw, context, &mut Remarks::default()) {
+        Ok(Ok(Sent::Digest(digest))) => digest,
+        Ok(Ok(Sent::Clear(text))) => return Becomes::Clear(text.chars().count()),
+        Ok(Err(reason)) => return Becomes::Dropped(reason),
+        Err(_) => return Becomes::Dropped(UNUSABLE),
+    };
+    let scalar = json::scalar(raw).ok().flatten();
+    let text = scalar.as_deref().map_or("", trim);
+    if digest::read(text) != Arrived::Plain {
+        return Becomes::digest(digest.as_str());
+    }
+    let normal = (field.normalise)(text, context).unwrap_or_default();
+    Becomes::hashed(field.key, &normal, digest.as_str())
+}
+
+/// What is sent of one value, or why nothing is.
+fn sent(
+    field: &Field,
+    raw: &str,
+    context: &Context,
+    remarks: &mut Remarks,
+) -> Result<Result<Sent, &'static str>, json::Flaw> {
+    let Some(text) = json::scalar(raw)? else {
+        return Ok(Err(UNUSABLE));
+    };
+    let text = trim(&text);
+    match digest::read(text) {
+        Arrived::Digest(digest) => return Ok(Ok(Sent::Digest(digest))),
+        Arrived::OfNothing => return Ok(Err(OF_NOTHING)),
+        Arrived::Plain => {}
+    }
+    // an external id of 32 hex digits is more likely a UUID
+    if digest::is_md5(text) && field.key != "external_id" {
+        return Ok(Err(MD5));
+    }
+    if field.key == "external_id" && context.external_id == ExternalId::Raw && !text.is_empty() {
+        if !firewall::is_personal(text) {
+            return Ok(Ok(Sent::Clear(text.to_owned())));
+        }
+        remarks.personal_id = true;
+        let digest = identifier::joined(text).and_then(|text| Sha256Hex::of(&text));
+        return Ok(digest.map(Sent::Digest).ok_or(UNUSABLE));
+    }
+    let normalised = (field.normalise)(text, context);
+    let Some(digest) = normalised.and_then(|text| Sha256Hex::of(&text)) else {
+        return Ok(Err(UNUSABLE));
+    };
+    remarks.lacks_code |= field.key == "ph" && contact::lacks_code(text, context);
+    Ok(Ok(Sent::Digest(digest)))
+}
