@@ -8,6 +8,7 @@ mod keeper;
 pub mod letters;
 pub mod logging;
 pub mod offline;
+pub mod production;
 pub mod reload;
 pub mod roster;
 mod shutdown;
@@ -33,8 +34,8 @@ use crate::custody::watch::Tools as Watching;
 use crate::duplicates::Duplicates;
 use crate::graph::GraphClient;
 use crate::graph::oauth::OauthClient;
-use crate::ingest::Ingest;
 use crate::ingest::listener::{Listener, Serving, Settings, Socket};
+use crate::ingest::{self, Ingest};
 use crate::journal::Journal;
 use crate::journal::dead::DeadLetters;
 use crate::journal::segment::disk::{Disk, RealDisk};
@@ -42,8 +43,10 @@ use crate::lanes::{Lanes, Tools};
 use crate::receipts::Receipts;
 use crate::redrive::Redrive;
 use crate::telemetry::metrics::Metrics;
+use crate::test_mode::TestMode;
 use crate::time::Clock;
 use crate::tokens::{Notes, Tokens};
+use crate::traffic::Traffic;
 
 use admin::Admin;
 use logging::LogFilter;
@@ -67,6 +70,18 @@ pub struct Plan {
     pub clock: Clock,
     /// Where the journal is written.
     pub disk: Arc<dyn Disk>,
+    /// What it is for.
+    pub profile: Profile,
+}
+
+/// What a gateway is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// Trying out, and all else that is not said.
+    #[default]
+    Development,
+    /// Real events: no test code is taken, whoever sets it.
+    Production,
 }
 
 /// How long a connection to the admin address may be open before its first request's head is whole;
@@ -87,6 +102,7 @@ pub struct App {
     tools: Tools,
     redrive: Redrive,
     alerts: Alerts,
+    test_mode: TestMode,
     oauth: OauthClient,
     admin: Admin,
     ingest_listener: Listener,
@@ -150,6 +166,7 @@ impl App {
             sockets: Sockets::default(),
             clock,
             disk,
+            profile: Profile::Development,
         })
         .await
     }
@@ -164,7 +181,9 @@ impl App {
             sockets,
             clock,
             disk,
+            profile,
         } = plan;
+        production::look(&config, profile, clock.now())?;
         let metrics = Metrics::new()?;
         metrics.expect_pixels(config.pixels.keys().map(ToString::to_string));
         let tls = config.listen.tls.as_ref().map(config::Tls::server_config);
@@ -205,13 +224,25 @@ impl App {
             tokio::task::spawn_blocking(open).await?
         };
 
+        let test_mode = {
+            let (dir, configured) = (config.journal.dir.clone(), wiring::test_mode(&config));
+            let (clock, metrics) = (clock.clone(), metrics.clone());
+            let is_production = profile == Profile::Production;
+            let open = move || TestMode::open(&dir, configured, is_production, clock, metrics);
+            tokio::task::spawn_blocking(open).await?
+        };
+        let traffic = Traffic::new(config.pixels.keys().copied(), clock.clone());
         let ingest = Ingest::new(
             wiring::ingest(&config.ingest),
             sources,
-            journal.clone(),
-            duplicates.clone(),
-            clock.clone(),
-            metrics.clone(),
+            ingest::Tools {
+                journal: journal.clone(),
+                duplicates: duplicates.clone(),
+                test_mode: test_mode.clone(),
+                traffic: traffic.clone(),
+                clock: clock.clone(),
+                metrics: metrics.clone(),
+            },
         );
         let redrive = Redrive::new(
             Arc::clone(&dead),
@@ -231,6 +262,8 @@ impl App {
                 ingest: ingest.clone(),
                 tokens: tokens.clone(),
                 alerts: alerts.clone(),
+                test_mode: test_mode.clone(),
+                traffic: traffic.clone(),
                 log,
                 clock: clock.clone(),
                 metrics: metrics.clone(),
@@ -243,6 +276,8 @@ impl App {
             dead: Arc::clone(&dead),
             redrive: redrive.clone(),
             receipts: receipts.clone(),
+            test_mode: test_mode.clone(),
+            traffic: traffic.clone(),
             clock: clock.clone(),
         });
         let listen = &config.listen;
@@ -275,6 +310,7 @@ impl App {
             intents,
             receipts: receipts.clone(),
             duplicates: duplicates.clone(),
+            traffic,
             graph,
             tokens,
             clock,
@@ -289,6 +325,7 @@ impl App {
             tools,
             redrive,
             alerts,
+            test_mode,
             oauth,
             admin,
             ingest_listener,
@@ -301,6 +338,7 @@ impl App {
         let dead = Arc::clone(&self.tools.dead);
         let mut chores = JoinSet::new();
         chores.spawn(housekeep(dead));
+        chores.spawn(self.test_mode.clone().tell());
         self.alerts.start();
         let now = self.reloader.now();
         let watch = Watching {

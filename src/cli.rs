@@ -7,9 +7,11 @@ pub mod config;
 mod dead;
 mod demo;
 mod explain;
+mod go_live;
 mod holds;
 pub mod journal;
 mod lanes;
+mod profile;
 mod receipt;
 mod records;
 mod reload;
@@ -17,6 +19,7 @@ pub mod sandbox;
 mod send;
 mod serve;
 mod table;
+mod test_mode;
 mod token;
 mod usage;
 
@@ -64,7 +67,7 @@ enum Command {
     /// SIGTERM and Ctrl-C stop it in order, a second one at once; no accepted event is lost. A
     /// listening socket that a service manager hands over (systemd's socket activation) is used
     /// in the place of listen.ingest, so that no connection is refused during a restart.
-    Serve(config::ConfigFiles),
+    Serve(serve::ServeArgs),
     /// See the whole path of an event on this machine, with no Meta account.
     Demo(demo::DemoArgs),
     /// Run a simulator of Graph's events endpoint. It is not Meta.
@@ -79,6 +82,8 @@ enum Command {
     Dead(dead::DeadArgs),
     /// Say what an error of Meta's means and what to do next.
     Explain(explain::ExplainArgs),
+    /// Hold a pixel's traffic to what going live needs, and end its test mode.
+    GoLive(go_live::GoLiveArgs),
     /// Show what is held or throttled, and release it.
     Holds(holds::HoldsArgs),
     /// Look into the journal's files.
@@ -87,6 +92,8 @@ enum Command {
     Lanes(lanes::LanesArgs),
     /// Ask a running gateway what became of an event.
     Receipt(receipt::ReceiptArgs),
+    /// Start, list and stop test event codes.
+    TestMode(test_mode::TestModeArgs),
     /// Send the events of a file (JSON, NDJSON or CSV) to a running gateway.
     ///
     /// The file may be of any size. A run that is interrupted goes on where it stopped when the
@@ -111,8 +118,8 @@ pub fn run(cli: Cli) -> u8 {
     };
     let result = match cli.command {
         // before there are threads: it changes the environment
-        Command::Serve(files) => {
-            Sockets::inherited().and_then(|sockets| on_runtime(serve::run(files, sockets)))
+        Command::Serve(args) => {
+            Sockets::inherited().and_then(|sockets| on_runtime(serve::run(args, sockets)))
         }
         Command::Demo(args) => on_runtime(demo::run(args)),
         Command::Sandbox(args) => on_runtime(sandbox::run(args, &mut out)),
@@ -128,9 +135,11 @@ pub fn run(cli: Cli) -> u8 {
         Command::Journal(args) => journal::run(&args, &mut out),
         Command::Dead(args) => on_runtime(dead::run(args, &mut out)),
         Command::Explain(args) => explain::run(&args, &mut out),
+        Command::GoLive(args) => on_runtime(go_live::run(args, &mut out)),
         Command::Holds(args) => on_runtime(holds::run(args, &mut out)),
         Command::Lanes(args) => on_runtime(lanes::run(args, &mut out)),
         Command::Receipt(args) => on_runtime(receipt::run(args, &mut out)),
+        Command::TestMode(args) => on_runtime(test_mode::run(args, &mut out)),
         Command::Send(args) => on_runtime(send::run(*args, &mut out)),
         Command::Token(args) => on_runtime(token::run(args, &mut out)),
         Command::Reload(args) => on_runtime(reload::run(args, &mut out)),

@@ -343,6 +343,8 @@ pub const HASHED: Code = Code::of("hashed");
 pub const UNKNOWN_KEY: Code = Code::of("unknown_key");
 /// A member beside `data` that Graph does not know was left out.
 pub const UNKNOWN_MEMBER: Code = Code::of("unknown_member");
+/// A source's request has brought a test code, and may not.
+pub const TEST_CODE_LEFT_OUT: Code = Code::of("test_code_left_out");
 /// A personal value outside `user_data` was blacked out.
 pub const REDACTED: Code = Code::of("redacted");
 /// A member that does not belong in such an event was left out.

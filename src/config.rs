@@ -30,6 +30,7 @@ mod secrets;
 mod shutdown;
 pub mod sources;
 pub mod telemetry;
+pub mod test_code;
 mod tls;
 mod tokens;
 pub mod units;
@@ -173,11 +174,13 @@ impl Config {
     /// What the operator should know at the time `now` about settings that are allowed.
     pub fn warnings(&self, now: UnixMs) -> Vec<String> {
         let pixels = self.pixels.iter();
-        let pixels = pixels.flat_map(|(id, pixel)| pixel.warnings(*id));
+        let pixels = pixels.flat_map(|(id, pixel)| pixel.warnings(*id, now));
+        let sources = self.sources.iter();
+        let sources = sources.flat_map(|(name, source)| source.warnings(name, now));
         let graph = self.graph.warnings(now).into_iter();
-        let ingest = self.ingest.warnings();
-        let all = graph.chain(ingest).chain(self.alerts.warnings());
-        all.chain(pixels).collect()
+        let all = graph.chain(self.ingest.warnings());
+        let all = all.chain(self.alerts.warnings());
+        all.chain(pixels).chain(sources).collect()
     }
 
     /// The rules between keys, and the ranges that types do not hold.

@@ -13,7 +13,8 @@
 //! journal has taken its twin. To be worth an outage: a log that cannot be written costs
 //! memory of the delivered across a restart, says so, and nothing else.
 //!
-//! **Limits.** The window begins when an event is accepted, and anew when it is delivered; it lasts
+//! **Limits.** With [`Covers::All`], the same event with a test code and without one are two (for
+//! `business_messaging` they are one). The window begins when an event is accepted, and anew when it is delivered; it lasts
 //! up to an eighth longer than set. At most `max_entries` are remembered, at 19 to 39 bytes of
 //! memory each; beyond that the oldest leave first, some early, counted in
 //! `capigate_duplicates_forgotten_total`. Keys are 128 bits of a SHA-256. Events without
@@ -38,7 +39,7 @@ use std::time::Duration;
 
 use crate::event::EncodedEvent;
 use crate::journal::segment::disk::Disk;
-use crate::journal::{Class, Envelope};
+use crate::journal::{Class, Envelope, LaneKey};
 use crate::pixel::PixelId;
 use crate::telemetry::metrics::Metrics;
 use crate::time::{Clock, UnixMs};
@@ -117,11 +118,11 @@ impl Duplicates {
     }
 
     /// Takes in the JSON of an event that the journal holds, without a claim: at the start.
-    pub fn remember(&self, pixel: PixelId, class: Class, json: &[u8], received_at: UnixMs) {
-        if !self.covers(class) {
+    pub fn remember(&self, lane: &LaneKey, json: &[u8], received_at: UnixMs) {
+        if !self.covers(lane.class) {
             return;
         }
-        if let Some(key) = Key::of_json(pixel, json) {
+        if let Some(key) = Key::of_json(lane, json) {
             let now = self.0.clock.now();
             let mut seen = locked(&self.0.seen);
             seen.window().insert(key, received_at.min(now), now);
@@ -136,7 +137,7 @@ impl Duplicates {
         let keys: Vec<Option<Key>> = envelopes
             .map(|envelope| {
                 self.covers(envelope.lane.class)
-                    .then(|| Key::of(envelope.lane.pixel, &envelope.event))?
+                    .then(|| Key::of(&envelope.lane, &envelope.event))?
             })
             .collect();
         Claims::make(self.clone(), &keys)
@@ -149,18 +150,13 @@ impl Duplicates {
         Sorted::of(events, turns, claims)
     }
 
-    /// Takes in events of one class that Graph has confirmed, or that it may have taken and must not
+    /// Takes in events of one lane that Graph has confirmed, or that it may have taken and must not
     /// get again. Blocks until their keys are durable
     /// and must be called before the journal settles them; it does nothing for classes that are
     /// not covered. When the log cannot be written, that is said in the gateway's log once, and
     /// they must be settled all the same: sending them again would double them for certain.
-    pub fn delivered<'e>(
-        &self,
-        pixel: PixelId,
-        class: Class,
-        events: impl Iterator<Item = &'e EncodedEvent>,
-    ) {
-        let keys = self.keys(pixel, class, events);
+    pub fn delivered<'e>(&self, lane: &LaneKey, events: impl Iterator<Item = &'e EncodedEvent>) {
+        let keys = self.keys(lane, events);
         if keys.is_empty() {
             return;
         }
@@ -175,13 +171,8 @@ impl Duplicates {
     /// Forgets events that have become dead letters or were purged, so that they may come again. Not
     /// for those that Graph may have taken: see [`Duplicates::delivered`].
     /// Does nothing for classes that are not covered.
-    pub fn forget<'e>(
-        &self,
-        pixel: PixelId,
-        class: Class,
-        events: impl Iterator<Item = &'e EncodedEvent>,
-    ) {
-        let keys = self.keys(pixel, class, events);
+    pub fn forget<'e>(&self, lane: &LaneKey, events: impl Iterator<Item = &'e EncodedEvent>) {
+        let keys = self.keys(lane, events);
         if keys.is_empty() {
             return;
         }
@@ -191,16 +182,11 @@ impl Duplicates {
         }
     }
 
-    fn keys<'e>(
-        &self,
-        pixel: PixelId,
-        class: Class,
-        events: impl Iterator<Item = &'e EncodedEvent>,
-    ) -> Vec<Key> {
-        if !self.covers(class) {
+    fn keys<'e>(&self, lane: &LaneKey, events: impl Iterator<Item = &'e EncodedEvent>) -> Vec<Key> {
+        if !self.covers(lane.class) {
             return Vec::new();
         }
-        events.filter_map(|event| Key::of(pixel, event)).collect()
+        events.filter_map(|event| Key::of(lane, event)).collect()
     }
 
     /// Lets delivered events, or those that Graph may have taken, come again, since an operator
@@ -209,7 +195,7 @@ impl Duplicates {
     pub fn let_again<'e>(&self, envelopes: impl Iterator<Item = &'e Envelope>) {
         let mut seen = locked(&self.0.seen);
         for one in envelopes.filter(|one| self.covers(one.lane.class)) {
-            if let Some(key) = Key::of(one.lane.pixel, &one.event) {
+            if let Some(key) = Key::of(&one.lane, &one.event) {
                 seen.window().remove(key);
             }
         }

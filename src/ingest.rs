@@ -18,9 +18,11 @@ pub mod auth;
 mod batch;
 mod body;
 mod caller;
+mod coded;
 mod cors;
 pub mod encoding;
 pub mod events;
+mod feed;
 pub mod listener;
 mod once;
 pub mod pages;
@@ -39,7 +41,9 @@ use tokio_util::task::TaskTracker;
 use crate::duplicates::Duplicates;
 use crate::journal::Journal;
 use crate::telemetry::metrics::Metrics;
+use crate::test_mode::TestMode;
 use crate::time::Clock;
+use crate::traffic::Traffic;
 
 pub use auth::{Source, Sources};
 pub use pages::Pages;
@@ -59,6 +63,23 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
 }
 
+/// The rooms and tools the front door works with.
+#[derive(Clone)]
+pub struct Tools {
+    /// Where events are made durable.
+    pub journal: Journal,
+    /// Which events were accepted before.
+    pub duplicates: Duplicates,
+    /// Which events get a test code.
+    pub test_mode: TestMode,
+    /// What came, in numbers.
+    pub traffic: Traffic,
+    /// What time it is.
+    pub clock: Clock,
+    /// What to count.
+    pub metrics: Metrics,
+}
+
 /// What the handlers share. Cheap to clone; clones see each other's [`Ingest::apply`].
 #[derive(Clone)]
 pub struct Ingest(Arc<ArcSwap<Shared>>);
@@ -73,6 +94,8 @@ pub(in crate::ingest) struct Shared {
     pub(in crate::ingest) unpackers: Arc<Semaphore>,
     pub(in crate::ingest) journal: Journal,
     pub(in crate::ingest) duplicates: Duplicates,
+    pub(in crate::ingest) test_mode: TestMode,
+    pub(in crate::ingest) traffic: Traffic,
     /// Appends that go on when their client is gone. Nobody waits for them: an append ends with the
     /// journal.
     pub(in crate::ingest) tasks: TaskTracker,
@@ -81,15 +104,16 @@ pub(in crate::ingest) struct Shared {
 }
 
 impl Ingest {
-    /// The front door of `journal` for `sources`.
-    pub fn new(
-        settings: Settings,
-        sources: Sources,
-        journal: Journal,
-        duplicates: Duplicates,
-        clock: Clock,
-        metrics: Metrics,
-    ) -> Self {
+    /// The front door for `sources`.
+    pub fn new(settings: Settings, sources: Sources, tools: Tools) -> Self {
+        let Tools {
+            journal,
+            duplicates,
+            test_mode,
+            traffic,
+            clock,
+            metrics,
+        } = tools;
         let admission = admission::Admission::new(
             settings.max_in_flight,
             settings.max_body,
@@ -102,6 +126,8 @@ impl Ingest {
             unpackers: Arc::new(Semaphore::new(body::UNPACKERS)),
             journal,
             duplicates,
+            test_mode,
+            traffic,
             tasks: TaskTracker::new(),
             clock,
             metrics,

@@ -55,6 +55,7 @@ use crate::receipts::Receipts;
 use crate::telemetry::metrics::Metrics;
 use crate::time::Clock;
 use crate::tokens::Tokens;
+use crate::traffic::Traffic;
 
 use circuits::Circuits;
 use pace::Pace;
@@ -77,6 +78,8 @@ pub struct Tools {
     pub duplicates: Duplicates,
     /// Which events are being sent at most once.
     pub intents: Arc<Intents>,
+    /// What came of events, in numbers.
+    pub traffic: Traffic,
     /// The way out.
     pub graph: GraphClient,
     /// Whose token.

@@ -75,5 +75,7 @@ pub mod redrive;
 pub mod sandbox;
 pub mod secret;
 pub mod telemetry;
+pub mod test_mode;
 pub mod time;
 pub mod tokens;
+pub mod traffic;

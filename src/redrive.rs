@@ -297,10 +297,9 @@ impl Tools {
         let done = self.claim_and_append(passed, report, both).await;
         if done.is_err() {
             for one in own {
-                let (pixel, class) = (one.lane.pixel, one.lane.class);
                 let now = self.clock.now();
                 let json = one.event.as_bytes();
-                self.duplicates.remember(pixel, class, json, now);
+                self.duplicates.remember(&one.lane, json, now);
             }
         }
         done

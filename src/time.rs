@@ -30,6 +30,13 @@ impl UnixMs {
         )
     }
 
+    /// As in RFC 3339, to the second where it is a whole one; `at an unreadable time` for moments
+    /// no calendar has.
+    pub fn to_rfc3339(self) -> String {
+        let stamp = jiff::Timestamp::from_millisecond(self.0);
+        stamp.map_or_else(|_| "at an unreadable time".to_owned(), |at| at.to_string())
+    }
+
     /// How long after `earlier` this is; zero when it is not after it.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))

@@ -14,6 +14,7 @@ mod call;
 mod config;
 mod dead;
 mod events;
+mod go_live;
 mod holds;
 mod lanes;
 mod limits;
@@ -23,6 +24,7 @@ mod problem;
 mod reply;
 mod routes;
 mod stream;
+mod test_mode;
 mod tokens;
 mod work;
 
@@ -39,7 +41,9 @@ use crate::lanes::Lanes;
 use crate::receipts::Receipts;
 use crate::redrive::Redrive;
 use crate::telemetry::metrics::Metrics;
+use crate::test_mode::TestMode;
 use crate::time::Clock;
+use crate::traffic::Traffic;
 
 pub use auth::MAX_GUESSES;
 pub use call::{MAX_BODY, MAX_PAGE};
@@ -66,6 +70,10 @@ pub(in crate::app) struct Rooms {
     pub(in crate::app) redrive: Redrive,
     /// What became of events.
     pub(in crate::app) receipts: Receipts,
+    /// Which events get a test code.
+    pub(in crate::app) test_mode: TestMode,
+    /// What came of late, in numbers.
+    pub(in crate::app) traffic: Traffic,
     /// What time it is.
     pub(in crate::app) clock: Clock,
 }
@@ -89,6 +97,8 @@ struct Inner {
     dead: Arc<DeadLetters>,
     redrive: Redrive,
     receipts: Receipts,
+    test_mode: TestMode,
+    traffic: Traffic,
     places: work::Places,
     exports: work::Places,
     clock: Clock,
@@ -109,6 +119,8 @@ impl Admin {
             dead: rooms.dead,
             redrive: rooms.redrive,
             receipts: rooms.receipts,
+            test_mode: rooms.test_mode,
+            traffic: rooms.traffic,
             places: work::Places::new(MAX_LONG),
             exports: work::Places::new(MAX_EXPORTS),
             clock: rooms.clock,

@@ -19,8 +19,10 @@ use crate::receipts::Receipts;
 use crate::redrive::Redrive;
 use crate::secret::Secret;
 use crate::telemetry::metrics::Metrics;
+use crate::test_mode::TestMode;
 use crate::time::Clock;
 use crate::tokens::Contents;
+use crate::traffic::Traffic;
 
 /// A journal's directory that is open in this process.
 pub struct Offline {
@@ -78,6 +80,14 @@ impl Offline {
             admin: vec![known],
             ..Secrets::default()
         };
+        let test_mode = TestMode::open(
+            &config.journal.dir,
+            wiring::test_mode(&config),
+            false,
+            clock.clone(),
+            metrics.clone(),
+        );
+        let traffic = Traffic::new(config.pixels.keys().copied(), clock.clone());
         let rooms = Rooms {
             settings: Settings::Fixed(Arc::new(InForce {
                 config,
@@ -93,6 +103,8 @@ impl Offline {
             dead,
             redrive: redrive.clone(),
             receipts: Receipts::off(),
+            test_mode,
+            traffic,
             clock,
         };
         Ok(Self {

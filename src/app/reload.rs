@@ -21,10 +21,13 @@ use crate::ingest::Ingest;
 use crate::lanes::Lanes;
 use crate::pixel::PixelId;
 use crate::telemetry::metrics::Metrics;
+use crate::test_mode::TestMode;
 use crate::time::Clock;
 use crate::tokens::{Candidates, Tokens};
+use crate::traffic::Traffic;
 
 use super::logging::LogFilter;
+use super::production;
 use super::vault::{self, Held};
 use super::wiring;
 
@@ -129,6 +132,8 @@ pub(super) struct Rooms {
     pub(super) ingest: Ingest,
     pub(super) tokens: Tokens,
     pub(super) alerts: Alerts,
+    pub(super) test_mode: TestMode,
+    pub(super) traffic: Traffic,
     pub(super) log: Option<LogFilter>,
     pub(super) clock: Clock,
     pub(super) metrics: Metrics,
@@ -236,6 +241,12 @@ impl Reloader {
     }
 
     fn replace(&self, next: InForce) -> Result<Report, ReloadError> {
+        if self.0.rooms.test_mode.is_production() {
+            let faults = production::configured(&next.config);
+            if !faults.is_empty() {
+                return Err(ReloadError::BadConfig { faults });
+            }
+        }
         let now = self.now();
         let mut changed =
             config::changed_keys((&now.config, &now.secrets), (&next.config, &next.secrets));
@@ -315,10 +326,16 @@ impl Reloader {
         }
         let pixels = config.pixels.keys().map(ToString::to_string);
         rooms.metrics.expect_pixels(pixels);
+        rooms.traffic.expect(config.pixels.keys().copied());
         rooms.ingest.apply(
             &wiring::ingest(&config.ingest),
             &wiring::sources(config, secrets),
         );
+        if rooms.test_mode.apply(wiring::test_mode(config)) {
+            // it is a note of what was stopped before; nothing waits for it
+            let test_mode = rooms.test_mode.clone();
+            drop(tokio::task::spawn_blocking(move || test_mode.save()));
+        }
         let alerts = wiring::alerts(&config.alerts, &secrets.alerts);
         rooms.alerts.apply(alerts);
         if let Some(log) = &rooms.log

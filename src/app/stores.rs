@@ -86,7 +86,7 @@ pub(super) fn remember(
     let wanted = |class| duplicates.covers(class) || class == Class::BusinessMessaging;
     journal.walk(&|lane| wanted(lane.class), &mut |one| {
         gone.remove(&one.seq);
-        duplicates.remember(one.lane.pixel, one.lane.class, one.event, now);
+        duplicates.remember(one.lane, one.event, now);
         ControlFlow::Continue(())
     })
 }

@@ -15,7 +15,7 @@ use crate::ingest::Pages;
 use crate::pixel::PixelId;
 use crate::secret::Secret;
 use crate::tokens::{Candidates, Contents, Credential};
-use crate::{alerts, duplicates, graph, ingest, journal, lanes, receipts};
+use crate::{alerts, duplicates, graph, ingest, journal, lanes, receipts, test_mode};
 
 pub(super) fn graph(config: &Config) -> anyhow::Result<graph::Settings> {
     let graph = &config.graph;
@@ -257,12 +257,30 @@ pub(super) fn sources(config: &Config, secrets: &Secrets) -> ingest::Sources {
         }
         sources.push(own);
     }
-    let pixels: HashMap<_, _> = config
-        .pixels
-        .iter()
-        .map(|(id, pixel)| (*id, pixel.test_event_code.clone()))
-        .collect();
-    ingest::Sources::new(sources, pixels)
+    ingest::Sources::new(sources, config.pixels.keys().copied().collect())
+}
+
+pub(super) fn test_mode(config: &Config) -> test_mode::Configured {
+    let code = |code: config::test_code::TestCode| test_mode::Code {
+        code: code.code,
+        until: code.until,
+        mirror: code.mirror,
+    };
+    let pixels = config.pixels.iter();
+    let sources = config.sources.iter().map(|(name, source)| {
+        let rule = test_mode::SourceRule {
+            pixels: source.pixels.clone(),
+            code: source.test_code(name).map(code),
+            takes_clients: source.allow_test_event_code,
+        };
+        (name.clone(), rule)
+    });
+    test_mode::Configured {
+        pixels: pixels
+            .map(|(id, pixel)| (*id, pixel.test_code(*id).map(code)))
+            .collect(),
+        sources: sources.collect(),
+    }
 }
 
 /// The admin listener's connections are not of interest to anyone.

@@ -10,12 +10,14 @@
 mod machine;
 mod meta;
 mod pixels;
+mod test_codes;
 
 use std::io::Write;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::json;
 
+use super::profile::ProfileArg;
 use super::token::desk::{Common, Desk, vault};
 use super::token::look::moment;
 use super::token::say::Report;
@@ -35,20 +37,10 @@ pub(super) struct CheckArgs {
     common: Common,
     /// Hold it to what production needs: no test code, for one
     #[arg(long, value_enum, default_value_t)]
-    profile: Profile,
+    profile: ProfileArg,
     /// Ask nobody: look at what is on this machine
     #[arg(long)]
     offline: bool,
-}
-
-/// What a gateway is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Profile {
-    /// Trying out
-    #[default]
-    Development,
-    /// Real events
-    Production,
 }
 
 /// A report in the making, subject by subject.
@@ -142,7 +134,7 @@ async fn check(args: &CheckArgs, report: &mut Report<'_>) -> anyhow::Result<()> 
         checks.tell_all(machine::unwritable(vault))?;
     }
     let whole = Whole {
-        is_production: args.profile == Profile::Production,
+        is_production: args.profile == ProfileArg::Production,
         is_offline: args.offline,
         is_vault_broken: broken.is_some(),
         desk: Desk::with(config, opened.filter(|_| broken.is_none()))?,
@@ -150,6 +142,7 @@ async fn check(args: &CheckArgs, report: &mut Report<'_>) -> anyhow::Result<()> 
     };
     whole.meta(&mut checks).await?;
     whole.pixels(&mut checks).await?;
+    whole.test_codes(&mut checks)?;
     checks.about("alerts")?;
     checks.tell_all(machine::alerts(&whole.desk.config))?;
     checks.end()
@@ -173,7 +166,7 @@ fn head(args: &CheckArgs, report: &mut Report<'_>) -> anyhow::Result<()> {
     report.set("system", &system)?;
     report.set("at", moment(Clock::Real.now()))?;
     report.set("offline", args.offline)?;
-    report.set("production", args.profile == Profile::Production)?;
+    report.set("production", args.profile == ProfileArg::Production)?;
     report.set("config_files", &args.common.config.files)?;
     report.say(&format!("capigate {version} on {system}"))
 }

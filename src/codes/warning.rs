@@ -50,6 +50,15 @@ pub(super) const ROWS: &[Row] = &[
     .example("\"test_event_code\":\"TEST12345\"")
     .meta(pages::MAIN_BODY),
     warning(
+        "test_code_left_out",
+        "a request may bring a test_event_code where its source allows it; elsewhere the code is \
+         left out and the events are taken",
+        "leave it out, or set sources.<name>.allow_test_event_code; `capigate test-mode start` \
+         sets one for a while",
+    )
+    .example("allow_test_event_code = true")
+    .meta(pages::USING),
+    warning(
         "redacted",
         "personal values are in user_data, where they are hashed; elsewhere they are blacked out",
         "send them in user_data",

@@ -69,7 +69,7 @@ const SOURCES: [(&str, &str, &str); 15] = [
 ];
 
 /// What a good value of each type is, in words; the types' own errors say the same.
-const WANTED: [(&str, &str, bool); 29] = [
+const WANTED: [(&str, &str, bool); 30] = [
     (
         "AppId",
         "the id of an app: 1 to 20 decimal digits, the first of them not 0, in quotes",
@@ -108,6 +108,11 @@ const WANTED: [(&str, &str, bool); 29] = [
         false,
     ),
     ("Messaging", "\"at_least_once\" or \"at_most_once\"", true),
+    (
+        "Moment",
+        "a moment as in RFC 3339, with its zone: 2027-01-31T18:00:00Z",
+        true,
+    ),
     (
         "Network",
         "a network: an IP address, alone or with the length of its prefix, as in 10.0.0.0/8",
@@ -278,6 +283,7 @@ mod tests {
     use crate::config::pixels::AppIdError;
     use crate::config::sources::CountryError;
     use crate::config::telemetry::LogLevelError;
+    use crate::config::test_code::MomentError;
     use crate::config::units::UnitError;
     use crate::origin::OriginError;
 
@@ -321,6 +327,7 @@ mod tests {
         assert_eq!(says("Rate"), UnitError::Rate.to_string());
         assert_eq!(says("Network"), NetworkError.to_string());
         assert_eq!(says("Origin"), OriginError.to_string());
+        assert_eq!(says("Moment"), MomentError.to_string());
         assert_eq!(says("BaseUrl"), BaseUrlError.to_string());
         assert_eq!(says("GraphVersion"), GraphVersionError.to_string());
         assert_eq!(says("LogLevel"), LogLevelError.to_string());

@@ -5,9 +5,11 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::test_code::{Keys, Moment, TestCode};
 use super::units::from_text;
 use super::{Fault, SecretRef};
-use crate::pixel::{PixelId, TEST_CODE_RULE, is_test_code};
+use crate::pixel::PixelId;
+use crate::time::UnixMs;
 
 /// One pixel (dataset) this gateway sends to, by its id.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,12 +43,25 @@ pub struct Pixel {
     /// Example: `"1234567890"`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app_id: Option<AppId>,
-    /// Test code of the Events Manager for events that bring none of their own. Such events show
-    /// up under Test Events and count as real ones all the same: take it out again.
+    /// Test code of the Events Manager for the pixel's events, unless their source has one of its
+    /// own. Such events show up under Test Events and count as real ones all the same: take it out
+    /// again. `capigate test-mode start` sets one for a while without a change here.
     ///
     /// Example: `"TEST12345"`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_event_code: Option<String>,
+    /// When the test code ends, as in RFC 3339. Events that were accepted before keep it.
+    ///
+    /// Example: `"2027-01-31T18:00:00Z"`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_event_code_until: Option<Moment>,
+    /// Sends each event without the test code, and a copy of it with the code, in a request of its
+    /// own. Not for events of `business_messaging`, of which Meta would count the copy, too: they go
+    /// out without it.
+    ///
+    /// Example: `true`
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub test_event_mirror: bool,
 }
 
 /// The id of an app at Meta: digits, as text, since such ids may exceed 2^53.
@@ -107,20 +122,28 @@ impl Pixel {
                 "1 to 100 characters without line breaks",
             ));
         }
-        let code = self.test_event_code.as_deref();
-        if !code.is_none_or(is_test_code) {
-            faults.push(Fault::cross(
-                format!("pixels.{id}.test_event_code"),
-                TEST_CODE_RULE,
-            ));
+        self.test_keys(id).validate(faults);
+    }
+
+    /// Its test code, whether its time is over or not.
+    pub fn test_code(&self, id: PixelId) -> Option<TestCode> {
+        self.test_keys(id).test_code()
+    }
+
+    fn test_keys(&self, id: PixelId) -> Keys<'_> {
+        Keys {
+            section: format!("pixels.{id}"),
+            code: self.test_event_code.as_ref(),
+            until: self.test_event_code_until,
+            mirror: self.test_event_mirror,
         }
     }
 }
 
 impl Pixel {
-    /// What the operator should know about settings that are allowed.
-    pub fn warnings(&self, id: PixelId) -> Vec<String> {
-        let mut warnings = Vec::new();
+    /// What the operator should know at the time `now` about settings that are allowed.
+    pub fn warnings(&self, id: PixelId, now: UnixMs) -> Vec<String> {
+        let mut warnings = self.test_keys(id).warnings(now);
         if self.name.as_ref().is_some_and(|name| is_generic(name)) {
             warnings.push(format!(
                 "pixels.{id}.name says little: name the shop or the site, so that the right pixel is found in a hurry"
@@ -219,7 +242,11 @@ mod tests {
             assert!(is_generic(generic), "{generic}");
         }
         assert!(!is_generic("Example Shop"));
-        let count = |id: &str| Pixel::default().warnings(id.parse().unwrap()).len();
+        let count = |id: &str| {
+            Pixel::default()
+                .warnings(id.parse().unwrap(), UnixMs(0))
+                .len()
+        };
         assert_eq!(count("1234567890123456"), 0);
         assert_eq!(count("123456789012345"), 0);
         assert_eq!(count("12345678901234"), 1);

@@ -6,14 +6,17 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::test_code::{Keys, Moment, TestCode};
 use super::units::{Rate, from_text};
 use super::{Fault, KeyRef};
 use crate::origin::Origin;
 use crate::pixel::PixelId;
+use crate::time::UnixMs;
 
 /// One caller that may post events, by a name of your choice (a to z, 0 to 9, - and _).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key")]
 pub struct Source {
     /// What posts: "server" (a back-end, which shows a key), or "browser" (the pages of a site, which
     /// can keep no secret and are known by their origins). A browser's events get what they lack of
@@ -75,6 +78,25 @@ pub struct Source {
     /// Events it may post from one address (of IPv6: one /64), all at once if need be; beyond it
     /// requests are answered 429. Only of browsers.
     pub rate_per_address: Rate,
+    /// Takes the test_event_code that a request brings. Without it a request's code is left out
+    /// with a word in the answer, and its events are taken.
+    pub allow_test_event_code: bool,
+    /// Test code of the Events Manager for the source's events; goes before that of their pixel.
+    /// Such events show up under Test Events and count as real ones all the same: take it out
+    /// again.
+    ///
+    /// Example: `"TEST12345"`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_event_code: Option<String>,
+    /// When the test code ends, as in RFC 3339. Events that were accepted before keep it.
+    ///
+    /// Example: `"2027-01-31T18:00:00Z"`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_event_code_until: Option<Moment>,
+    /// Sends each event without the source's test code, and a copy of it with the code, in a request
+    /// of its own. Not for events of `business_messaging`, of which Meta would count the copy, too:
+    /// they go out without it.
+    pub test_event_mirror: bool,
 }
 
 /// What posts a source's events.
@@ -140,6 +162,10 @@ impl Default for Source {
             rate: Rate::per_second(1000),
             burst: None,
             rate_per_address: Rate::per_minute(600),
+            allow_test_event_code: false,
+            test_event_code: None,
+            test_event_code_until: None,
+            test_event_mirror: false,
         }
     }
 }
@@ -159,7 +185,27 @@ impl Source {
         origins.find(|own| other.origins.iter().any(|origin| own.meets(origin)))
     }
 
+    /// Its test code, whether its time is over or not.
+    pub fn test_code(&self, name: &str) -> Option<TestCode> {
+        self.test_keys(name).test_code()
+    }
+
+    /// What the operator should know at the time `now` about settings that are allowed.
+    pub fn warnings(&self, name: &str, now: UnixMs) -> Vec<String> {
+        self.test_keys(name).warnings(now)
+    }
+
+    fn test_keys(&self, name: &str) -> Keys<'_> {
+        Keys {
+            section: format!("sources.{name}"),
+            code: self.test_event_code.as_ref(),
+            until: self.test_event_code_until,
+            mirror: self.test_event_mirror,
+        }
+    }
+
     pub(super) fn validate(&self, name: &str, max_events: u32, faults: &mut Vec<Fault>) {
+        self.test_keys(name).validate(faults);
         let mut expect = |key: &str, expected: &str| {
             faults.push(Fault::cross(format!("sources.{name}.{key}"), expected));
         };

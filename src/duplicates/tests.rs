@@ -15,6 +15,13 @@ fn pixel() -> PixelId {
     PixelId::from_u64(7).unwrap()
 }
 
+fn lane(class: Class) -> LaneKey {
+    LaneKey {
+        class,
+        ..LaneKey::plain(pixel())
+    }
+}
+
 fn envelope(json: &str) -> Envelope {
     let event = EncodedEvent::from_record(json.to_owned().into());
     Envelope {
@@ -101,7 +108,35 @@ fn accept(duplicates: &Duplicates, envelopes: &[Envelope]) -> String {
 
 fn deliver(duplicates: &Duplicates, envelopes: &[Envelope]) {
     let events = envelopes.iter().map(|one| &one.event);
-    duplicates.delivered(pixel(), Class::BusinessMessaging, events);
+    duplicates.delivered(&lane(Class::BusinessMessaging), events);
+}
+
+#[test]
+fn a_copy_with_a_test_code_is_another_event_unless_meta_would_count_both() {
+    let mut bench = Bench::new();
+    bench.covers = Covers::All;
+    let with = |mut one: Envelope, code: &str| {
+        one.lane.options = Arc::new(crate::journal::RequestOptions {
+            test_event_code: Some(code.to_owned()),
+            ..crate::journal::RequestOptions::default()
+        });
+        one
+    };
+    let web = || named("Lead", "a", "website");
+    let duplicates = bench.open();
+    let call = [
+        web(),
+        with(web(), "T1"),
+        with(web(), "T1"),
+        with(web(), "T2"),
+    ];
+    assert_eq!(accept(&duplicates, &call), "aada");
+    // the death of a copy lets the copy come again, and not its event
+    let copy = with(web(), "T1");
+    duplicates.forget(&copy.lane, std::iter::once(&copy.event));
+    assert_eq!(accept(&duplicates, &call), "dadd");
+    let call = [messaging("m"), with(messaging("m"), "T1")];
+    assert_eq!(accept(&duplicates, &call), "ad");
 }
 
 #[test]
@@ -186,7 +221,7 @@ fn the_dead_may_come_again() {
     let call = [messaging("a"), messaging("b")];
     let forget = |at: usize| {
         let events = call.get(at).map(|one| &one.event);
-        duplicates.forget(pixel(), Class::BusinessMessaging, events.into_iter());
+        duplicates.forget(&lane(Class::BusinessMessaging), events.into_iter());
     };
     accept(&duplicates, &call);
     forget(0);
@@ -199,8 +234,8 @@ fn the_dead_may_come_again() {
     assert_eq!(accept(&duplicates, &call), "ad");
     // classes that are not covered are none of its business
     let events = call.iter().map(|one| &one.event);
-    duplicates.forget(pixel(), Class::Rest, events.clone());
-    duplicates.delivered(pixel(), Class::Rest, events);
+    duplicates.forget(&lane(Class::Rest), events.clone());
+    duplicates.delivered(&lane(Class::Rest), events);
     assert_eq!(accept(&duplicates, &call), "dd");
     assert!(bench.files().is_empty());
 }
@@ -236,12 +271,12 @@ fn a_restart_remembers_what_was_delivered_and_what_waits() {
     let duplicates = bench.open();
     let remember = |at: usize, received_at| {
         let json = events[at].event.as_bytes();
-        duplicates.remember(pixel(), Class::BusinessMessaging, json, received_at);
+        duplicates.remember(&lane(Class::BusinessMessaging), json, received_at);
     };
     remember(1, bench.clock.now());
     remember(3, UnixMs(bench.clock.now().0 - WINDOW.as_millis() as i64));
     let other = named("Lead", "a", "website").event;
-    duplicates.remember(pixel(), Class::Rest, other.as_bytes(), bench.clock.now());
+    duplicates.remember(&lane(Class::Rest), other.as_bytes(), bench.clock.now());
     assert_eq!(bench.metrics.duplicates_entries.get(), 2);
     assert_eq!(accept(&duplicates, &events), "ddaa");
 }
@@ -450,7 +485,7 @@ proptest! {
                 Step::Die(id) => {
                     if waiting.iter().any(|one| one.0 == id) {
                         let event = messaging(&id.to_string()).event;
-                        duplicates.forget(pixel(), Class::BusinessMessaging, std::iter::once(&event));
+                        duplicates.forget(&lane(Class::BusinessMessaging), std::iter::once(&event));
                         waiting.retain(|one| one.0 != id);
                         last[usize::from(id)] = None;
                     }
@@ -460,7 +495,7 @@ proptest! {
                     duplicates = bench.open();
                     for (id, at) in &waiting {
                         let json = messaging(&id.to_string()).event;
- duplicates.remember(pixel(), Class::BusinessMessaging, json.as_bytes(), *at);
+ duplicates.remember(&lane(Class::BusinessMessaging), json.as_bytes(), *at);
                     }
                 }
                 Step::Sleep(hours) => bench.sleep(Duration::from_hours(hours.into())),

@@ -131,6 +131,7 @@ fn steps(
     }
 
     let part = |range: Range<usize>| rest.get(range).unwrap_or_default();
+    let brought_id = given_id.is_some();
     let event_id = given_id.or_else(|| {
         let content = identity::Content {
             pixel,
@@ -148,6 +149,8 @@ fn steps(
         event_time: moment.time,
         expires_at: source.expiry(UnixMs::from_secs(moment.time), now),
         event_id,
+        brought_id,
+        match_keys: user_data.match_keys(),
         action_source: source,
         rest,
         warnings: std::mem::take(&mut work.warnings),

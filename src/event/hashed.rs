@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::encoded::EncodedEvent;
 use super::json;
+use super::match_keys::MatchKeys;
 use super::reject::{EventError, Warning};
 use super::source::ActionSource;
 use crate::codes;
@@ -16,6 +17,8 @@ pub struct HashedEvent {
     pub(in crate::event) event_name: String,
     pub(in crate::event) event_time: i64,
     pub(in crate::event) event_id: Option<String>,
+    pub(in crate::event) brought_id: bool,
+    pub(in crate::event) match_keys: MatchKeys,
     pub(in crate::event) action_source: ActionSource,
     pub(in crate::event) expires_at: UnixMs,
     /// The JSON members behind the four above, without braces around them.
@@ -34,6 +37,16 @@ impl HashedEvent {
     /// is to leave it out.
     pub fn event_id(&self) -> Option<&str> {
         self.event_id.as_deref()
+    }
+
+    /// Whether `event_id` is the client's.
+    pub fn brought_id(&self) -> bool {
+        self.brought_id
+    }
+
+    /// The fields of its `user_data`.
+    pub fn match_keys(&self) -> MatchKeys {
+        self.match_keys
     }
 
     /// `event_time` as it goes on the wire, in Unix seconds.

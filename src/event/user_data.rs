@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use super::MAX_LIST;
 use super::field::{self, EVERY_BROAD, FIELD_COUNT, Field, Treat};
 use super::json::{self, Shape};
+use super::match_keys::MatchKeys;
 use super::normalise::{Context, Named, place, trim};
 use super::pii::Pii;
 use super::reject::{EventError, path_of};
@@ -29,6 +30,11 @@ impl Written {
     /// Whether a field was written.
     pub(super) fn has(self, key: &str) -> bool {
         field::index_of(key).is_some_and(|index| self.fields & (1 << index) != 0)
+    }
+
+    /// The fields that were written.
+    pub(super) fn match_keys(self) -> MatchKeys {
+        MatchKeys(self.fields)
     }
 
     /// Whether the fields could match anyone.

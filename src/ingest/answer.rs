@@ -303,6 +303,8 @@ pub struct Accepted {
     pub faults: Vec<EventFault>,
     /// Whether the body had members that Graph does not know.
     pub unknown_members: bool,
+    /// What is to be known about the request as a whole.
+    pub request_warnings: Vec<Warning>,
 }
 
 impl Accepted {
@@ -317,7 +319,9 @@ impl Accepted {
             .iter()
             .map(|(index, warning)| format!("data[{index}].{warning}"));
         let unknown = self.unknown_members.then(|| UNKNOWN_MEMBERS.to_owned());
-        let mut messages: Vec<String> = faults.chain(unknown).chain(warnings).collect();
+        let whole = self.request_warnings.iter().map(ToString::to_string);
+        let whole = unknown.into_iter().chain(whole);
+        let mut messages: Vec<String> = faults.chain(whole).chain(warnings).collect();
         if messages.len() > MAX_MESSAGES {
             let left_out = messages.len() - MAX_MESSAGES + 1;
             messages.truncate(MAX_MESSAGES - 1);
@@ -334,13 +338,18 @@ impl Accepted {
             text: UNKNOWN_MEMBERS,
             docs: codes::UNKNOWN_MEMBER.docs(),
         });
-        let warnings = self.warnings.iter().map(|(index, warning)| WarningItem {
-            index: Some(*index),
-            path: &warning.path,
-            code: warning.code,
-            text: &warning.text,
-            docs: warning.code.docs(),
-        });
+        let of_request = self.request_warnings.iter().map(|warning| (None, warning));
+        let of_events = self.warnings.iter();
+        let of_events = of_events.map(|(index, warning)| (Some(*index), warning));
+        let warnings = of_request
+            .chain(of_events)
+            .map(|(index, warning)| WarningItem {
+                index,
+                path: &warning.path,
+                code: warning.code,
+                text: &warning.text,
+                docs: warning.code.docs(),
+            });
         let body = SuccessBody {
             events_received: self.events,
             messages,
@@ -474,6 +483,7 @@ mod tests {
             warnings: (0..500).map(warning).collect(),
             faults: Vec::new(),
             unknown_members: true,
+            request_warnings: Vec::new(),
         };
         let body = accepted.into_response("t").into_body();
         let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();

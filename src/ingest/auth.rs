@@ -1,6 +1,6 @@
 //! Who may post for which pixel.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
@@ -84,12 +84,12 @@ pub(super) fn admit(
 #[derive(Clone)]
 pub struct Sources {
     sources: Arc<Vec<Source>>,
-    known: Arc<HashMap<PixelId, Option<String>>>,
+    known: Arc<BTreeSet<PixelId>>,
 }
 
 impl Sources {
-    /// `pixels` gives each configured pixel its default `test_event_code`, if it has one.
-    pub fn new(sources: Vec<Source>, pixels: HashMap<PixelId, Option<String>>) -> Self {
+    /// `pixels` are those that are configured.
+    pub fn new(sources: Vec<Source>, pixels: BTreeSet<PixelId>) -> Self {
         Self {
             sources: Arc::new(sources),
             known: Arc::new(pixels),
@@ -160,12 +160,7 @@ impl Sources {
 
     /// Whether events for `pixel` are taken from anyone.
     pub fn knows(&self, pixel: PixelId) -> bool {
-        self.known.contains_key(&pixel)
-    }
-
-    /// The `test_event_code` that the pixel's events get when the request has none.
-    pub fn test_event_code(&self, pixel: PixelId) -> Option<&str> {
-        self.known.get(&pixel)?.as_deref()
+        self.known.contains(&pixel)
     }
 }
 
@@ -192,7 +187,7 @@ mod tests {
     fn a_key_belongs_to_its_source() {
         let sources = Sources::new(
             vec![source("a", &["one", "two"], 1), source("b", &["three"], 1)],
-            HashMap::new(),
+            BTreeSet::new(),
         );
         let owner = |key| {
             sources
@@ -230,13 +225,13 @@ mod tests {
             assert_eq!(source.admit(rate as usize), Ok(()));
             source
         };
-        let before = Sources::new(vec![spent("same", 10), spent("rate", 10)], HashMap::new());
+        let before = Sources::new(vec![spent("same", 10), spent("rate", 10)], BTreeSet::new());
         let after = vec![
             source("same", &["key"], 10),
             source("rate", &[], 20),
             source("new", &[], 10),
         ];
-        let after = Sources::new(after, HashMap::new()).following(&before);
+        let after = Sources::new(after, BTreeSet::new()).following(&before);
         let [same, rate, new] = after.sources.as_slice() else {
             panic!("three sources");
         };

@@ -152,7 +152,8 @@ fn count(metrics: &Metrics, result: &Result<Accepted, Rejection>, trace: &str, t
     metrics.request_seconds.observe(took.as_secs_f64());
     let (code, faults) = match result {
         Ok(accepted) => {
-            for (_, warning) in &accepted.warnings {
+            let of_events = accepted.warnings.iter().map(|(_, warning)| warning);
+            for warning in of_events.chain(&accepted.request_warnings) {
                 metrics
                     .warnings
                     .with_label_values(&[warning.code.word()])

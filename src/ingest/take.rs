@@ -10,9 +10,10 @@ use super::answer::{Accepted, Limit, Rejection};
 use super::auth::Source;
 use super::body::Arriving;
 use super::caller::Caller;
+use super::coded::Coded;
 use super::events::{Checked, Job, check};
 use super::request::{self, Kind, Members, Parsed};
-use super::{Shared, body, once};
+use super::{Shared, body, feed, once};
 use crate::codes;
 use crate::event::Warning;
 use crate::pixel::PixelId;
@@ -80,7 +81,12 @@ pub(super) async fn keep(
     reservation: Arc<Reservation>,
 ) -> Result<Accepted, Rejection> {
     let events = checked.events();
-    let duplicates = once::append(shared, checked.envelopes, reservation).await?;
+    let appended = once::append(shared, checked.envelopes, reservation).await;
+    let duplicates = appended.map_err(|error| {
+        let rejection = error.into();
+        feed::refused(&shared.traffic, pixel, &rejection);
+        rejection
+    })?;
     let mut warnings = checked.warnings;
     if !duplicates.is_empty() {
         shared.duplicates.count(pixel, duplicates.len());
@@ -88,12 +94,23 @@ pub(super) async fn keep(
         warnings.extend(places.map(|index| (*index, duplicate())));
         warnings.sort_by_key(|(index, _)| *index);
     }
-    Ok(Accepted {
+    let accepted = Accepted {
         events,
         warnings,
         faults: checked.faults,
         unknown_members: checked.unknown_members,
-    })
+        request_warnings: checked.request_warnings,
+    };
+    feed::accepted(&shared.traffic, pixel, checked.tally, &accepted);
+    Ok(accepted)
+}
+
+fn code_left_out(source: &str) -> Warning {
+    Warning {
+        path: "test_event_code".into(),
+        code: codes::TEST_CODE_LEFT_OUT,
+        text: format!("not taken from this source, its events are: allow it with sources.{source}.allow_test_event_code").into(),
+    }
 }
 
 fn duplicate() -> Warning {
@@ -133,6 +150,17 @@ pub(super) fn check_all(
         Some(key) => by_key(shared, key, pixel)?,
         None => by_page(shared, caller.page(), pixel)?,
     };
+    let checked = admit_and_check(shared, pixel, caller, source, parsed);
+    checked.inspect_err(|rejection| feed::refused(&shared.traffic, pixel, rejection))
+}
+
+fn admit_and_check(
+    shared: &Shared,
+    pixel: PixelId,
+    caller: &Caller<'_>,
+    source: &Source,
+    parsed: Parsed<'_>,
+) -> Result<Checked, Rejection> {
     let mut visit = None;
     if let Some(pages) = &source.pages {
         // before the rate of all, so that one address cannot spend it
@@ -145,18 +173,24 @@ pub(super) fn check_all(
     source
         .admit(parsed.events.len())
         .map_err(|seconds| Rejection::Limited(Limit::Rate, Some(seconds)))?;
-    let mut options = parsed.options;
-    if options.test_event_code.is_none() {
-        options.test_event_code = shared.sources.test_event_code(pixel).map(str::to_owned);
-    }
+    let now = shared.clock.now();
+    let coded = Coded::of(&shared.test_mode, pixel, &source.name, parsed.options, now);
     let job = Job {
         pixel,
-        options: Arc::new(options),
+        options: coded.options,
+        mirror: coded.mirror,
         source,
-        now: shared.clock.now(),
+        now,
         visit,
     };
+    let has_code = job.mirror.is_some() || job.options.test_event_code.is_some();
     let mut checked = check(&parsed.events, &job);
+    if has_code {
+        checked.tally.coded();
+    }
+    if coded.left_out {
+        checked.request_warnings.push(code_left_out(&source.name));
+    }
     checked.unknown_members = parsed.unknown_members;
     if checked.envelopes.is_empty() || (source.strict && !checked.faults.is_empty()) {
         return Err(Rejection::Events(checked.faults));

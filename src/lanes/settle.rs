@@ -9,6 +9,7 @@ use crate::graph::{Answer, Split};
 use crate::journal::dead::{DeadLetter, Refusal};
 use crate::journal::{LaneKey, Lease, Settlement, settle_all};
 use crate::receipts::{Ending, Outcome};
+use crate::traffic;
 
 /// The dead letters could not be written; these are still leased.
 #[derive(Debug)]
@@ -50,6 +51,15 @@ impl Death {
         }
     }
 
+    fn counted(&self) -> traffic::Death {
+        let refusal = self.refusal.as_ref();
+        traffic::Death {
+            reason: self.reason,
+            code: refusal.map(|refusal| refusal.code),
+            subcode: refusal.and_then(|refusal| refusal.subcode),
+        }
+    }
+
     fn said(answer: &Answer) -> Option<Refusal> {
         let error = answer.error.as_ref()?;
         let message = error.message.as_ref().or(error.title.as_ref());
@@ -75,8 +85,8 @@ pub(super) async fn delivered(
     if shared.tools.duplicates.covers(key.class) {
         // durable before the journal forgets them
         let (duplicates, events) = (shared.tools.duplicates.clone(), ended.clone());
-        let (pixel, class) = (key.pixel, key.class);
-        let job = move || duplicates.delivered(pixel, class, events.iter());
+        let lane = key.clone();
+        let job = move || duplicates.delivered(&lane, events.iter());
         let _stopping = tokio::task::spawn_blocking(job).await;
     }
     shared.tools.receipts.note(Ending {
@@ -99,6 +109,7 @@ pub(super) async fn delivered(
             .observe(now.since(lease.received_at()).as_secs_f64());
     }
     metrics.delivered.with_label_values(&[&pixel]).inc_by(sent);
+    shared.tools.traffic.delivered(key.pixel, sent);
     settle_all(leases, Settlement::Delivered);
     once::end(shared, noted);
     if received < sent {
@@ -147,15 +158,16 @@ pub(super) fn bury(
         .dead
         .with_label_values(&[pixel.as_str(), reason])
         .inc_by(count as u64);
+    shared
+        .tools
+        .traffic
+        .dead(key.pixel, death.counted(), count as u64);
     let events = leases.iter().map(Lease::event);
     if death.reason == Death::UNCONFIRMED {
         // Graph may have taken them
-        shared
-            .tools
-            .duplicates
-            .delivered(key.pixel, key.class, events);
+        shared.tools.duplicates.delivered(key, events);
     } else {
-        shared.tools.duplicates.forget(key.pixel, key.class, events);
+        shared.tools.duplicates.forget(key, events);
     }
     shared.tools.receipts.note(Ending {
         pixel: key.pixel,
@@ -194,7 +206,7 @@ pub(super) fn without_buried(shared: &Shared, key: &LaneKey, leases: Vec<Lease>)
             .inc();
         if reason != Death::UNCONFIRMED {
             let event = std::iter::once(lease.event());
-            tools.duplicates.forget(key.pixel, key.class, event);
+            tools.duplicates.forget(key, event);
         }
         buried.push(lease);
     }

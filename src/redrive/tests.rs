@@ -576,7 +576,7 @@ async fn one_that_may_have_been_delivered_is_no_twin_of_itself() {
     bench.dead.append(&letters).unwrap();
     let lane = &one.lane;
     let events = || [&one.event].into_iter();
-    bench.duplicates.delivered(lane.pixel, lane.class, events());
+    bench.duplicates.delivered(lane, events());
     let asked = Request {
         include_unconfirmed: true,
         ..all()
@@ -590,12 +590,12 @@ async fn one_that_may_have_been_delivered_is_no_twin_of_itself() {
 
     let bench = Bench::new();
     bench.dead.append(&letters).unwrap();
-    bench.duplicates.delivered(lane.pixel, lane.class, events());
+    bench.duplicates.delivered(lane, events());
     let report = bench.run(&asked).await;
     assert_eq!((report.redriven, codes(&report)), (1, vec!["duplicate"]));
     // past the window, who holds it came later
     bench.clock.set(T0.plus(DAY * 3));
-    bench.duplicates.delivered(lane.pixel, lane.class, events());
+    bench.duplicates.delivered(lane, events());
     let report = bench.run(&asked).await;
     assert_eq!((report.redriven, codes(&report)), (0, vec!["duplicate"]));
 }

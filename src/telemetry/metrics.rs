@@ -59,6 +59,11 @@ pub struct Metrics {
     /// Events it forgot early, since `duplicates.max_entries` was reached.
     pub duplicates_forgotten: IntCounter,
 
+    /// 1 while the server holds a test code for events of a `pixel`.
+    pub test_mode_active: IntGaugeVec,
+    /// Events accepted with a test code, copies included, by `pixel`.
+    pub test_events: IntCounterVec,
+
     /// Events Graph confirmed, by `pixel`.
     pub delivered: IntCounterVec,
     /// Events that became dead letters, by `pixel` and `reason`.
@@ -229,6 +234,19 @@ impl Metrics {
                 r,
                 "duplicates_forgotten_total",
                 "events the window of duplicates forgot early",
+            )?,
+            test_mode_active: {
+                let opts = opts(
+                    "test_mode_active",
+                    "1 while the server holds a test code for events of the pixel",
+                );
+                keep(r, IntGaugeVec::new(opts, &["pixel"])?)?
+            },
+            test_events: counters(
+                r,
+                "test_events_total",
+                "events accepted with a test code, copies included",
+                &["pixel"],
             )?,
             delivered: counters(r, "delivered_total", "events Graph confirmed", &["pixel"])?,
             dead: counters(
@@ -429,6 +447,7 @@ impl Metrics {
                 &self.bisection_requests,
                 &self.duplicates,
                 &self.redriven,
+                &self.test_events,
             ] {
                 counter.with_label_values(&[pixel]).inc_by(0);
             }

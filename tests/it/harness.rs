@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use capigate::app::reload::{ReloadError, Report, Trigger};
 use capigate::app::sockets::Sockets;
-use capigate::app::{App, Ended, Plan, Running};
+use capigate::app::{App, Ended, Plan, Profile, Running};
 use capigate::config::{Config, KeyRef, Layers, Pixel, SecretRef, Source};
 use capigate::journal::segment::disk::{Disk, RealDisk};
 use capigate::sandbox::{Sandbox, SandboxSettings, SandboxToken};
@@ -30,6 +30,8 @@ pub(crate) struct Gateway {
     pub(crate) config: Config,
     pub(crate) clock: Clock,
     pub(crate) http: reqwest::Client,
+    /// What the next gateway is for.
+    pub(crate) profile: Profile,
     disk: Arc<dyn Disk>,
     dir: tempfile::TempDir,
     finished: bool,
@@ -124,6 +126,7 @@ impl Gateway {
                 .tls_certs_only([])
                 .build()
                 .unwrap(),
+            profile: Profile::Development,
             disk,
             dir,
             finished: false,
@@ -135,6 +138,11 @@ impl Gateway {
 
     /// Starts the gateway (again) on the same journal.
     pub(crate) async fn up(&mut self) {
+        self.try_up().await.unwrap();
+    }
+
+    /// The same, or why it does not start.
+    pub(crate) async fn try_up(&mut self) -> anyhow::Result<()> {
         let env = [
             ("FIRST_TOKEN", "sandbox-token"),
             ("SECOND_TOKEN", "second-token"),
@@ -157,9 +165,11 @@ impl Gateway {
             sockets: Sockets::default(),
             clock: self.clock.clone(),
             disk: Arc::clone(&self.disk),
+            profile: self.profile,
         };
-        let app = App::build_from(plan).await.unwrap();
-        self.running = Some(app.start().unwrap());
+        let app = App::build_from(plan).await?;
+        self.running = Some(app.start()?);
+        Ok(())
     }
 
     /// Stops the gateway in order; what is not sent stays in the journal.

@@ -412,7 +412,14 @@ async fn a_source_over_its_rate_is_told_when_to_come_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn request_options_travel_and_keep_batches_apart() {
-    let gateway = Gateway::start().await;
+    let gateway = Gateway::with(|config| {
+        config
+            .sources
+            .get_mut("shop")
+            .unwrap()
+            .allow_test_event_code = true;
+    })
+    .await;
     let body = json!({"data": [purchase("coded")], "test_event_code": "TEST77", "partner_agent": "shopsoft"});
     assert_eq!(gateway.post_body(PIXEL, &body).await.status, 200);
     assert_eq!(gateway.post(vec![purchase("plain")]).await.status, 200);

@@ -21,6 +21,7 @@ mod desk;
 mod duplicates;
 mod durability;
 mod faults;
+mod go_live;
 mod harness;
 mod ingest;
 mod login;
@@ -34,6 +35,7 @@ mod setup;
 #[expect(dead_code, reason = "shared with the other test binaries")]
 #[path = "../support/mod.rs"]
 mod support;
+mod test_mode;
 mod token_secrecy;
 mod tokens;
 mod ways;

@@ -13,6 +13,8 @@ use super::{Admin, READY, STOPPING};
 use crate::journal::Health;
 use crate::lanes::Lanes;
 use crate::lanes::snapshot::LaneSnapshot;
+use crate::pixel::PixelId;
+use crate::test_mode::Entry;
 
 /// Paths of the pages that need no key.
 pub const OPEN: [&str; 4] = ["/", "/healthz", "/readyz", "/metrics"];
@@ -29,6 +31,22 @@ struct Reason {
     advice: &'static str,
 }
 
+/// What does not make the gateway unready, and somebody should know.
+#[derive(Clone, Debug, Serialize)]
+struct Note {
+    /// The stable word.
+    code: &'static str,
+    pixel: PixelId,
+    /// The source whose events only it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<String>,
+    /// When it ends by itself, in milliseconds since 1970.
+    until: Option<i64>,
+    mirror: bool,
+    /// What to do.
+    advice: &'static str,
+}
+
 /// The body of `/readyz`.
 #[derive(Clone, Debug, Serialize)]
 struct Readiness {
@@ -37,6 +55,7 @@ struct Readiness {
     /// Lanes that wait for a person. They do not make the gateway unready: one bad pixel must not
     /// take the others down.
     held: Vec<LaneSnapshot>,
+    notes: Vec<Note>,
 }
 
 pub(super) fn router(admin: &Admin) -> Router {
@@ -86,7 +105,20 @@ impl Admin {
             ready: reasons.is_empty(),
             reasons,
             held,
+            notes: self.0.test_mode.active().into_iter().map(note).collect(),
         }
+    }
+}
+
+/// This page needs no key, so the code itself is not on it.
+fn note(entry: Entry) -> Note {
+    Note {
+        code: "test_mode",
+        pixel: entry.pixel,
+        source: entry.source,
+        until: entry.until,
+        mirror: entry.mirror,
+        advice: "events go out with a test event code, and count as real ones all the same: end it with `capigate test-mode stop`, or `capigate go-live`",
     }
 }
 
@@ -126,6 +158,7 @@ async fn readyz(State(admin): State<Admin>) -> (StatusCode, Json<Readiness>) {
 
 async fn metrics(State(admin): State<Admin>) -> axum::http::Response<axum::body::Body> {
     let kind = "text/plain; version=0.0.4; charset=utf-8";
+    admin.0.test_mode.show();
     match admin.0.metrics.page() {
         Ok(page) => Reply::new(StatusCode::OK, kind, page),
         Err(_) => Reply::new(StatusCode::INTERNAL_SERVER_ERROR, kind, ""),

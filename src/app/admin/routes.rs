@@ -16,7 +16,9 @@ use super::auth::Caller;
 use super::call::{Call, Members};
 use super::problem::Problem;
 use super::reply::Reply;
-use super::{Admin, config, dead, events, holds, lanes, limits, openapi, tokens};
+use super::{
+    Admin, config, dead, events, go_live, holds, lanes, limits, openapi, test_mode, tokens,
+};
 use crate::config::Role;
 use crate::ingest::listener::Peer;
 
@@ -53,6 +55,10 @@ const ROUTES: &[Route] = &[
     post("/config/reload", config::reload),
     get("/limits", limits::show),
     get("/tokens", tokens::list),
+    get("/go-live/{pixel}", go_live::show),
+    get("/test-mode", test_mode::list),
+    post("/test-mode", test_mode::start),
+    post("/test-mode/stop", test_mode::stop),
 ];
 
 const fn get(path: &'static str, run: fn(Call) -> Done) -> Route {

@@ -85,17 +85,8 @@ impl Whole {
             }
         }
         if pixel.test_event_code.is_some() {
-            let mark = if self.is_production {
-                Mark::Fail
-            } else {
-                Mark::Warn
-            };
-            let says = "test_event_code is set: its events show under Test events, and count as real ones all the same";
-            findings.push(
-                Finding::new("test_event_code", mark, says)
-                    .next(format!("take it out of [pixels.{id}] before you go live"))
-                    .exit(Exit::Usage),
-            );
+            let next = format!("take it out of [pixels.{id}] before you go live");
+            findings.push(self.test_code("test_event_code is set", next));
         }
         findings
     }

@@ -170,7 +170,7 @@ fn about(
             pixel.site = Some(site);
         }
     }
-    let advice = pixel.warnings(id).into_iter();
+    let advice = pixel.warnings(id, desk.clock.now()).into_iter();
     report.tell_all(advice.map(|text| Finding::new("advice", Mark::Warn, text)))?;
     if known.is_none() || !own.is_empty() {
         lines.0.push(format!("[pixels.{id}]\n{}\n", own.join("\n")));

@@ -1,0 +1,235 @@
+//! Rings of sixty minutes.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use super::{Dead, Death, MAX_LABELS, OTHER, Report, Tally};
+
+/// Minutes that are kept.
+pub(super) const MINUTES: usize = 60;
+
+/// The counts of one pixel.
+#[derive(Debug)]
+pub(super) struct Counts {
+    /// The latest minute that has anything.
+    minute: i64,
+    events: Ring,
+    coded: Ring,
+    delivered: Ring,
+    with_event_id: Ring,
+    names: Labelled<Cow<'static, str>>,
+    match_keys: Labelled<Cow<'static, str>>,
+    warnings: Labelled<Cow<'static, str>>,
+    refused: Labelled<Cow<'static, str>>,
+    dead: Labelled<Death>,
+}
+
+/// How many in each of the last minutes.
+#[derive(Clone, Debug)]
+struct Ring([u32; MINUTES]);
+
+/// A ring for each label.
+#[derive(Debug)]
+struct Labelled<K> {
+    rings: BTreeMap<K, Ring>,
+    other: Ring,
+}
+
+/// The place in the rings of the present minute.
+#[derive(Clone, Copy)]
+struct Now {
+    place: usize,
+}
+
+impl Counts {
+    pub(super) fn new(minute: i64) -> Self {
+        Self {
+            minute,
+            events: Ring::new(),
+            coded: Ring::new(),
+            delivered: Ring::new(),
+            with_event_id: Ring::new(),
+            names: Labelled::new(),
+            match_keys: Labelled::new(),
+            warnings: Labelled::new(),
+            refused: Labelled::new(),
+            dead: Labelled::new(),
+        }
+    }
+
+    pub(super) fn take(&mut self, tally: Tally, minute: i64) {
+        let now = self.advance(minute);
+        self.events.add(now, tally.events);
+        self.coded.add(now, tally.coded);
+        self.with_event_id.add(now, tally.with_event_id);
+        for (name, count) in tally.names {
+            self.names.add(Cow::Owned(name), now, count);
+        }
+        self.names.other.add(now, tally.other_names);
+        for (labels, counts) in [
+            (&mut self.match_keys, tally.match_keys),
+            (&mut self.warnings, tally.warnings),
+            (&mut self.refused, tally.refused),
+        ] {
+            for (word, count) in counts {
+                labels.add(Cow::Borrowed(word), now, count);
+            }
+        }
+    }
+
+    pub(super) fn delivered(&mut self, events: u64, minute: i64) {
+        let now = self.advance(minute);
+        self.delivered.add(now, clamped(events));
+    }
+
+    pub(super) fn dead(&mut self, death: Death, events: u64, minute: i64) {
+        let now = self.advance(minute);
+        self.dead.add(death, now, clamped(events));
+    }
+
+    /// The sums of the last `minutes`, the present one included.
+    pub(super) fn report(&mut self, minutes: usize, minute: i64) -> Report {
+        let now = self.advance(minute);
+        let sum = |ring: &Ring| ring.sum(now, minutes);
+        let mut dead: Vec<Dead> = (self.dead.rings.iter())
+            .map(|(death, ring)| (*death, ring))
+            .chain([(Death::OTHER, &self.dead.other)])
+            .map(|(death, ring)| Dead {
+                death,
+                events: sum(ring),
+            })
+            .filter(|dead| dead.events > 0)
+            .collect();
+        dead.sort_by(|one, other| {
+            other
+                .events
+                .cmp(&one.events)
+                .then(one.death.cmp(&other.death))
+        });
+        Report {
+            window_seconds: 0,
+            covered_seconds: 0,
+            events: sum(&self.events),
+            coded: sum(&self.coded),
+            delivered: sum(&self.delivered),
+            with_event_id: sum(&self.with_event_id),
+            names: self.names.sums(now, minutes),
+            match_keys: self.match_keys.sums(now, minutes),
+            warnings: self.warnings.sums(now, minutes),
+            refused: self.refused.sums(now, minutes),
+            dead,
+        }
+    }
+
+    /// Empties the minutes that have begun since. A clock that has gone back counts into the latest
+    /// minute there is.
+    fn advance(&mut self, minute: i64) -> Now {
+        let passed = minute.saturating_sub(self.minute).clamp(0, MINUTES as i64);
+        if passed > 0 {
+            let first = minute - passed + 1;
+            let places: Vec<usize> = (first..=minute).map(place).collect();
+            for ring in [
+                &mut self.events,
+                &mut self.coded,
+                &mut self.delivered,
+                &mut self.with_event_id,
+            ] {
+                ring.empty(&places);
+            }
+            for labels in [
+                &mut self.names,
+                &mut self.match_keys,
+                &mut self.warnings,
+                &mut self.refused,
+            ] {
+                labels.empty(&places);
+            }
+            self.dead.empty(&places);
+            self.minute = minute;
+        }
+        Now {
+            place: place(self.minute),
+        }
+    }
+}
+
+impl Death {
+    const OTHER: Self = Self {
+        reason: OTHER,
+        code: None,
+        subcode: None,
+    };
+}
+
+impl Ring {
+    fn new() -> Self {
+        Self([0; MINUTES])
+    }
+
+    fn add(&mut self, now: Now, count: u32) {
+        if let Some(minute) = self.0.get_mut(now.place) {
+            *minute = minute.saturating_add(count);
+        }
+    }
+
+    fn empty(&mut self, places: &[usize]) {
+        for place in places {
+            if let Some(minute) = self.0.get_mut(*place) {
+                *minute = 0;
+            }
+        }
+    }
+
+    fn sum(&self, now: Now, minutes: usize) -> u64 {
+        let back = (0..minutes.min(MINUTES)).map(|back| (now.place + MINUTES - back) % MINUTES);
+        let counts = back.filter_map(|place| self.0.get(place));
+        counts.map(|count| u64::from(*count)).sum()
+    }
+}
+
+impl<K: Ord> Labelled<K> {
+    fn new() -> Self {
+        Self {
+            rings: BTreeMap::new(),
+            other: Ring::new(),
+        }
+    }
+
+    fn add(&mut self, label: K, now: Now, count: u32) {
+        if let Some(ring) = self.rings.get_mut(&label) {
+            ring.add(now, count);
+        } else if self.rings.len() < MAX_LABELS {
+            let ring = self.rings.entry(label).or_insert_with(Ring::new);
+            ring.add(now, count);
+        } else {
+            self.other.add(now, count);
+        }
+    }
+
+    /// Labels of which nothing is left make room for others.
+    fn empty(&mut self, places: &[usize]) {
+        self.other.empty(places);
+        self.rings.retain(|_, ring| {
+            ring.empty(places);
+            ring.0.iter().any(|count| *count > 0)
+        });
+    }
+}
+
+impl Labelled<Cow<'static, str>> {
+    fn sums(&self, now: Now, minutes: usize) -> BTreeMap<String, u64> {
+        let rings = self.rings.iter().map(|(label, ring)| (&**label, ring));
+        let all = rings.chain([(OTHER, &self.other)]);
+        all.map(|(label, ring)| (label.to_owned(), ring.sum(now, minutes)))
+            .filter(|(_, count)| *count > 0)
+            .collect()
+    }
+}
+
+fn place(minute: i64) -> usize {
+    minute.rem_euclid(MINUTES as i64) as usize
+}
+
+fn clamped(events: u64) -> u32 {
+    u32::try_from(events).unwrap_or(u32::MAX)
+}
