@@ -6,6 +6,7 @@
 pub mod admin;
 mod keeper;
 pub mod letters;
+pub mod linting;
 pub mod logging;
 pub mod offline;
 pub mod production;

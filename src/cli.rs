@@ -11,6 +11,7 @@ mod go_live;
 mod holds;
 pub mod journal;
 mod lanes;
+mod lint;
 mod profile;
 mod receipt;
 mod records;
@@ -90,6 +91,8 @@ enum Command {
     Journal(journal::JournalArgs),
     /// Show what the lanes of a running gateway do.
     Lanes(lanes::LanesArgs),
+    /// Look at events before they are sent: what would be refused or changed, and what would go out.
+    Lint(Box<lint::LintArgs>),
     /// Ask a running gateway what became of an event.
     Receipt(receipt::ReceiptArgs),
     /// Start, list and stop test event codes.
@@ -138,6 +141,7 @@ pub fn run(cli: Cli) -> u8 {
         Command::GoLive(args) => on_runtime(go_live::run(args, &mut out)),
         Command::Holds(args) => on_runtime(holds::run(args, &mut out)),
         Command::Lanes(args) => on_runtime(lanes::run(args, &mut out)),
+        Command::Lint(args) => lint::run(&args, &mut out),
         Command::Receipt(args) => on_runtime(receipt::run(args, &mut out)),
         Command::TestMode(args) => on_runtime(test_mode::run(args, &mut out)),
         Command::Send(args) => on_runtime(send::run(*args, &mut out)),

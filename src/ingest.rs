@@ -18,7 +18,7 @@ pub mod auth;
 mod batch;
 mod body;
 mod caller;
-mod coded;
+pub mod coded;
 mod cors;
 pub mod encoding;
 pub mod events;

@@ -66,6 +66,7 @@ pub mod graph;
 pub mod ingest;
 pub mod journal;
 pub mod lanes;
+pub mod lint;
 mod loopback;
 pub mod origin;
 pub mod pixel;

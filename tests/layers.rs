@@ -74,6 +74,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "lint",
+        &[
+            "event",
+            "journal",
+            "ingest",
+            "test_mode",
+            "graph::client",
+            "graph::payload",
+        ],
+    ),
+    (
         "ingest",
         &["event", "journal", "duplicates", "test_mode", "traffic"],
     ),
@@ -94,6 +105,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "graph::oauth",
             "test_mode",
             "graph::verdict::explain",
+            "lint",
+            "ingest::answer::Rejection",
+            "ingest::request::Kind",
         ],
     ),
     ("main", &["cli"]),

@@ -18,6 +18,7 @@ mod go_live;
 mod holds;
 mod lanes;
 mod limits;
+mod lint;
 mod openapi;
 mod pages;
 mod problem;

@@ -12,6 +12,7 @@ mod state;
 mod work;
 
 use std::io::{IsTerminal, Write};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,17 +22,20 @@ use url::Url;
 
 use super::client::{failure, reached_at};
 use super::config::ConfigFiles;
-use super::records::{Reading, Source};
+use super::lint::{self, Lint};
+use super::records::{Reading, Record, Source};
 use super::{OK, USAGE, WRONG, environment};
 use crate::app::signals::Signals;
 use crate::config::units::{Rate, Span};
 use crate::config::{Config, SecretRef};
+use crate::lint::Totals;
 use crate::pixel::PixelId;
 use crate::secret::Secret;
+use crate::time::Clock;
 use post::Poster;
 use progress::Progress;
 use results::Results;
-use state::{Counts, State};
+use state::State;
 use work::{Ended, Work};
 
 /// The network, or the gateway, was not there for too long.
@@ -92,9 +96,12 @@ pub(super) struct SendArgs {
     /// Begin again, though the file was sent before in whole or in part
     #[arg(long)]
     restart: bool,
-    /// Read everything and report its faults, and send nothing
+    /// Look at everything as `capigate lint` does, and send nothing
     #[arg(long)]
     dry_run: bool,
+    /// With --dry-run: the source whose rules and policies hold; else the only one of the pixel
+    #[arg(long, value_name = "NAME", requires = "dry_run")]
+    source: Option<String>,
     /// Print a summary as JSON
     #[arg(long)]
     json: bool,
@@ -119,11 +126,12 @@ pub(super) async fn run(args: SendArgs, out: &mut dyn Write) -> anyhow::Result<u
             "members beside data that Graph does not know are left out"
         )?;
     }
+    let options = options(&args, &source.options)?;
     if args.dry_run {
-        return dry_run(&args, source, out);
+        let lint = Lint::new(&config, pixel, args.source.as_deref(), Clock::Real.now())?;
+        return dry_run(&args, source, &lint.with_options(&options)?, out);
     }
     let url = address(&args, &config, pixel)?;
-    let options = options(&args, &source.options)?;
     let poster = Poster::new(url, &key(&args)?, &options, args.give_up.into())?;
 
     let (mut state, mut results, place) = begin(&args, &source, pixel)?;
@@ -272,45 +280,61 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Reads everything, and sends nothing.
-fn dry_run(args: &SendArgs, source: Source, out: &mut dyn Write) -> anyhow::Result<u8> {
-    let mut counts = Counts::default();
-    let mut rows = 0_u64;
+/// Looks at everything as `capigate lint` does, and sends nothing.
+fn dry_run(
+    args: &SendArgs,
+    source: Source,
+    lint: &Lint,
+    out: &mut dyn Write,
+) -> anyhow::Result<u8> {
+    let mut totals = Totals::default();
     let mut first: Vec<String> = Vec::new();
-    source.read(&mut |record| {
-        rows += 1;
+    let mut failed = Ok(());
+    let mut index = 0;
+    let mut one = |record: Record| -> anyhow::Result<()> {
+        let mut tell = |path: &str, message: &str| {
+            if first.len() < results::SHOWN {
+                let words = results::words(path, message);
+                first.push(format!("line {}: {words}", record.line));
+            }
+        };
         match &record.event {
-            Ok(_) => counts.add("readable", ""),
-            Err(fault) => {
-                counts.add("error", fault.code.word());
-                if first.len() < results::SHOWN {
-                    first.push(format!(
-                        "line {}: {}",
-                        record.line,
-                        results::words(&fault.path, &fault.message)
-                    ));
+            Ok(event) => {
+                let linted = lint.look(index, event)?;
+                totals.add(&linted);
+                for finding in linted.findings.iter().filter(|one| one.kind != "warning") {
+                    tell(&finding.path, &finding.rule);
                 }
             }
+            Err(fault) => {
+                totals.add_error(fault.code);
+                tell(&fault.path, &fault.message);
+            }
         }
-        std::ops::ControlFlow::Continue(())
-    })?;
-    let is_good = counts.of("error") == 0;
+        index += 1;
+        Ok(())
+    };
+    let read = source.read(&mut |record| match one(record) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => {
+            failed = Err(error);
+            ControlFlow::Break(())
+        }
+    });
+    failed.and(read)?;
     if args.json {
         super::print_json(
             out,
-            &json!({ "rows": rows, "sent": 0, "status": counts.by_status, "codes": counts.by_code, "faults": first }),
+            &json!({ "sent": 0, "totals": totals, "faults": first }),
         )?;
     } else {
         for line in first {
             writeln!(out, "{line}")?;
         }
-        let (good, bad) = (counts.of("readable"), counts.of("error"));
-        writeln!(
-            out,
-            "{rows} rows: {good} would be sent, {bad} cannot be read. Nothing was sent."
-        )?;
+        lint::totals(&totals, out)?;
+        writeln!(out, "nothing was sent")?;
     }
-    Ok(if is_good { OK } else { WRONG })
+    Ok(if totals.is_good() { OK } else { WRONG })
 }
 
 /// Says what came of it.

@@ -6,11 +6,12 @@ use std::fmt;
 use super::build::build;
 use super::hashed::HashedEvent;
 use super::json::{self, Member, Part, Shape};
+use super::look::Look;
 use super::pii::Pii;
 use super::reject::EventError;
 use super::visit::Visit;
 use super::work::malformed;
-use super::{MAX_RAW_BYTES, Rules};
+use super::{MAX_RAW_BYTES, Rules, user_data};
 use crate::codes;
 use crate::pixel::PixelId;
 use crate::time::UnixMs;
@@ -142,6 +143,12 @@ impl<'a> RawEvent<'a> {
             }
         };
         *slot = Some(raw);
+    }
+
+    /// What a person may see of its `user_data`, and what becomes of it under these rules.
+    pub fn look(&self, rules: &Rules, now: UnixMs) -> Vec<Look> {
+        let members = self.user_data.as_deref().unwrap_or_default();
+        user_data::look(members, rules, now)
     }
 
     /// Checks the event, hashes what is personal, and lets go of the rest.

@@ -4,16 +4,18 @@ mod hashing;
 
 use std::borrow::Cow;
 
-use super::MAX_LIST;
 use super::field::{self, EVERY_BROAD, FIELD_COUNT, Field, Treat};
 use super::json::{self, Shape};
+use super::look::{Becomes, Look};
 use super::match_keys::MatchKeys;
 use super::normalise::{Context, Named, place, trim};
 use super::pii::Pii;
 use super::reject::{EventError, path_of};
 use super::source::ActionSource;
 use super::work::Work;
+use super::{MAX_LIST, Rules};
 use crate::codes;
+use crate::time::UnixMs;
 
 const PATH: &str = "user_data";
 
@@ -84,6 +86,68 @@ fn named_country(raw: &str) -> Named {
     text.map_or(Named::Nothing, |text| place::named(&text))
 }
 
+/// What rules may know beside each value.
+fn context(
+    readings: &[Reading],
+    members: &[(Cow<'_, str>, Pii<'_>)],
+    rules: &Rules,
+    now: UnixMs,
+) -> Context {
+    let countries = readings.iter().zip(members).filter(|(reading, _)| {
+        let field = reading.index().and_then(field::at);
+        field.is_some_and(|field| field.key == "country")
+    });
+    Context {
+        now,
+        default_country: rules.default_country,
+        external_id: rules.external_id,
+        named: countries
+            .map(|(_, (_, value))| named_country(value.open()))
+            .find(|named| *named != Named::Nothing)
+            .unwrap_or(Named::Nothing),
+    }
+}
+
+/// What a person may see of the members, by the same rules as [`write`].
+pub(super) fn look(members: &[(Cow<'_, str>, Pii<'_>)], rules: &Rules, now: UnixMs) -> Vec<Look> {
+    let readings: Vec<Reading> = members.iter().map(|(key, _)| Reading::of(key)).collect();
+    let context = context(&readings, members, rules, now);
+    let pairs = readings.iter().zip(members);
+    let looks = pairs.map(|(reading, (key, value))| {
+        let field = reading.index().and_then(field::at);
+        let raw = value.open();
+        let list = match json::shape(raw) {
+            Shape::List => json::elements(raw, MAX_LIST).unwrap_or_default(),
+            _ => vec![raw],
+        };
+        let values = list.into_iter().map(|raw| match field {
+            Some(field) => becomes(field, raw, &context),
+            None if rules.allow_user_data.iter().any(|allowed| allowed == key) => {
+                Becomes::Clear(raw.chars().count())
+            }
+            None => Becomes::Dropped("dropped: not a field of user_data"),
+        });
+        Look {
+            path: path_of(PATH, key),
+            field: field.map(|field| field.key),
+            values: values.collect(),
+        }
+    });
+    looks.collect()
+}
+
+fn becomes(field: &Field, raw: &str, context: &Context) -> Becomes {
+    if field.is_hashed() {
+        return hashing::look(field, raw, context);
+    }
+    let scalar = json::scalar(raw).ok().flatten();
+    let text = scalar.as_deref().map(trim);
+    let normal = text.and_then(|text| (field.normalise)(text, context));
+    normal.map_or(Becomes::Dropped(hashing::UNUSABLE), |text| {
+        Becomes::Clear(text.chars().count())
+    })
+}
+
 /// Writes the members of the object, without its closing brace.
 pub(super) fn write(
     members: &[(Cow<'_, str>, Pii<'_>)],
@@ -92,19 +156,7 @@ pub(super) fn write(
     out: &mut Vec<u8>,
 ) -> Result<Written, EventError> {
     let readings: Vec<Reading> = members.iter().map(|(key, _)| Reading::of(key)).collect();
-    let countries = readings.iter().zip(members).filter(|(reading, _)| {
-        let field = reading.index().and_then(field::at);
-        field.is_some_and(|field| field.key == "country")
-    });
-    let context = Context {
-        now: work.now,
-        default_country: work.rules.default_country,
-        external_id: work.rules.external_id,
-        named: countries
-            .map(|(_, (_, value))| named_country(value.open()))
-            .find(|named| *named != Named::Nothing)
-            .unwrap_or(Named::Nothing),
-    };
+    let context = context(&readings, members, work.rules, work.now);
     let mut counts = [0_u16; FIELD_COUNT];
     for index in readings.iter().filter_map(|reading| reading.index()) {
         if let Some(count) = counts.get_mut(index) {

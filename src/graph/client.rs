@@ -129,7 +129,7 @@ impl GraphClient {
         }
         let request = self
             .http
-            .post(self.endpoint(pixel))
+            .post(self.settings.endpoint(pixel))
             .headers(headers)
             .body(body);
         let got = match exchange(request).await {
@@ -160,11 +160,14 @@ impl GraphClient {
             usage,
         }
     }
+}
 
-    fn endpoint(&self, pixel: PixelId) -> Url {
-        let mut url = self.settings.url.clone();
+impl Settings {
+    /// Where the events of a pixel go.
+    pub fn endpoint(&self, pixel: PixelId) -> Url {
+        let mut url = self.url.clone();
         let base = url.path().trim_end_matches('/').to_owned();
-        url.set_path(&format!("{base}/{}/{pixel}/events", self.settings.version));
+        url.set_path(&format!("{base}/{}/{pixel}/events", self.version));
         url
     }
 }

@@ -186,7 +186,8 @@ impl Rejection {
         }
     }
 
-    fn message(&self) -> String {
+    /// What is wrong and what to do, in a sentence; never a value.
+    pub fn message(&self) -> String {
         let row = self.code().row();
         match self {
             Self::Body { path: "", rule, .. } => format!("the body: {rule}"),

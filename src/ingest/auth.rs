@@ -133,6 +133,11 @@ impl Sources {
         found
     }
 
+    /// The source of that name.
+    pub fn named(&self, name: &str) -> Option<&Source> {
+        self.sources.iter().find(|source| source.name == name)
+    }
+
     /// Whether any source is for browsers.
     pub fn has_pages(&self) -> bool {
         self.sources.iter().any(|source| source.pages.is_some())

@@ -8,18 +8,18 @@ use crate::test_mode::TestMode;
 use crate::time::UnixMs;
 
 /// What events for one pixel travel with.
-pub(super) struct Coded {
+pub struct Coded {
     /// The options of the events.
-    pub(super) options: Arc<RequestOptions>,
+    pub options: Arc<RequestOptions>,
     /// Those of a copy of each, where there is to be one.
-    pub(super) mirror: Option<Arc<RequestOptions>>,
+    pub mirror: Option<Arc<RequestOptions>>,
     /// The request brought a code that its source may not bring.
-    pub(super) left_out: bool,
+    pub left_out: bool,
 }
 
 impl Coded {
     /// For events of `source` for `pixel` that arrive at `now`; `options` are those of the request.
-    pub(super) fn of(
+    pub fn of(
         test_mode: &TestMode,
         pixel: PixelId,
         source: &str,

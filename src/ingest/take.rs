@@ -105,7 +105,7 @@ pub(super) async fn keep(
     Ok(accepted)
 }
 
-fn code_left_out(source: &str) -> Warning {
+pub(super) fn code_left_out(source: &str) -> Warning {
     Warning {
         path: "test_event_code".into(),
         code: codes::TEST_CODE_LEFT_OUT,

@@ -24,6 +24,7 @@ mod faults;
 mod go_live;
 mod harness;
 mod ingest;
+mod lint;
 mod login;
 mod process;
 mod reload;

@@ -7,7 +7,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode};
+use bytes::Bytes;
 use serde_json::Value;
 
 use super::Admin;
@@ -28,6 +29,32 @@ pub(super) struct Call {
     /// The parameter of the path, decoded; empty where there is none.
     pub(super) id: String,
     pub(super) members: Members,
+    /// The type of a body that is taken as it is, and the body.
+    pub(super) content_type: Option<HeaderValue>,
+    pub(super) body: Bytes,
+}
+
+/// A body, within the bounds of all bodies here.
+pub(super) async fn read(body: Body) -> Result<Bytes, Problem> {
+    let reading = axum::body::to_bytes(body, MAX_BODY);
+    let Ok(bytes) = tokio::time::timeout(BODY_TIMEOUT, reading).await else {
+        let message = "the body did not come in time";
+        let status = StatusCode::REQUEST_TIMEOUT;
+        return Err(Problem::new(
+            status,
+            "body_timeout",
+            message,
+            "send it again",
+        ));
+    };
+    bytes.map_err(|_| {
+        Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too_large",
+            "the body was cut, or is larger than 1 MiB",
+            "send less, such as a filter in place of a list of ids",
+        )
+    })
 }
 
 /// The members of a body, or the parameters of a query.
@@ -52,25 +79,7 @@ impl Members {
 
     /// The members of a body that is a JSON object or empty.
     pub(super) async fn of_body(body: Body) -> Result<Self, Problem> {
-        let reading = axum::body::to_bytes(body, MAX_BODY);
-        let Ok(bytes) = tokio::time::timeout(BODY_TIMEOUT, reading).await else {
-            let message = "the body did not come in time";
-            let status = StatusCode::REQUEST_TIMEOUT;
-            return Err(Problem::new(
-                status,
-                "body_timeout",
-                message,
-                "send it again",
-            ));
-        };
-        let bytes = bytes.map_err(|_| {
-            Problem::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "too_large",
-                "the body was cut, or is larger than 1 MiB",
-                "send less, such as a filter in place of a list of ids",
-            )
-        })?;
+        let bytes = read(body).await?;
         let kind = "the member";
         if bytes.trim_ascii().is_empty() {
             let all = BTreeMap::new();

@@ -9,15 +9,17 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{Method, Request, Response};
 use axum::routing::{MethodFilter, on};
+use bytes::Bytes;
 
 use super::auth::Caller;
-use super::call::{Call, Members};
+use super::call::{self, Call, Members};
 use super::problem::Problem;
 use super::reply::Reply;
 use super::{
-    Admin, config, dead, events, go_live, holds, lanes, limits, openapi, test_mode, tokens,
+    Admin, config, dead, events, go_live, holds, lanes, limits, lint, openapi, test_mode, tokens,
 };
 use crate::config::Role;
 use crate::ingest::listener::Peer;
@@ -25,13 +27,16 @@ use crate::ingest::listener::Peer;
 /// What a route comes to.
 pub(super) type Done = Pin<Box<dyn Future<Output = Result<Reply, Problem>> + Send>>;
 
-/// One keyed route. GET reads, and needs any key; POST changes, and needs one of `admin.keys`.
+/// One keyed route. GET reads, and needs any key; POST changes, and needs one of `admin.keys`,
+/// unless the route says otherwise.
 struct Route {
     method: Method,
     path: &'static str,
     run: fn(Call) -> Done,
     /// Leaves a line in the log: what changes something, and what hands out events as stored.
     is_audited: bool,
+    /// Reads, though it has a body, which it takes as it is; its parameters are in the query.
+    is_raw: bool,
 }
 
 const ROUTES: &[Route] = &[
@@ -46,6 +51,7 @@ const ROUTES: &[Route] = &[
         path: "/dead/export",
         run: dead::export,
         is_audited: true,
+        is_raw: false,
     },
     get("/dead/{id}", dead::show),
     post("/dead/redrive", dead::redrive),
@@ -55,6 +61,13 @@ const ROUTES: &[Route] = &[
     post("/config/reload", config::reload),
     get("/limits", limits::show),
     get("/tokens", tokens::list),
+    Route {
+        method: Method::POST,
+        path: "/lint",
+        run: lint::look,
+        is_audited: false,
+        is_raw: true,
+    },
     get("/go-live/{pixel}", go_live::show),
     get("/test-mode", test_mode::list),
     post("/test-mode", test_mode::start),
@@ -67,6 +80,7 @@ const fn get(path: &'static str, run: fn(Call) -> Done) -> Route {
         path,
         run,
         is_audited: false,
+        is_raw: false,
     }
 }
 
@@ -76,6 +90,7 @@ const fn post(path: &'static str, run: fn(Call) -> Done) -> Route {
         path,
         run,
         is_audited: true,
+        is_raw: false,
     }
 }
 
@@ -88,7 +103,7 @@ pub fn routes() -> impl Iterator<Item = (&'static str, &'static str)> {
 
 impl Route {
     fn role(&self) -> Role {
-        if self.method == Method::GET {
+        if self.method == Method::GET || self.is_raw {
             Role::View
         } else {
             Role::Admin
@@ -196,12 +211,23 @@ async fn work(
     let path = path.map_err(|_| Problem::bad("the path", "send UTF-8 with percent-encoding"))?;
     let id = path.0.into_iter().next().map(|(_, id)| id);
     let query = Members::of_query(request.uri().query().unwrap_or_default())?;
-    let members = if route.method == Method::GET {
+    let content_type = request.headers().get(CONTENT_TYPE).cloned();
+    let mut body = Bytes::new();
+    let members = if route.is_raw {
+        body = call::read(request.into_body()).await?;
+        query
+    } else if route.method == Method::GET {
         query
     } else {
         query.end()?;
         Members::of_body(request.into_body()).await?
     };
-    let id = id.unwrap_or_default();
-    (route.run)(Call { admin, id, members }).await
+    let call = Call {
+        admin,
+        id: id.unwrap_or_default(),
+        members,
+        content_type,
+        body,
+    };
+    (route.run)(call).await
 }

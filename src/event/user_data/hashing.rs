@@ -3,6 +3,7 @@
 use super::super::digest::{self, Arrived, Sha256Hex};
 use super::super::field::Field;
 use super::super::json::{self, Shape};
+use super::super::look::Becomes;
 use super::super::normalise::{Context, contact, identifier, trim};
 use super::super::pii::Pii;
 use super::super::reject::{EventError, path_of};
@@ -95,6 +96,23 @@ pub(super) fn write(
     }
     out.push(b']');
     Ok(true)
+}
+
+/// What a person may see of one value.
+pub(super) fn look(field: &Field, raw: &str, context: &Context) -> Becomes {
+    let digest = match sent(field, raw, context, &mut Remarks::default()) {
+        Ok(Ok(Sent::Digest(digest))) => digest,
+        Ok(Ok(Sent::Clear(text))) => return Becomes::Clear(text.chars().count()),
+        Ok(Err(reason)) => return Becomes::Dropped(reason),
+        Err(_) => return Becomes::Dropped(UNUSABLE),
+    };
+    let scalar = json::scalar(raw).ok().flatten();
+    let text = scalar.as_deref().map_or("", trim);
+    if digest::read(text) != Arrived::Plain {
+        return Becomes::digest(digest.as_str());
+    }
+    let normal = (field.normalise)(text, context).unwrap_or_default();
+    Becomes::hashed(field.key, &normal, digest.as_str())
 }
 
 /// What is sent of one value, or why nothing is.

@@ -65,7 +65,9 @@ fn the_path_of_the_base_is_kept() {
             "https://relay.example/meta/v26.0/7/events",
         ),
     ] {
-        let endpoint = client(base, Clock::Real).endpoint("7".parse().unwrap());
+        let endpoint = client(base, Clock::Real)
+            .settings
+            .endpoint("7".parse().unwrap());
         assert_eq!(endpoint.as_str(), want);
     }
 }

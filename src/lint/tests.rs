@@ -1,0 +1,177 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
+
+use governor::Quota;
+
+use super::*;
+use crate::event::Rules;
+use crate::telemetry::metrics::Metrics;
+use crate::test_mode::{Code, Configured, SourceRule};
+use crate::time::Clock;
+
+const NOW: UnixMs = UnixMs(1_795_341_600_000);
+const GOOD: &str = r#"{"event_name":"Purchase","event_time":1795341558,"event_id":"o-1","action_source":"website","event_source_url":"https://shop.example/","user_data":{"email":" Jane.Doe@Example.com ","ph":["+49 30 1234567","nonsense"],"ge":"f","client_user_agent":"canary agent","shoe":"canary"},"custom_data":{"value":129.90,"currency":"EUR"}}"#;
+
+fn desk(token_in: TokenIn) -> Desk {
+    let pixel: PixelId = "7".parse().unwrap();
+    let source = Source::new(
+        "shop".to_owned(),
+        Vec::new(),
+        BTreeSet::from([pixel]),
+        false,
+        Rules::default(),
+        Quota::per_second(NonZeroU32::MIN),
+    );
+    let code = Code {
+        code: "TEST9".to_owned(),
+        until: None,
+        mirror: false,
+    };
+    let rule = SourceRule {
+        pixels: BTreeSet::from([pixel]),
+        code: None,
+        takes_clients: true,
+    };
+    let configured = Configured {
+        pixels: BTreeMap::from([(pixel, Some(code))]),
+        sources: BTreeMap::from([("shop".to_owned(), rule)]),
+    };
+    let nowhere = std::path::Path::new("/nowhere");
+    let metrics = Metrics::new().unwrap();
+    let test_mode = TestMode::open(nowhere, configured, false, Clock::Real, metrics);
+    let graph = Graph {
+        url: "https://graph.facebook.com".parse().unwrap(),
+        version: "v26.0".to_owned(),
+        timeout: std::time::Duration::from_secs(1),
+        connect_timeout: std::time::Duration::from_secs(1),
+        token_in,
+    };
+    Desk::new(
+        Sources::new(vec![source], BTreeSet::from([pixel])),
+        test_mode,
+        graph,
+        1000,
+    )
+}
+
+fn case() -> Case {
+    Case {
+        pixel: "7".parse().unwrap(),
+        source: "shop".to_owned(),
+        options: RequestOptions::default(),
+        now: NOW,
+        has_proof: false,
+    }
+}
+
+fn paths(linted: &Linted) -> Vec<(&str, &str)> {
+    let findings = linted.findings.iter();
+    findings.map(|one| (one.path.as_str(), one.code)).collect()
+}
+
+#[test]
+fn the_request_is_what_would_be_sent_and_nobody_is_named_beside_it() {
+    let linted = desk(TokenIn::Header).look(3, GOOD, &case()).unwrap();
+    assert_eq!(
+        (linted.index, linted.verdict, linted.changed),
+        (3, Verdict::Accepted, true)
+    );
+    assert_eq!(
+        paths(&linted),
+        [
+            ("user_data.email", "alias"),
+            ("user_data.ph", "dropped"),
+            ("user_data.shoe", "unknown_key"),
+        ]
+    );
+    let desk = desk(TokenIn::Header);
+    let job = Job {
+        pixel: case().pixel,
+        options: RequestOptions::default().into(),
+        mirror: None,
+        source: desk.sources.named("shop").unwrap(),
+        now: NOW,
+        visit: None,
+    };
+    let stored = check(&[Cow::Borrowed(GOOD)], &job);
+    let stored = stored.envelopes[0].envelope.event.as_bytes().clone();
+    let stored = std::str::from_utf8(&stored).unwrap();
+    let request = &linted.requests[0];
+    assert_eq!(request.url, "https://graph.facebook.com/v26.0/7/events");
+    assert_eq!(
+        request.body.get(),
+        format!("{{\"data\":[{stored}],\"test_event_code\":\"TEST9\"}}")
+    );
+    assert!(
+        request
+            .headers
+            .iter()
+            .any(|(name, _)| *name == "authorization")
+    );
+    let mut view = serde_json::to_value(&linted).unwrap();
+    view["requests"].take();
+    let view = view.to_string();
+    for raw in [
+        "canary", "Jane", "jane", "oe@", "xample", "1234567", "nonsense",
+    ] {
+        assert!(!view.contains(raw), "{raw}: {view}");
+    }
+    assert!(view.contains("j***@***.com"), "{view}");
+    assert!(view.contains("11 characters"), "{view}");
+}
+
+#[test]
+fn a_refusal_names_rule_example_and_pages() {
+    let event = GOOD.replace("129.90", "\"a lot\"");
+    let linted = desk(TokenIn::Body).look(0, &event, &case()).unwrap();
+    assert_eq!(linted.verdict, Verdict::Refused);
+    assert!(linted.requests.is_empty());
+    let finding = &linted.findings[0];
+    assert_eq!(
+        (finding.kind, finding.path.as_str(), finding.code),
+        ("refused", "custom_data.value", "without_value")
+    );
+    assert!(finding.example.is_some() && finding.meta.is_some());
+    assert_eq!(finding.docs, "README.md#code-without_value");
+    assert!(!finding.next.is_empty());
+    // what was dropped on the way is told, too
+    assert!(paths(&linted).contains(&("custom_data.value", "dropped")));
+    let linted = desk(TokenIn::Body).look(0, "{\"canary", &case()).unwrap();
+    assert_eq!(linted.verdict, Verdict::Refused);
+    assert!(!format!("{linted:?}").contains("canary"));
+}
+
+#[test]
+fn bodies_are_read_as_at_the_front_door() {
+    let desk = desk(TokenIn::Header);
+    let form = "data=%5B%7B%22a%22%3A1%7D%5D&test_event_code=T1";
+    let (events, options) = desk.read(&Kind::Form, form.as_bytes()).unwrap();
+    assert_eq!(events, [r#"{"a":1}"#]);
+    assert_eq!(options.test_event_code.as_deref(), Some("T1"));
+    let (name, value) = ("upload_tag".to_owned(), "\"store-7\"".to_owned());
+    let options = desk.options(&[(name.clone(), value)]).unwrap();
+    assert_eq!(options.upload_tag.as_deref(), Some("store-7"));
+    let refused = desk.options(&[(name, "\"a@b\"".to_owned())]).unwrap_err();
+    assert_eq!(refused.code(), codes::MALFORMED);
+    let stranger = Case {
+        source: "nobody".to_owned(),
+        ..case()
+    };
+    assert_eq!(desk.look(0, GOOD, &stranger).err(), Some(NoSource));
+}
+
+#[test]
+fn the_token_is_never_there() {
+    let with_proof = Case {
+        has_proof: true,
+        ..case()
+    };
+    let linted = desk(TokenIn::Body).look(0, GOOD, &with_proof).unwrap();
+    let body = linted.requests[0].body.get();
+    assert!(body.contains(TOKEN) && body.contains(PROOF), "{body}");
+    let mut totals = Totals::default();
+    totals.add(&linted);
+    totals.add_error(codes::NOT_UTF8);
+    assert!(!totals.is_good());
+    assert_eq!(totals.events, 2);
+}
