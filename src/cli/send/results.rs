@@ -22,6 +22,8 @@ pub(super) enum Status {
     Accepted,
     /// Its twin was accepted before.
     Duplicate,
+    /// A policy of the gateway's keeps it back.
+    Filtered,
     /// The gateway does not take it.
     Refused,
     /// It is no event.
@@ -33,6 +35,7 @@ impl Status {
         match self {
             Self::Accepted => "accepted",
             Self::Duplicate => "duplicate",
+            Self::Filtered => "filtered",
             Self::Refused => "refused",
             Self::Error => "error",
         }
