@@ -98,6 +98,19 @@ test('a batch of Graph', async () => {
   assert.deepEqual((await batch(good.event_id)).options, { upload_tag: 'nightly' });
 });
 
+test('a batch of Graph with an event that the SDK cuts off', async () => {
+  // this SDK does not encode what it puts into a batch, so an & ends the events early
+  const [good, cut, said] = [event(), event(), []];
+  cut.setEventSourceUrl('https://shop.example/page?a=b&c=d');
+  const bundle = new sdk.FacebookAdsApiBatch(sdk.FacebookAdsApi.init(KEY, 'en_US', false));
+  inBatch(bundle, cut, said);
+  inBatch(bundle, good, said);
+  await bundle.execute();
+  assert.deepEqual(said, [['bad', 'FacebookRequestError', undefined], ['good', 1]]);
+  mustNotArrive(cut);
+  await arrived(good.event_id);
+});
+
 test('a batch of Graph with all it may hold', async () => {
   const [list, said] = [events(50), []];
   const bundle = new sdk.FacebookAdsApiBatch(sdk.FacebookAdsApi.init(KEY, 'en_US', false));
