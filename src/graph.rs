@@ -13,7 +13,7 @@ pub mod client;
 pub mod oauth;
 pub mod payload;
 pub mod reply;
-mod scrub;
+pub(crate) mod scrub;
 pub mod usage;
 pub mod verdict;
 mod wait;

@@ -4,8 +4,9 @@
 //!
 //! 1. [`ingest::listener`] accepts a connection, within its limits. [`ingest::router`] looks at the
 //!    path and at the key, if it stands in a header or the query.
-//! 2. The body is read within [`ingest::admission`]'s bytes, and [`ingest::request`] takes it apart:
-//!    request options, the caller's key, and one raw slice of JSON for each event. Only the
+//! 2. The body is read within [`ingest::admission`]'s bytes, [`ingest::encoding`] unpacks it, and
+//!    [`ingest::request`] takes it apart, JSON or form: request options, the caller's key, and one raw
+//!    slice of JSON for each event. Each operation of a batch goes this way by itself. Only the
 //!    SHA-256 of the key is ever looked at, in constant time ([`ingest::auth`]).
 //! 3. Each slice becomes an [`event::RawEvent`], whose personal fields cannot be serialised; its
 //!    only way on is `hash`, which normalises, hashes and checks it, and gives an
@@ -62,6 +63,8 @@ pub mod custody;
 pub mod duplicates;
 pub mod event;
 mod failpoint;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod graph;
 pub mod ingest;
 pub mod journal;

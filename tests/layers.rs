@@ -90,6 +90,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("redrive", &["event", "journal", "duplicates"]),
     ("sandbox", &[]),
+    // compiled for the fuzz targets only
+    ("fuzzing", &["graph", "journal"]),
     ("app", &["*"]),
     (
         "cli",

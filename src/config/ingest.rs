@@ -21,8 +21,9 @@ pub struct Ingest {
     pub body_timeout: Span,
     /// Size of a request body, before and after decompression; a larger one is answered 413.
     pub max_body: Bytes,
-    /// Bytes of request bodies held in memory at once; beyond it requests are answered 503. At
-    /// least `ingest.max_body`.
+    /// Bytes of request bodies held in memory at once; beyond it requests are answered 503. A body
+    /// counts up to three times while it is unpacked or its form is read, so it is at least three
+    /// times `ingest.max_body`.
     pub max_in_flight: Bytes,
     /// Events in one request. 1 to 1000, which is the most Meta takes.
     pub max_events: u32,
@@ -92,10 +93,10 @@ impl Ingest {
                 format!("at least ingest.max_event_bytes ({})", self.max_event_bytes),
             ));
         }
-        if self.max_in_flight < self.max_body {
+        if self.max_in_flight.get() / 3 < self.max_body.get() {
             faults.push(Fault::cross(
                 "ingest.max_in_flight",
-                format!("at least ingest.max_body ({})", self.max_body),
+                format!("at least three times ingest.max_body ({})", self.max_body),
             ));
         }
     }

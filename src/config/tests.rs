@@ -448,7 +448,7 @@ fn keys_that_do_not_go_together_are_told() {
         (
             "[ingest]\nmax_in_flight = \"1MiB\"",
             "ingest.max_in_flight",
-            "max_body (8MiB)",
+            "three times ingest.max_body (8MiB)",
         ),
         ("[ingest]\nmax_events = 0", "ingest.max_events", "1 to 1000"),
         (

@@ -108,7 +108,7 @@ pub enum Reply {
 }
 
 /// Reads a body; never fails. What it keeps of Graph's words has no secret in it.
-pub(super) fn read(body: &[u8], scrubber: &Scrubber<'_>) -> (Reply, Option<TraceId>) {
+pub(crate) fn read(body: &[u8], scrubber: &Scrubber<'_>) -> (Reply, Option<TraceId>) {
     let Ok(body) = serde_json::from_slice::<Value>(body) else {
         return (Reply::Unreadable, None);
     };

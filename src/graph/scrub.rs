@@ -46,7 +46,7 @@ impl fmt::Display for Text {
 }
 
 /// The secrets of one request, borrowed for as long as its answer is read.
-pub(super) struct Scrubber<'a>(Vec<&'a [u8]>);
+pub(crate) struct Scrubber<'a>(Vec<&'a [u8]>);
 
 /// One byte of a text, decoded or not, and where in the text it stands.
 #[derive(Clone, Copy)]
@@ -57,7 +57,7 @@ struct Byte {
 }
 
 impl<'a> Scrubber<'a> {
-    pub(super) fn new(secrets: impl IntoIterator<Item = &'a str>) -> Self {
+    pub(crate) fn new(secrets: impl IntoIterator<Item = &'a str>) -> Self {
         let bytes = secrets.into_iter().map(str::as_bytes);
         Self(bytes.filter(|secret| !secret.is_empty()).collect())
     }

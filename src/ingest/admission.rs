@@ -5,6 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use prometheus::IntGauge;
 
+/// How often a body is held at most: packed, unpacked once and unpacked twice, or as it came, as the
+/// fields of its form and as the events in them.
+pub const COPIES: usize = 3;
+
 /// The bytes all requests together may hold (`ingest.max_in_flight`), and the share of it for
 /// those whose caller is not known yet.
 #[derive(Clone)]
@@ -34,8 +38,9 @@ pub struct Reservation {
 pub struct Full;
 
 impl Admission {
-    /// Room for `bytes`, shown in `gauge`; a quarter of it, or `one_body` if that is more, for
-    /// callers that show their key in the body only: so that who has none cannot take it all.
+    /// Room for `bytes`, shown in `gauge`; a quarter of it, or what [`COPIES`] of `one_body` take if
+    /// that is more, for callers that show their key in the body only: so that who has none cannot
+    /// take it all.
     pub fn new(bytes: usize, one_body: usize, gauge: IntGauge) -> Self {
         let pool = |room| Pool {
             room,
@@ -43,7 +48,7 @@ impl Admission {
         };
         Self {
             all: pool(bytes),
-            strangers: pool((bytes / 4).max(one_body)),
+            strangers: pool((bytes / 4).max(COPIES.saturating_mul(one_body))),
             gauge,
         }
     }
@@ -83,6 +88,23 @@ impl Admission {
     }
 }
 
+impl Reservation {
+    /// Gives all but `bytes` back.
+    pub fn shrink_to(&mut self, bytes: usize) {
+        let back = self.bytes.saturating_sub(bytes);
+        self.give_back(back);
+        self.bytes -= back;
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.all.fetch_sub(bytes, Ordering::Relaxed);
+        if let Some(strangers) = &self.strangers {
+            strangers.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        self.gauge.sub(bytes as i64);
+    }
+}
+
 impl Pool {
     fn take(&self, bytes: usize) -> Result<(), Full> {
         let more = |taken: usize| {
@@ -99,11 +121,7 @@ impl Pool {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.all.fetch_sub(self.bytes, Ordering::Relaxed);
-        if let Some(strangers) = &self.strangers {
-            strangers.fetch_sub(self.bytes, Ordering::Relaxed);
-        }
-        self.gauge.sub(self.bytes as i64);
+        self.give_back(self.bytes);
     }
 }
 
@@ -125,12 +143,20 @@ mod tests {
         drop(first);
         assert_eq!(gauge.get(), 0);
         admission.grow(&mut second, 100).unwrap();
+        second.shrink_to(40);
+        second.shrink_to(90);
+        assert_eq!(gauge.get(), 40);
+        let mut third = admission.open(false);
+        admission.grow(&mut third, 25).unwrap();
+        third.shrink_to(0);
+        admission.grow(&mut third, 25).unwrap();
+        admission.grow(&mut second, 35).unwrap();
     }
 
     #[test]
     fn strangers_get_a_quarter_and_leave_the_rest() {
         let gauge = IntGauge::new("g", "g").unwrap();
-        let admission = Admission::new(100, 10, gauge);
+        let admission = Admission::new(100, 8, gauge);
         let mut stranger = admission.open(false);
         admission.grow(&mut stranger, 25).unwrap();
         assert_eq!(admission.grow(&mut stranger, 1), Err(Full));

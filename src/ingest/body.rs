@@ -111,6 +111,7 @@ impl Packed {
             let mut room = |bytes| held.grow(shared, bytes);
             let max_body = shared.settings.max_body;
             held.bytes = encoding::unpack(&packed, &layers, max_body, &mut room)?;
+            held.reservation.shrink_to(held.bytes.len());
         }
         Ok(held)
     }

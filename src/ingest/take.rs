@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 
-use super::admission::Reservation;
+use super::admission::{COPIES, Reservation};
 use super::answer::{Accepted, Limit, Rejection};
 use super::auth::Source;
 use super::body::Arriving;
@@ -65,7 +65,8 @@ pub(super) async fn work<T>(
         drop(turn);
         if !matches!(kind, Kind::Json | Kind::Unsaid) {
             // its fields are decoded beside it, and the events out of those
-            held.grow(shared, 2 * held.bytes.len())?;
+            let copies = (COPIES - 1) * held.bytes.len();
+            held.grow(shared, copies)?;
         }
         let members = kind.members(&held.bytes, max_events)?;
         Ok((then(&query, &members)?, held.reservation))

@@ -580,19 +580,23 @@ async fn at_the_connection_limit_accepting_waits() {
 async fn bytes_in_flight_are_bounded_and_given_back() {
     let gateway = Gateway::with(|config| {
         config.ingest.max_body = "64KiB".parse().unwrap();
-        config.ingest.max_in_flight = "64KiB".parse().unwrap();
+        config.ingest.max_in_flight = "192KiB".parse().unwrap();
     })
     .await;
     let addr = gateway.running().ingest_addr();
-    let mut slow = tokio::net::TcpStream::connect(addr).await.unwrap();
     let head = format!(
-        "POST /v26.0/{PIXEL}/events HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {KEY}\r\ncontent-length: 65000\r\n\r\n"
+        "POST /v26.0/{PIXEL}/events HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {KEY}\r\ncontent-length: 65500\r\n\r\n"
     );
-    slow.write_all(head.as_bytes()).await.unwrap();
-    slow.write_all(&vec![b' '; 64_900]).await.unwrap();
+    let mut slow = Vec::new();
+    for _ in 0..3 {
+        let mut stream = tokio::net::TcpStream::connect(addr).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&vec![b' '; 65_400]).await.unwrap();
+        slow.push(stream);
+    }
     gateway
         .until("bytes in flight", async |gateway| {
-            (gateway.metric("capigate_in_flight_bytes").await == 64_900).then_some(())
+            (gateway.metric("capigate_in_flight_bytes").await == 3 * 65_400).then_some(())
         })
         .await;
     let answer = gateway.post(purchases("x", 5)).await;

@@ -294,7 +294,7 @@ async fn limits_change_and_a_rate_that_stays_is_no_free_burst() {
         config.ingest.max_events = 2;
         config.ingest.max_event_bytes = "1KiB".parse().unwrap();
         config.ingest.max_body = "2KiB".parse().unwrap();
-        config.ingest.max_in_flight = "4KiB".parse().unwrap();
+        config.ingest.max_in_flight = "6KiB".parse().unwrap();
         config.sources.get_mut("shop").unwrap().strict = true;
     });
     assert_eq!(limits.await.unwrap().changed.len(), 5);

@@ -1,0 +1,13 @@
+//! A body of JSON.
+
+#![no_main]
+
+mod common;
+
+use capigate::ingest::request::parse_json;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|body: &[u8]| match parse_json(body) {
+    Ok(members) => common::look(&members),
+    Err(rejection) => common::refused(&rejection),
+});
