@@ -255,7 +255,8 @@ fn begin(
         Some(place) if !args.restart => State::read(place)?,
         _ => None,
     };
-    let state = match before {
+    let goes_on = before.is_some();
+    let mut state = match before {
         Some(before) => before.following(&fresh)?,
         None => fresh,
     };
@@ -266,11 +267,16 @@ fn begin(
     let Some(path) = path else {
         return Ok((state, None, place));
     };
-    let results = if state.is_begun() {
+    let results = if goes_on {
         Results::go_on(&path, state.results_bytes)?
     } else {
         Results::create(&path, args.restart)?
     };
+    state.results_bytes = results.bytes;
+    if let Some(place) = &place {
+        // from now on the file of results is known as this run's
+        state.write(place)?;
+    }
     Ok((state, Some(results), place))
 }
 

@@ -364,6 +364,12 @@ async fn what_cannot_work_is_told_before_anything_is_sent() {
         assert!(all.contains(words), "{args:?}: {all}");
     }
     assert_eq!(sandbox.totals().events_accepted, 0);
+    // one that never began goes on, too
+    for _ in 0..2 {
+        let output = command("http://127.0.0.1:1", "key", &file, &ignore).output();
+        let said = Said::of(&output.unwrap());
+        assert_eq!(said.code, 6, "{}", said.err);
+    }
 
     // from standard input, to a source that refuses good events for bad ones
     let mut child = command(

@@ -61,7 +61,19 @@ struct Answer {
     errors: Vec<Item>,
     #[serde(default)]
     duplicates: Vec<usize>,
+    #[serde(default)]
+    filtered: Vec<Filtered>,
     error: Option<Refusal>,
+}
+
+/// An event, or a copy of one for another pixel, that a policy keeps back.
+#[derive(Debug, Deserialize)]
+struct Filtered {
+    index: usize,
+    policy: String,
+    key: String,
+    /// The other pixel, of a copy.
+    pixel: Option<serde::de::IgnoredAny>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -332,6 +344,16 @@ fn settle(
         };
         put(rows, *at, row);
     }
+    for filtered in answer.filtered {
+        let at = part
+            .get(filtered.index)
+            .filter(|_| filtered.pixel.is_none());
+        let Some(at) = at else { continue };
+        let mut row = row(batch, *at, Status::Filtered);
+        row.code = plain(&filtered.policy);
+        row.message = plain(&format!("kept back by {}", filtered.key));
+        put(rows, *at, row);
+    }
     let is_open = |at: &usize| matches!(rows.get(*at), Some(None));
     let rest: Vec<usize> = part.iter().copied().filter(is_open).collect();
     if !is_taken && rest.len() < part.len() {
@@ -413,6 +435,11 @@ mod tests {
         assert_eq!(
             settled(answer, &[0, 2, 3]),
             (vec!["refused", "-", "duplicate", "accepted"], vec![])
+        );
+        let kept_back = r#"{"events_received":1,"filtered":[{"index":0,"policy":"consent","key":"sources.shop.policy.consent"},{"index":1,"policy":"sample","key":"pixels.7.policy.sample","pixel":"7"}]}"#;
+        assert_eq!(
+            settled(kept_back, &[0, 1]),
+            (vec!["filtered", "accepted", "-", "-"], vec![])
         );
         // a strict source refuses good rows for one that is bad: they are sent without it
         let strict = r#"{"error":{"message":"m"},"errors":[{"index":1,"code":"missing"}]}"#;

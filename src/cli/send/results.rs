@@ -22,6 +22,8 @@ pub(super) enum Status {
     Accepted,
     /// Its twin was accepted before.
     Duplicate,
+    /// A policy of the gateway's keeps it back.
+    Filtered,
     /// The gateway does not take it.
     Refused,
     /// It is no event.
@@ -33,6 +35,7 @@ impl Status {
         match self {
             Self::Accepted => "accepted",
             Self::Duplicate => "duplicate",
+            Self::Filtered => "filtered",
             Self::Refused => "refused",
             Self::Error => "error",
         }
@@ -80,12 +83,7 @@ impl Results {
             ),
             _ => unusable(path, &error),
         })?;
-        let mut results = Self::locked(file, path)?;
-        results.cut(0)?;
-        if !results.is_ndjson {
-            results.write(b"row,line,event_id,status,code,path,message\n")?;
-        }
-        Ok(results)
+        Self::at(file, path, 0)
     }
 
     /// Opens the file of an interrupted run; what is behind `bytes` was not confirmed.
@@ -98,8 +96,16 @@ impl Results {
             }
             opened => opened.map_err(|error| unusable(path, &error))?,
         };
+        Self::at(file, path, bytes)
+    }
+
+    /// Positioned behind `bytes`, or behind a new header.
+    fn at(file: File, path: &Path, bytes: u64) -> anyhow::Result<Self> {
         let mut results = Self::locked(file, path)?;
         results.cut(bytes)?;
+        if results.bytes == 0 && !results.is_ndjson {
+            results.write(b"row,line,event_id,status,code,path,message\n")?;
+        }
         Ok(results)
     }
 

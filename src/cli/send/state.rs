@@ -106,11 +106,6 @@ impl State {
         Err(failure(USAGE, message))
     }
 
-    /// Whether there are rows to go on behind.
-    pub(super) fn is_begun(&self) -> bool {
-        self.rows > 0 || self.results_bytes > 0
-    }
-
     /// Keeps it, whole or not at all.
     pub(super) fn write(&self, path: &Path) -> anyhow::Result<()> {
         let bytes = serde_json::to_vec(self)?;
