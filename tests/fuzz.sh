@@ -17,7 +17,7 @@ coverage=(-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
   -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table
   -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing)
 host=$(rustc -vV | sed -n 's/^host: //p')
-RUSTFLAGS="${coverage[*]}" cargo build --release --target "$host" || { echo "0 passed, 1 failed"; exit 1; }
+RUSTFLAGS="${coverage[*]}" cargo build --locked --release --target "$host" || { echo "0 passed, 1 failed"; exit 1; }
 
 targets=("$@")
 if ((${#targets[@]} == 0)); then

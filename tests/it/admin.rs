@@ -196,7 +196,13 @@ async fn nothing_of_it_is_where_events_are_posted() {
         };
         let unknown = at_the_front_door("/there/is/no/such/page/here").await;
         assert_eq!(unknown.0, 404);
-        assert_eq!(at_the_front_door(&filled(path)).await, unknown, "{path}");
+        let answer = at_the_front_door(&filled(path)).await;
+        if path == "/" {
+            // Graph's batches are posted there
+            assert_eq!(answer.1["error"]["error_data"]["code"], "method");
+            continue;
+        }
+        assert_eq!(answer, unknown, "{path}");
     }
     gateway.finish().await;
 }

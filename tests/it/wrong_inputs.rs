@@ -6,7 +6,8 @@ mod sent;
 use std::collections::{BTreeMap, BTreeSet};
 
 use capigate::codes::{self, About};
-use capigate::config::{KeyRef, Source};
+use capigate::config::{KeyRef, Policy, Source};
+use capigate::pixel::PixelId;
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -29,7 +30,7 @@ const PASSES: [(&str, &str); 2] = [
 ];
 
 /// Codes no single input leads to, and the tests that do.
-const ELSEWHERE: [(&str, &str, &str); 13] = [
+const ELSEWHERE: [(&str, &str, &str); 5] = [
     (
         "rate",
         "a_source_over_its_rate_is_told_when_to_come_back",
@@ -55,46 +56,6 @@ const ELSEWHERE: [(&str, &str, &str); 13] = [
         "what_the_journal_says_has_its_code",
         include_str!("../../src/ingest/answer.rs"),
     ),
-    (
-        "copy_refused",
-        "a_copy_is_held_to_its_own_pixels_policy",
-        include_str!("policy.rs"),
-    ),
-    (
-        "consent",
-        "a_person_who_said_no_is_not_in_any_file",
-        include_str!("policy.rs"),
-    ),
-    (
-        "crawlers",
-        "crawlers_are_dropped",
-        include_str!("policy.rs"),
-    ),
-    (
-        "allow_events",
-        "event_names_and_hosts_pass_by_list",
-        include_str!("policy.rs"),
-    ),
-    (
-        "block_events",
-        "event_names_and_hosts_pass_by_list",
-        include_str!("policy.rs"),
-    ),
-    (
-        "allow_hosts",
-        "event_names_and_hosts_pass_by_list",
-        include_str!("policy.rs"),
-    ),
-    (
-        "block_hosts",
-        "event_names_and_hosts_pass_by_list",
-        include_str!("policy.rs"),
-    ),
-    (
-        "sample",
-        "a_sample_takes_the_same_events_each_time",
-        include_str!("policy.rs"),
-    ),
 ];
 
 #[derive(Deserialize)]
@@ -102,6 +63,8 @@ const ELSEWHERE: [(&str, &str, &str); 13] = [
 struct Table {
     /// More sources than `shop`; each that is none of pages gets a key and the pixels of that.
     sources: BTreeMap<String, Source>,
+    /// Policies of pixels.
+    pixels: BTreeMap<PixelId, Policy>,
     base: BTreeMap<String, BTreeMap<String, String>>,
     rows: BTreeMap<String, Vec<Row>>,
 }
@@ -150,6 +113,7 @@ enum Is {
     Request,
     Event,
     Warning,
+    Policy,
     /// Not even a body.
     Nothing,
 }
@@ -188,6 +152,9 @@ async fn every_wrong_input_is_told_what_is_wrong_and_harms_nothing() {
                 source.pixels.clone_from(&pixels);
             }
             config.sources.insert(name.clone(), source);
+        }
+        for (id, policy) in &table.pixels {
+            config.pixels.get_mut(id).unwrap().policy = policy.clone();
         }
     })
     .await;
@@ -267,6 +234,7 @@ struct Told {
     limit: Option<String>,
     errors: Vec<Said>,
     warnings: Vec<Said>,
+    filtered: Vec<Said>,
 }
 
 /// What is wrong with the answer to a row.
@@ -292,6 +260,7 @@ fn wrong_with(row: &Row, status: u16, text: &str) -> Option<String> {
         limit: word(&error["error_data"]["limit"]),
         errors: said(&body["errors"]),
         warnings: said(&body["warnings"]),
+        filtered: said(&body["filtered"]),
     };
     let want = wanted(row);
     if told != want {
@@ -309,11 +278,12 @@ fn wanted(row: &Row) -> Told {
     let about = match row.is {
         Is::Event => About::Event,
         Is::Warning => About::Warning,
+        Is::Policy => About::Policy,
         _ => About::Request,
     };
     assert!(code.row().is_about(about), "{code} is said of other things");
     let index = match row.is {
-        Is::Event => Some(row.index.unwrap_or(0)),
+        Is::Event | Is::Policy => Some(row.index.unwrap_or(0)),
         // what stands beside the events has none
         // what is said about the request as a whole
         Is::Warning if row.code == "test_code_left_out" => None,
@@ -325,9 +295,11 @@ fn wanted(row: &Row) -> Told {
         let (path, code) = also.rsplit_once(' ').unwrap();
         (index, path.to_owned(), code.to_owned())
     });
-    let (errors, warnings) = match row.is {
-        Is::Warning => (Vec::new(), std::iter::once(main).chain(also).collect()),
-        _ => (vec![main], also.collect()),
+    let also = also.collect::<Vec<_>>();
+    let (errors, warnings, filtered) = match row.is {
+        Is::Warning => (vec![], [vec![main], also].concat(), vec![]),
+        Is::Policy => (vec![], also, vec![main]),
+        _ => (vec![main], also, vec![]),
     };
     // a request is refused for its events, with the first one's subcode
     let outer = match row.is {
@@ -343,6 +315,7 @@ fn wanted(row: &Row) -> Told {
         limit: row.limit.clone(),
         errors,
         warnings,
+        filtered,
     }
 }
 
@@ -353,14 +326,17 @@ fn said(list: &Value) -> Vec<Said> {
     items
         .iter()
         .map(|item| {
-            let word = item["code"].as_str().unwrap();
-            let rule = item.get("rule").or(item.get("text")).unwrap();
-            assert!(rule.as_str().is_some_and(|rule| rule.len() > 5), "{item}");
+            let any = |names: [&str; 3]| {
+                let found = names.into_iter().find_map(|name| item[name].as_str());
+                found.unwrap_or_else(|| panic!("no {names:?} in {item}"))
+            };
+            let word = any(["code", "policy", ""]);
+            assert!(any(["rule", "text", "key"]).len() > 5, "{item}");
             let docs = item["docs"].as_str().unwrap();
             let anchor = docs.strip_prefix("README.md#").unwrap();
             let place = format!("<a id=\"{anchor}\"></a>`{word}`");
             assert!(readme.contains(&place), "{docs}");
-            let path = item["path"].as_str().unwrap();
+            let path = any(["path", "key", ""]);
             (item["index"].as_u64(), path.to_owned(), word.to_owned())
         })
         .collect()
