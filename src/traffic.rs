@@ -63,7 +63,7 @@ pub struct Report {
     pub window_seconds: u64,
     /// The time that the numbers are about: less, when the process has not run for so long.
     pub covered_seconds: u64,
-    /// Events taken at the door, duplicates included.
+    /// Events taken at the door, duplicates and the copies of a fan-out included.
     pub events: u64,
     /// Of those, events that got a test code, be it for a copy.
     pub coded: u64,
@@ -79,6 +79,8 @@ pub struct Report {
     pub warnings: BTreeMap<String, u64>,
     /// Events, and whole requests, that were refused at the door, by their word.
     pub refused: BTreeMap<String, u64>,
+    /// Events that a policy has kept back, by its word.
+    pub filtered: BTreeMap<String, u64>,
     /// Dead letters.
     pub dead: Vec<Dead>,
 }

@@ -306,6 +306,8 @@ pub struct Accepted {
     pub faults: Vec<EventFault>,
     /// The events, or copies of events, that a policy has kept back.
     pub filtered: Vec<Filtered>,
+    /// The places of events that are duplicates of accepted ones.
+    pub duplicates: Vec<usize>,
     /// The pixel of the request.
     pub pixel: PixelId,
     /// Whether the body had members that Graph does not know.
@@ -336,10 +338,6 @@ impl Accepted {
             messages.truncate(MAX_MESSAGES - 1);
             messages.push(format!("{left_out} more messages are left out"));
         }
-        let is_duplicate = |(_, warning): &&(usize, Warning)| warning.code == codes::DUPLICATE;
-        let duplicates = self.warnings.iter().filter(is_duplicate);
-        let mut duplicates: Vec<usize> = duplicates.map(|(index, _)| *index).collect();
-        duplicates.dedup();
         let unknown = self.unknown_members.then(|| WarningItem {
             index: None,
             path: "",
@@ -363,7 +361,7 @@ impl Accepted {
             events_received: self.events,
             messages,
             fbtrace_id: trace,
-            duplicates,
+            duplicates: self.duplicates,
             errors: self.faults.iter().map(EventFault::item).collect(),
             filtered: (self.filtered.iter())
                 .map(|one| one.item(self.pixel))
@@ -527,6 +525,7 @@ mod tests {
             warnings: (0..500).map(warning).collect(),
             faults: Vec::new(),
             filtered: Vec::new(),
+            duplicates: Vec::new(),
             pixel: "1".parse().unwrap(),
             unknown_members: true,
             request_warnings: Vec::new(),

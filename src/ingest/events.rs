@@ -1,6 +1,7 @@
 //! From raw slices to envelopes: each event on its own, faults collected by index.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::answer::EventFault;
@@ -98,6 +99,8 @@ pub struct Checked {
     pub request_warnings: Vec<Warning>,
     /// The good ones in numbers.
     pub tally: Tally,
+    /// Their copies in numbers.
+    pub copied: BTreeMap<PixelId, Tally>,
 }
 
 /// An event that is neither accepted nor bad.
@@ -262,12 +265,17 @@ impl<'j> Way<'j, '_> {
         if !self.is_copied {
             self.is_copied = true;
             self.id = hashed.event_id().map(str::to_owned);
-            let (name, keys) = (hashed.event_name(), hashed.match_keys().names());
-            checked.tally.event(name, hashed.brought_id(), keys);
             let warnings = hashed.warnings().iter();
             let warnings = warnings.map(|warning| (self.index, warning.clone()));
             checked.warnings.extend(warnings);
         }
+        let tally = if pixel == job.pixel {
+            &mut checked.tally
+        } else {
+            checked.copied.entry(pixel).or_default()
+        };
+        let (name, keys) = (hashed.event_name(), hashed.match_keys().names());
+        tally.event(name, hashed.brought_id(), keys);
         if !applied.is_empty() {
             checked.changed.push(Changed {
                 envelope: checked.envelopes.len(),

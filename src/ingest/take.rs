@@ -92,14 +92,18 @@ pub(super) async fn keep(
         rejection
     })?;
     let mut warnings = checked.warnings;
+    let mut own_duplicates = Vec::new();
     if !duplicates.is_empty() {
         for pixel in duplicates.iter().filter_map(|at| pixels.get(*at)) {
             shared.duplicates.count(*pixel, 1);
         }
-        let places = duplicates.iter().filter_map(|at| checked.places.get(*at));
-        let mut places: Vec<usize> = places.copied().collect();
-        places.dedup();
-        warnings.extend(places.into_iter().map(|index| (index, duplicate())));
+        for at in &duplicates {
+            if let (Some(index), Some(of)) = (checked.places.get(*at), pixels.get(*at)) {
+                let is_copy = *of != pixel;
+                warnings.push((*index, duplicate(is_copy.then_some(*of))));
+                own_duplicates.extend((!is_copy).then_some(*index));
+            }
+        }
         warnings.sort_by_key(|(index, _)| *index);
     }
     let mut changed = checked.changed;
@@ -110,11 +114,12 @@ pub(super) async fn keep(
         warnings,
         faults: checked.faults,
         filtered: checked.filtered,
+        duplicates: own_duplicates,
         pixel,
         unknown_members: checked.unknown_members,
         request_warnings: checked.request_warnings,
     };
-    feed::accepted(&shared.traffic, pixel, checked.tally, &accepted);
+    feed::accepted(&shared.traffic, checked.tally, checked.copied, &accepted);
     Ok(accepted)
 }
 
@@ -126,11 +131,19 @@ pub(super) fn code_left_out(source: &str) -> Warning {
     }
 }
 
-fn duplicate() -> Warning {
+/// `copy` is the pixel of the copy that was left out, where it is no more than that.
+fn duplicate(copy: Option<PixelId>) -> Warning {
+    let text = match copy {
+        None => "an event with this name and id was received before; it is not sent again".into(),
+        Some(pixel) => format!(
+            "an event with this name and id was received before for pixel {pixel}; the copy for that pixel is not sent again"
+        )
+        .into(),
+    };
     Warning {
         path: "event_id".into(),
         code: codes::DUPLICATE,
-        text: "an event with this name and id was received before; it is not sent again".into(),
+        text,
     }
 }
 

@@ -21,6 +21,7 @@ pub(super) struct Counts {
     match_keys: Labelled<Cow<'static, str>>,
     warnings: Labelled<Cow<'static, str>>,
     refused: Labelled<Cow<'static, str>>,
+    filtered: Labelled<Cow<'static, str>>,
     dead: Labelled<Death>,
 }
 
@@ -53,6 +54,7 @@ impl Counts {
             match_keys: Labelled::new(),
             warnings: Labelled::new(),
             refused: Labelled::new(),
+            filtered: Labelled::new(),
             dead: Labelled::new(),
         }
     }
@@ -70,6 +72,7 @@ impl Counts {
             (&mut self.match_keys, tally.match_keys),
             (&mut self.warnings, tally.warnings),
             (&mut self.refused, tally.refused),
+            (&mut self.filtered, tally.filtered),
         ] {
             for (word, count) in counts {
                 labels.add(Cow::Borrowed(word), now, count);
@@ -117,6 +120,7 @@ impl Counts {
             match_keys: self.match_keys.sums(now, minutes),
             warnings: self.warnings.sums(now, minutes),
             refused: self.refused.sums(now, minutes),
+            filtered: self.filtered.sums(now, minutes),
             dead,
         }
     }
@@ -141,6 +145,7 @@ impl Counts {
                 &mut self.match_keys,
                 &mut self.warnings,
                 &mut self.refused,
+                &mut self.filtered,
             ] {
                 labels.empty(&places);
             }

@@ -13,6 +13,7 @@ pub struct Tally {
     pub(super) match_keys: Vec<(&'static str, u32)>,
     pub(super) warnings: Vec<(&'static str, u32)>,
     pub(super) refused: Vec<(&'static str, u32)>,
+    pub(super) filtered: Vec<(&'static str, u32)>,
 }
 
 impl Tally {
@@ -51,6 +52,11 @@ impl Tally {
     /// Counts an event, or a whole request, that is refused, by its word.
     pub fn refused(&mut self, word: &'static str) {
         add(&mut self.refused, word);
+    }
+
+    /// Counts an event that a policy has kept back, by the policy's word.
+    pub fn filtered(&mut self, word: &'static str) {
+        add(&mut self.filtered, word);
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -31,6 +31,7 @@ fn a_request_is_counted_by_all_that_it_brought() {
     tally.warning("alias");
     tally.warning("alias");
     tally.refused("missing");
+    tally.filtered("consent");
     traffic.taken(pixel(1), tally);
     traffic.delivered(pixel(1), 3);
     let death = Death {
@@ -57,6 +58,7 @@ fn a_request_is_counted_by_all_that_it_brought() {
         match_keys: counts(&[("em", 2), ("fbp", 1)]),
         warnings: counts(&[("alias", 2)]),
         refused: counts(&[("missing", 1)]),
+        filtered: counts(&[("consent", 1)]),
         dead: vec![Dead { death, events: 4 }],
     };
     assert_eq!(report, expected);

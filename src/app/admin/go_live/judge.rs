@@ -47,6 +47,7 @@ pub(super) fn judge(facts: Facts<'_>) -> Vec<Finding> {
         list.push(Finding::new("names", Mark::Pass, names));
     }
     list.extend(refused(facts.report));
+    list.extend(filtered(facts.report));
     list.extend(by_meta(&facts));
     list.extend(facts.holds.iter().map(hold));
     list.push(warnings(facts.report));
@@ -92,6 +93,15 @@ fn refused(report: &Report) -> Option<Finding> {
         "mend it at the source: each answer names the field and the rule, README.md#code-{first} says more"
     );
     Some(Finding::new("refused", Mark::Fail, says).next(next))
+}
+
+fn filtered(report: &Report) -> Option<Finding> {
+    let first = most(&report.filtered)?;
+    let says = format!("kept back by policies: {}", counts(&report.filtered));
+    let next = format!(
+        "look whether that is meant: `capigate lint FILE --config FILE --source NAME` shows what a policy does, README.md#code-{first} says more"
+    );
+    Some(Finding::new("filtered", Mark::Warn, says).next(next))
 }
 
 fn by_meta(facts: &Facts<'_>) -> Vec<Finding> {
