@@ -53,15 +53,16 @@ pub(super) fn read<R: Read>(
             continue;
         }
         let position = sheet.position();
-        let has_no_end = position.byte() == meter.total() && !meter.is_at_line_end();
+        let is_last = position.byte() == meter.total();
+        let is_open = is_last && quotes.borrow().is_left_open();
+        let has_no_end = is_open || is_last && !meter.is_at_line_end();
         let inside: usize = row
             .iter()
             .map(|cell| memchr::memchr_iter(b'\n', cell).count())
             .sum();
         let breaks = inside as u64 + u64::from(!has_no_end);
         let line = position.line().saturating_sub(breaks);
-        let is_last = position.byte() == meter.total();
-        if is_last && quotes.borrow().is_left_open() {
+        if is_open {
             let message = format!(
                 "the row that begins on line {line} has a quotation mark that is never closed, so all behind it is one cell: it was not taken. Close the mark, or write one that belongs to the text twice"
             );

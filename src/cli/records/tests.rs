@@ -212,7 +212,8 @@ fn a_quotation_mark_that_is_wrong_swallows_no_row_unseen() {
         let found = read("a.csv", text.as_bytes(), &Reading::default()).unwrap();
         assert_eq!(outcome(&found), [(2, "ok")]);
         let error = found.end.unwrap_err();
-        assert!(error.contains("begins on line 3") && !error.contains("canary"));
+        assert!(error.contains("begins on line 3"), "{error}");
+        assert!(!error.contains("canary"), "{error}");
     }
     let text = format!(
         "{HEADER}{}{}{}{}{}",
