@@ -65,7 +65,8 @@ fn key(head: &Parts) -> Option<KeyDigest> {
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok());
     if let Some((scheme, key)) = header.and_then(|value| value.split_once(' '))
-        && scheme.eq_ignore_ascii_case("bearer")
+        // Graph takes both
+        && ["bearer", "oauth"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
     {
         return Some(KeyDigest::of(key.trim()));
     }
