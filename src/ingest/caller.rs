@@ -75,3 +75,20 @@ fn key(head: &Parts) -> Option<KeyDigest> {
         .find(|(name, _)| name == "access_token")
         .map(|(_, key)| KeyDigest::of(&key))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_has_a_key_with_graphs_schemes() {
+        let found = |header: &str| {
+            let request = axum::http::Request::get("/").header(AUTHORIZATION, header);
+            key(&request.body(()).unwrap().into_parts().0).is_some()
+        };
+        for header in ["Bearer k", "bearer k", "OAuth k"] {
+            assert!(found(header), "{header}");
+        }
+        assert!(!found("Basic azp2") && !found("k"));
+    }
+}
