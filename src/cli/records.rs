@@ -10,6 +10,7 @@ mod columns;
 mod json;
 mod lines;
 mod plan;
+mod quotes;
 mod sheet;
 
 use std::io::{Cursor, Read};
@@ -135,6 +136,15 @@ impl Source {
                 format!("{} is UTF-16: save it as UTF-8", shown(path)),
             ));
         }
+        if is_wide(&head) {
+            return Err(failure(
+                USAGE,
+                format!(
+                    "{} has zero bytes, as UTF-16 does: save it as UTF-8",
+                    shown(path)
+                ),
+            ));
+        }
         if head.iter().all(u8::is_ascii_whitespace) && head.len() < HEAD {
             return Err(failure(USAGE, format!("{} is empty", shown(path))));
         }
@@ -237,6 +247,13 @@ impl Reading {
             || !self.ignore.is_empty()
             || lists.contains(&false)
     }
+}
+
+/// Whether this is UTF-16 without a mark in front: a third of its beginning are zeros.
+fn is_wide(head: &[u8]) -> bool {
+    let begin = head.get(..64).unwrap_or(head);
+    let zeros = memchr::memchr_iter(0, begin).count();
+    zeros > 0 && zeros * 3 >= begin.len()
 }
 
 fn input(path: &Path) -> anyhow::Result<(Box<dyn Read + Send>, Option<u64>)> {

@@ -11,8 +11,10 @@ mod results;
 mod state;
 mod work;
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::ops::ControlFlow;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -132,9 +134,10 @@ pub(super) async fn run(args: SendArgs, out: &mut dyn Write) -> anyhow::Result<u
         return dry_run(&args, source, &lint.with_options(&options)?, out);
     }
     let url = address(&args, &config, pixel)?;
+    let settings = settings(&args, &url, &options);
     let poster = Poster::new(url, &key(&args)?, &options, args.give_up.into())?;
 
-    let (mut state, mut results, place) = begin(&args, &source, pixel)?;
+    let (mut state, mut results, place) = begin(&args, &source, pixel, settings)?;
     if state.done {
         let rows = state.rows;
         writeln!(
@@ -239,6 +242,7 @@ fn begin(
     args: &SendArgs,
     source: &Source,
     pixel: PixelId,
+    settings: BTreeMap<String, String>,
 ) -> anyhow::Result<(State, Option<Results>, Option<PathBuf>)> {
     let is_file = source.size.is_some();
     let place = match &args.state {
@@ -250,7 +254,10 @@ fn begin(
         Some(path) => Some(path.clone()),
         None => is_file.then(|| beside(&args.file, ".capigate-progress")),
     };
-    let fresh = State::new(source, pixel);
+    if let Some(place) = &place {
+        apart(&args.file, place, None)?;
+    }
+    let fresh = State::new(source, pixel, settings);
     let before = match &place {
         Some(place) if !args.restart => State::read(place)?,
         _ => None,
@@ -267,17 +274,80 @@ fn begin(
     let Some(path) = path else {
         return Ok((state, None, place));
     };
+    apart(&args.file, &path, place.as_deref())?;
     let results = if goes_on {
         Results::go_on(&path, state.results_bytes)?
     } else {
         Results::create(&path, args.restart)?
     };
+    if goes_on && results.is_new {
+        // what the rows before came to is in a file that is gone
+        state.results_from = state.rows + 1;
+        writeln!(
+            std::io::stderr(),
+            "{} was not there: what rows 1 to {} came to is lost, and it begins behind them",
+            path.display(),
+            state.rows
+        )?;
+    }
     state.results_bytes = results.bytes;
     if let Some(place) = &place {
         // from now on the file of results is known as this run's
         state.write(place)?;
     }
     Ok((state, Some(results), place))
+}
+
+/// Digests of what decides where the rows go and what becomes of them, by the option's name.
+fn settings(args: &SendArgs, url: &Url, options: &[(String, String)]) -> BTreeMap<String, String> {
+    use sha2::{Digest, Sha256};
+    let reading = &args.reading;
+    let zone = reading.zone.as_ref().and_then(|zone| zone.iana_name());
+    let code = options.iter().find(|(name, _)| name == "test_event_code");
+    let texts = [
+        ("--to", url.origin().ascii_serialization() + url.path()),
+        (
+            "--test-event-code",
+            format!("{:?}", code.map(|(_, code)| code)),
+        ),
+        ("--format", format!("{:?}", reading.format)),
+        ("--delimiter", format!("{:?}", reading.delimiter)),
+        ("--map", format!("{:?}", reading.map)),
+        ("--ignore", format!("{:?}", reading.ignore)),
+        ("--default", format!("{:?}", reading.default)),
+        ("--zone", format!("{zone:?}")),
+    ];
+    let digest = |text: &str| hex::encode(&Sha256::digest(text)[..8]);
+    texts
+        .into_iter()
+        .map(|(name, text)| (name.to_owned(), digest(&text)))
+        .collect()
+}
+
+/// The files that are read and written are different ones.
+fn apart(input: &Path, written: &Path, other: Option<&Path>) -> anyhow::Result<()> {
+    let is_same = is_same(input, written) || other.is_some_and(|other| is_same(other, written));
+    if !is_same {
+        return Ok(());
+    }
+    let message = format!(
+        "{} would be written over: FILE, --results and --state name different files",
+        written.display()
+    );
+    Err(failure(USAGE, message))
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    let id = |path: &Path| path.metadata().ok().map(|about| (about.dev(), about.ino()));
+    let place = |path: &Path| {
+        let parent = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new(".")).canonicalize().ok()?;
+        Some(parent.join(path.file_name()?))
+    };
+    let is_there = id(one).is_some() && id(one) == id(other);
+    is_there || one == other || place(one).is_some_and(|place_of| Some(place_of) == place(other))
 }
 
 fn beside(path: &Path, ending: &str) -> PathBuf {
@@ -385,7 +455,11 @@ fn finish(
             writeln!(out, "  {count} × {code}")?;
         }
         if let Some(results) = results {
-            writeln!(out, "each row is in {results}")?;
+            match state.results_from {
+                from if from > state.rows => {}
+                0 | 1 => writeln!(out, "each row is in {results}")?,
+                from => writeln!(out, "each row from row {from} on is in {results}")?,
+            }
         }
     }
     let again = "the same command goes on from there";
@@ -407,6 +481,13 @@ fn finish(
         Ended::Wrong(why) => Err(failure(
             USAGE,
             format!("ended behind row {}: {why}", state.rows),
+        )),
+        Ended::Live(events) => Err(failure(
+            WRONG,
+            format!(
+                "stopped behind row {}: the source does not take a test_event_code, so the gateway left it out and took {events} of the events as live. Set sources.NAME.allow_test_event_code = true, or begin with `capigate test-mode start`; {again}",
+                state.rows
+            ),
         )),
         Ended::Unreadable(error) => Err(failure(
             WRONG,

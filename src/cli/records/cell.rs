@@ -16,6 +16,19 @@ pub(super) fn values(
     kind: Kind,
     zone: Option<&TimeZone>,
 ) -> Result<Vec<String>, Expected> {
+    let is_json = kind == Kind::Json || kind.is_list() && cell.starts_with('[');
+    if !is_json && cell.contains(['\n', '\r']) {
+        return Err((
+            "a cell without a line break is expected; perhaps a quotation mark is not closed",
+            "\"Jane\"",
+        ));
+    }
+    if matches!(kind, Kind::Text | Kind::Texts | Kind::Ids) && is_scientific(cell) {
+        return Err((
+            "this is a number in scientific notation, and its digits are lost: format the column as text before it is saved",
+            "16505551212",
+        ));
+    }
     match kind {
         Kind::Number => number(cell),
         Kind::Whole => whole(cell),
@@ -31,6 +44,17 @@ pub(super) fn values(
             .collect()),
         Kind::Json => json(cell),
     }
+}
+
+/// Whether a spreadsheet has made it of a long number, such as a phone's.
+fn is_scientific(cell: &str) -> bool {
+    let Some((digits, power)) = cell.split_once(['E', 'e']) else {
+        return false;
+    };
+    let are_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let (whole, part) = digits.split_once(['.', ',']).unwrap_or((digits, "0"));
+    let is_power = power.strip_prefix('+').is_some_and(are_digits);
+    is_power && whole.len() == 1 && are_digits(whole) && are_digits(part)
 }
 
 /// A JSON string.
@@ -171,6 +195,9 @@ mod tests {
             (Kind::Whole, "1.0"),
             (Kind::Whole, "-1"),
             (Kind::Flag, "perhaps"),
+            (Kind::Texts, "a\nb"),
+            (Kind::Text, "a\rb"),
+            (Kind::Ids, "a\nb"),
             (Kind::Texts, "[a"),
             (Kind::Json, "sku-1"),
             (Kind::Json, "[1"),
@@ -197,6 +224,18 @@ mod tests {
                 .unwrap_err()
                 .contains("--zone")
         );
+    }
+
+    #[test]
+    fn numbers_that_a_spreadsheet_has_cut_are_told() {
+        for cell in ["4.91511E+12", "4,91511E+12", "5E+11"] {
+            let rule = one(cell, Kind::Texts).unwrap_err();
+            assert!(rule.contains("scientific"), "{cell}");
+        }
+        for cell in ["12E+3x", "E+12", "491511", "4.9E12", "ab.c@e+1.example"] {
+            assert!(one(cell, Kind::Texts).is_ok(), "{cell}");
+        }
+        assert!(one("[\n{\"id\":\"a\"}]", Kind::Json).is_ok());
     }
 
     #[test]

@@ -24,6 +24,13 @@ pub(super) enum Kind {
     Json,
 }
 
+impl Kind {
+    /// Whether it is a list of several values.
+    pub(super) fn is_list(self) -> bool {
+        matches!(self, Self::Texts | Self::Ids)
+    }
+}
+
 /// Where a column goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target {
@@ -45,7 +52,7 @@ impl Target {
 
     /// Whether several columns may go there.
     pub(super) fn is_list(&self) -> bool {
-        matches!(self.kind, Kind::Texts | Kind::Ids)
+        self.kind.is_list()
     }
 }
 

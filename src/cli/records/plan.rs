@@ -49,6 +49,19 @@ impl Plan {
                 "a CSV file begins with a line of column names, of less than 64 KiB",
             ));
         }
+        let is_carriage = |b: &u8| *b == b'\r';
+        if !head.contains(&b'\n') && head.trim_ascii().iter().any(is_carriage) {
+            return Err(failure(
+                USAGE,
+                "its lines end with carriage returns only: save it with line feeds, as \"CSV UTF-8\" or for Windows",
+            ));
+        }
+        if header.iter().any(|name| name.contains(&b'\n')) {
+            return Err(failure(
+                USAGE,
+                "the name of a column has a line break: is a quotation mark in the first line not closed?",
+            ));
+        }
         let header = names(&header)?;
         Self::new(&header, delimiter, reading)
     }
@@ -68,6 +81,25 @@ impl Plan {
                     USAGE,
                     "--map names a column that the file does not have",
                 ));
+            }
+        }
+        for (at, (name, path)) in reading.map.iter().enumerate() {
+            let earlier = reading.map.iter().take(at);
+            if earlier.clone().any(|(other, _)| same(other, name)) {
+                let message = format!("--map number {} names its column a second time", at + 1);
+                return Err(failure(USAGE, message));
+            }
+            path_of(path, &format!("--map number {}", at + 1))?;
+        }
+        for (at, name) in reading.ignore.iter().enumerate() {
+            let number = name.strip_prefix('#').and_then(|n| n.parse().ok());
+            let is_number = number.is_some_and(|n: usize| (1..=header.len()).contains(&n));
+            if !is_number && !header.iter().any(|column| same(column, name)) {
+                let message = format!(
+                    "--ignore number {} names a column that the file does not have",
+                    at + 1
+                );
+                return Err(failure(USAGE, message));
             }
         }
         let mut strangers = Vec::new();
@@ -334,5 +366,31 @@ mod tests {
             error.contains("--default custom_data.value: a number"),
             "{error}"
         );
+        for (map, ignore, words) in [
+            (&[][..], &["nope"][..], "--ignore number 1"),
+            (&[], &["#9"], "--ignore number 1"),
+            (
+                &[("em", "user_data.em"), ("EM", "user_data.ph")],
+                &[],
+                "--map number 2 names its column a second",
+            ),
+            (
+                &[("em", "user_data.em"), ("event_name", "shoes.size")],
+                &[],
+                "--map number 2: expected the path",
+            ),
+        ] {
+            let wrong = Reading {
+                map: pairs(map),
+                ignore: ignore.iter().map(|one| (*one).to_owned()).collect(),
+                ..Reading::default()
+            };
+            let error = plan("event_name,event_time,action_source,em\n", &wrong).unwrap_err();
+            assert!(error.contains(words), "{error}");
+        }
+        let error = plan("event_name,em\rLead,a\r", &Reading::default()).unwrap_err();
+        assert!(error.contains("carriage returns only"), "{error}");
+        let error = plan("event_name,\"em\nLead,a\n", &Reading::default()).unwrap_err();
+        assert!(error.contains("not closed"), "{error}");
     }
 }

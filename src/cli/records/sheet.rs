@@ -6,6 +6,7 @@ use csv::{ByteRecord, ReaderBuilder, Terminator};
 
 use super::bounded::{Bounded, Meter};
 use super::plan::Plan;
+use super::quotes::watched;
 use super::{Each, MAX_EVENT, Record, RowFault, WRONG, cell, failure, showable};
 use crate::codes;
 
@@ -28,6 +29,7 @@ pub(super) fn read<R: Read>(
     plan: &Plan,
     each: &mut Each<'_>,
 ) -> anyhow::Result<()> {
+    let (input, quotes) = watched(input, plan.delimiter);
     let mut sheet = builder(plan.delimiter).from_reader(input);
     let mut row = ByteRecord::new();
     let mut is_header = true;
@@ -43,20 +45,36 @@ pub(super) fn read<R: Read>(
             return Ok(());
         }
         meter.next_record();
+        let is_header = std::mem::take(&mut is_header);
         let is_empty = row.iter().all(|cell| cell.trim_ascii().is_empty());
-        if std::mem::take(&mut is_header) || is_empty {
+        if is_header || is_empty && !quotes.borrow().is_left_open() {
+            // a fault of the header was told before
+            quotes.borrow_mut().is_faulty(sheet.position().byte());
             continue;
         }
         let position = sheet.position();
-        let has_no_end = position.byte() == meter.total() && !meter.is_at_line_end();
+        let is_last = position.byte() == meter.total();
+        let is_open = is_last && quotes.borrow().is_left_open();
+        let has_no_end = is_open || is_last && !meter.is_at_line_end();
         let inside: usize = row
             .iter()
             .map(|cell| memchr::memchr_iter(b'\n', cell).count())
             .sum();
         let breaks = inside as u64 + u64::from(!has_no_end);
-        let event = event(&row, plan);
+        let line = position.line().saturating_sub(breaks);
+        if is_open {
+            let message = format!(
+                "the row that begins on line {line} has a quotation mark that is never closed, so all behind it is one cell: it was not taken. Close the mark, or write one that belongs to the text twice"
+            );
+            return Err(failure(WRONG, message));
+        }
+        let event = if quotes.borrow_mut().is_faulty(position.byte()) {
+            Err(stray(line, line + inside as u64))
+        } else {
+            event(&row, plan)
+        };
         let record = Record {
-            line: position.line().saturating_sub(breaks),
+            line,
             end: position.byte(),
             event_id: id(&row, plan),
             event,
@@ -65,6 +83,19 @@ pub(super) fn read<R: Read>(
             return Ok(());
         }
     }
+}
+
+/// A cell with text behind its closing quotation mark.
+fn stray(first: u64, last: u64) -> RowFault {
+    let lines = if last > first {
+        format!("the row goes from line {first} to line {last}: is a quotation mark not closed? ")
+    } else {
+        String::new()
+    };
+    let message = format!(
+        "{lines}a cell has text behind its closing quotation mark; a mark that belongs to the text is written twice; for example \"5\"\" nails\""
+    );
+    RowFault::new(codes::MALFORMED, "", message)
 }
 
 /// Its `event_id`, be the rest of the row as it may.

@@ -173,7 +173,7 @@ fn faults_of_rows_have_their_line_and_column_and_no_value() {
     ];
     let want = [
         (2, "ok"),
-        (3, "ok"),
+        (3, "malformed"),
         (5, "malformed"),
         (6, "malformed"),
         (9, "malformed"),
@@ -204,6 +204,38 @@ fn faults_of_rows_have_their_line_and_column_and_no_value() {
 }
 
 #[test]
+fn a_quotation_mark_that_is_wrong_swallows_no_row_unseen() {
+    let row = |cell: &str| format!("Lead,1795341558,other,{cell},1,EUR,\n");
+    for ending in ["", "\n"] {
+        let text = format!("{HEADER}{}{}{}", row("a"), row("\"canary"), row("b"));
+        let text = format!("{}{ending}", text.trim_end());
+        let found = read("a.csv", text.as_bytes(), &Reading::default()).unwrap();
+        assert_eq!(outcome(&found), [(2, "ok")]);
+        let error = found.end.unwrap_err();
+        assert!(error.contains("begins on line 3"), "{error}");
+        assert!(!error.contains("canary"), "{error}");
+    }
+    let text = format!(
+        "{HEADER}{}{}{}{}{}",
+        row("\"a\"\"b\" "),
+        row("\"5\" nails\""),
+        row("\"a"),
+        row("\"b\""),
+        row("c"),
+    );
+    for text in [text.clone(), text.replace('\n', "\r\n")] {
+        let found = read("a.csv", text.as_bytes(), &Reading::default()).unwrap();
+        assert_eq!(found.end, Ok(()));
+        assert_eq!(
+            outcome(&found),
+            [(2, "ok"), (3, "malformed"), (4, "malformed"), (6, "ok")]
+        );
+        let fault = found.records[2].event.clone().unwrap_err();
+        assert!(fault.message.contains("line 4 to line 5"), "{fault:?}");
+    }
+}
+
+#[test]
 fn a_cell_may_be_large_but_not_without_end() {
     let row = |cell: &str| format!("Lead,1795341558,other,{cell},1,EUR,\n");
     let text = format!("{HEADER}{}{}", row(&"x".repeat(MAX_EVENT)), row("a"));
@@ -231,6 +263,7 @@ fn what_is_no_list_of_events_is_refused_at_once() {
     };
     for (name, bytes, reading, words) in [
         ("a.csv", &b"\xff\xfea\0"[..], Reading::default(), "UTF-16"),
+        ("a.csv", b"a\0,\0b\0\n\0", Reading::default(), "UTF-16"),
         ("a.csv", b" \n", Reading::default(), "empty"),
         (
             "a.csv",

@@ -1,5 +1,7 @@
 //! Posts one batch until the gateway has answered for every row of it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +16,7 @@ use url::Url;
 use super::feed::Batch;
 use super::results::{RowResult, Status};
 use crate::cli::table::plain;
+use crate::codes;
 use crate::secret::Secret;
 
 /// How long a gateway may take for one batch.
@@ -30,6 +33,8 @@ pub(super) enum Halt {
     Stopped,
     GaveUp(String),
     Wrong(String),
+    /// The gateway has left out the test code, and took so many events as live ones.
+    Live(u64),
 }
 
 /// Posts to one gateway. Clones see the same trouble.
@@ -42,6 +47,9 @@ pub(super) struct Poster {
     options: String,
     give_up: Duration,
     trouble: watch::Sender<Option<String>>,
+    /// Whether what is sent has a test code, and no answer has shown yet that it is heeded: until
+    /// then a request has one event.
+    is_trying: Arc<AtomicBool>,
 }
 
 /// The gateway's answer to one request.
@@ -63,6 +71,9 @@ struct Answer {
     duplicates: Vec<usize>,
     #[serde(default)]
     filtered: Vec<Filtered>,
+    /// At most 100 of them.
+    #[serde(default)]
+    warnings: Vec<Notice>,
     error: Option<Refusal>,
 }
 
@@ -87,6 +98,18 @@ struct Item {
     example: Option<String>,
 }
 
+/// What the gateway has changed, or misses.
+#[derive(Debug, Deserialize)]
+struct Notice {
+    /// None if it is about the request.
+    index: Option<usize>,
+    #[serde(default)]
+    path: String,
+    code: String,
+    #[serde(default)]
+    text: String,
+}
+
 #[derive(Debug, Deserialize)]
 struct Refusal {
     message: String,
@@ -96,6 +119,15 @@ struct Refusal {
 #[derive(Debug, Deserialize)]
 struct Data {
     code: String,
+}
+
+impl Answer {
+    /// How many events were taken as live ones although they were sent with a test code.
+    fn live(&self) -> Option<u64> {
+        let is_left_out = |notice: &Notice| notice.code == codes::TEST_CODE_LEFT_OUT.word();
+        let is_live = self.warnings.iter().any(is_left_out);
+        is_live.then(|| self.events_received.unwrap_or(0))
+    }
 }
 
 impl Poster {
@@ -127,7 +159,15 @@ impl Poster {
             options: members,
             give_up,
             trouble: watch::Sender::new(None),
+            is_trying: Arc::new(AtomicBool::new(
+                options.iter().any(|(name, _)| name == "test_event_code"),
+            )),
         })
+    }
+
+    /// Whether only one request may be on its way.
+    pub(super) fn is_trying(&self) -> bool {
+        self.is_trying.load(Ordering::Relaxed)
     }
 
     /// What it waits for, if it does.
@@ -159,12 +199,21 @@ impl Poster {
             });
         }
         let mut parts = vec![events];
-        while let Some(part) = parts.pop() {
+        while let Some(mut part) = parts.pop() {
             if part.is_empty() {
                 continue;
             }
+            if self.is_trying() && part.len() > 1 {
+                parts.push(part.split_off(1));
+            }
             match self.answer(batch, &part, stop).await? {
                 Some(answer) => {
+                    if let Some(events) = answer.live() {
+                        return Err(Halt::Live(events));
+                    }
+                    if answer.events_received.is_some_and(|events| events > 0) {
+                        self.is_trying.store(false, Ordering::Relaxed);
+                    }
                     let rest = settle(batch, &part, answer, &mut rows);
                     parts.push(rest);
                 }
@@ -369,7 +418,17 @@ fn settle(
         } else {
             Status::Refused
         };
-        put(rows, at, row(batch, at, status));
+        let mut row = row(batch, at, status);
+        let notice = answer
+            .warnings
+            .iter()
+            .find(|one| one.index == index && one.index.is_some() && status == Status::Accepted);
+        if let Some(notice) = notice {
+            row.code = plain(&notice.code);
+            row.path = plain(&notice.path);
+            row.message = plain(&notice.text);
+        }
+        put(rows, at, row);
     }
     Vec::new()
 }
@@ -441,6 +500,16 @@ mod tests {
             settled(kept_back, &[0, 1]),
             (vec!["filtered", "accepted", "-", "-"], vec![])
         );
+        let warned = r#"{"events_received":2,"warnings":[{"code":"unknown_member","path":"","text":"t"},{"index":1,"path":"user_data.em","code":"invalid","text":"t"}]}"#;
+        let mut rows = vec![None; 2];
+        settle(
+            &batch(2),
+            &[0, 1],
+            serde_json::from_str(warned).unwrap(),
+            &mut rows,
+        );
+        let code = |at: usize| rows[at].as_ref().unwrap().code.as_str();
+        assert_eq!((code(0), code(1)), ("", "invalid"));
         // a strict source refuses good rows for one that is bad: they are sent without it
         let strict = r#"{"error":{"message":"m"},"errors":[{"index":1,"code":"missing"}]}"#;
         assert_eq!(

@@ -60,6 +60,8 @@ pub(super) struct Results {
     /// Bytes written to it.
     pub(super) bytes: u64,
     is_ndjson: bool,
+    /// Whether it holds nothing of an earlier run.
+    pub(super) is_new: bool,
     path: String,
 }
 
@@ -96,7 +98,17 @@ impl Results {
             }
             opened => opened.map_err(|error| unusable(path, &error))?,
         };
-        Self::at(file, path, bytes)
+        let length = file.metadata().map_or(0, |about| about.len());
+        if length < bytes {
+            let message = format!(
+                "{} is not the file of results of the run before, or was cut: put that one back, name a new one with --results, or begin again with --restart",
+                path.display()
+            );
+            return Err(failure(USAGE, message));
+        }
+        let mut results = Self::at(file, path, bytes)?;
+        results.is_new = false;
+        Ok(results)
     }
 
     /// Positioned behind `bytes`, or behind a new header.
@@ -123,6 +135,7 @@ impl Results {
         Ok(Self {
             file,
             bytes: 0,
+            is_new: true,
             is_ndjson: ending.is_some_and(|e| matches!(e, "ndjson" | "jsonl" | "json")),
             path: path.display().to_string(),
         })

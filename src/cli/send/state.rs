@@ -36,6 +36,12 @@ pub(super) struct State {
     pub(super) counts: Counts,
     /// Bytes of the file of results up to there.
     pub(super) results_bytes: u64,
+    /// The first row that the file of results has; 0 and 1 are the first of all.
+    #[serde(default)]
+    pub(super) results_from: u64,
+    /// Digests of what the rows were sent with, by option.
+    #[serde(default)]
+    settings: BTreeMap<String, String>,
     /// Whether these were all.
     pub(super) done: bool,
 }
@@ -56,7 +62,7 @@ impl Counts {
 
 impl State {
     /// Nothing of this file is sent yet.
-    pub(super) fn new(source: &Source, pixel: PixelId) -> Self {
+    pub(super) fn new(source: &Source, pixel: PixelId, settings: BTreeMap<String, String>) -> Self {
         Self {
             version: 1,
             pixel: pixel.to_string(),
@@ -65,6 +71,8 @@ impl State {
             rows: 0,
             counts: Counts::default(),
             results_bytes: 0,
+            results_from: 0,
+            settings,
             done: false,
         }
     }
@@ -90,20 +98,30 @@ impl State {
 
     /// This state, if it is about the same file and pixel as `now`.
     pub(super) fn following(self, now: &Self) -> anyhow::Result<Self> {
+        let differs = self.differs(now);
         let what = if self.version != now.version {
             "another version of this program began to send this file"
         } else if (self.bytes, &self.head) != (now.bytes, &now.head) {
             "the file has changed since it was begun to be sent"
         } else if self.pixel != now.pixel {
             "the file was begun to be sent to another pixel"
-        } else {
+        } else if differs.is_empty() {
             return Ok(self);
+        } else {
+            &format!("the file was begun to be sent with another {differs}")
         };
         let rows = self.rows;
         let message = format!(
             "{what} (it got to row {rows}): --restart begins again with its first row. Events that arrived keep their ids, given or made from their content, so Meta counts them once within 48 hours"
         );
         Err(failure(USAGE, message))
+    }
+
+    /// The options that are not as they were. A state of an earlier version knows of none.
+    fn differs(&self, now: &Self) -> String {
+        let is_other = |name: &&String| self.settings.get(*name) != now.settings.get(*name);
+        let names = self.settings.keys().filter(is_other);
+        names.map(String::as_str).collect::<Vec<_>>().join(", ")
     }
 
     /// Keeps it, whole or not at all.

@@ -29,6 +29,8 @@ pub(super) enum Ended {
     GaveUp(String),
     /// The gateway will not take anything that is sent like this.
     Wrong(String),
+    /// So many events were taken as live ones although a test code came with them.
+    Live(u64),
     /// The file cannot be read any further.
     Unreadable(String),
 }
@@ -100,7 +102,7 @@ impl Work {
                         self.confirm(&answered, state, results.as_deref_mut(), &mut shown)?;
                     }
                 }
-                batch = batches.recv(), if ended.is_none() && jobs.len() < self.parallel => {
+                batch = batches.recv(), if ended.is_none() && jobs.len() < self.most(&poster) => {
                     match batch {
                         Some(Ok(batch)) => {
                             let start = next_start.max(Instant::now());
@@ -120,6 +122,11 @@ impl Work {
         state.done = ended == Ended::Whole;
         self.keep(state)?;
         Ok(ended)
+    }
+
+    /// The most requests on their way at once.
+    fn most(&self, poster: &Poster) -> usize {
+        if poster.is_trying() { 1 } else { self.parallel }
     }
 
     /// The time that so many events take at the rate that is asked for.
@@ -201,5 +208,6 @@ fn worse(before: Option<Ended>, halt: Halt) -> Ended {
         (_, Halt::Stopped) => Ended::Stopped,
         (_, Halt::GaveUp(why)) => Ended::GaveUp(why),
         (_, Halt::Wrong(why)) => Ended::Wrong(why),
+        (_, Halt::Live(events)) => Ended::Live(events),
     }
 }
