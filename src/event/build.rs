@@ -300,6 +300,16 @@ fn write_app_data(
     }
 }
 
+/// Options of a whole request.
+const BESIDE_DATA: [&str; 6] = [
+    "test_event_code",
+    "partner_agent",
+    "upload_tag",
+    "upload_id",
+    "upload_source",
+    "namespace_id",
+];
+
 /// Members that no rule knows pass; some of them deserve a remark.
 fn write_other(
     raw: &RawEvent<'_>,
@@ -322,6 +332,11 @@ fn write_other(
             "customer_segmentation" => {
                 custom_data::remark_segment("customer_segmentation", value, work);
             }
+            key if BESIDE_DATA.contains(&key) => work.warn(
+                path_of("", key),
+                codes::MISPLACED,
+                "belongs beside data; in an event Meta does not read it",
+            ),
             key if custom_data::belongs_here(key) => work.warn(
                 path_of("", key),
                 codes::MISPLACED,

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::time::UnixMs;
 
+use super::firewall::has_address;
 use super::normalise::contact::is_address;
 use super::normalise::trim;
 
@@ -44,7 +45,8 @@ fn find(url: &str, scheme_may_lack: bool) -> Option<Cow<'_, str>> {
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
         .find(|(name, _)| is_name(name))
         .map(|(_, value)| value)?;
-    let id = decode(value).filter(|id| !id.is_empty() && !is_address(trim(id)))?;
+    let is_personal = |id: &str| is_address(trim(id)) || has_address(id);
+    let id = decode(value).filter(|id| !id.is_empty() && !is_personal(id))?;
     is_url(trim(url), scheme_may_lack).then_some(id)
 }
 
@@ -131,6 +133,8 @@ mod tests {
             "https://a.example/?fbclid=&fbclid=x",
             "https://a.example/?fbclid=%ff",
             "https://a.example/?fbclid=jane%40example.com",
+            "https://a.example/?fbclid=%3Cjane%40example.com%3E",
+            "https://a.example/?fbclid=jane%2540example.com",
             "a.example/?fbclid=x",
             "https://[/?fbclid=x",
             "",

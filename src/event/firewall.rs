@@ -81,6 +81,11 @@ pub(super) fn is_personal(text: &str) -> bool {
     is_phone(text) || redact(text, Mark::Plain).is_some()
 }
 
+/// Whether a text holds an e-mail address, however it is encoded.
+pub(super) fn has_address(text: &str) -> bool {
+    redact(text, Mark::Plain).is_some()
+}
+
 /// The text without the addresses in it; `None` when there are none.
 pub(super) fn redact(text: &str, mark: Mark) -> Option<String> {
     if !is_suspect(text) {

@@ -696,7 +696,7 @@ fn external_ids_go_out_in_the_sources_form() {
 }
 
 #[test]
-fn a_phone_number_without_calling_code_is_remarked_where_the_country_is_known() {
+fn a_phone_number_without_calling_code_is_remarked() {
     let warned = |user_data: Value, default_country| {
         let rules = Rules {
             default_country,
@@ -724,5 +724,7 @@ fn a_phone_number_without_calling_code_is_remarked_where_the_country_is_known() 
         assert!(!warned(json!({"ph": fine}), germany), "{fine}");
     }
     assert!(!warned(json!({"ph": "151 123456"}), None));
+    assert!(!warned(json!({"ph": "0049 151 123456"}), None));
+    assert!(warned(json!({"ph": "0151 123456"}), None));
     assert!(warned(json!({"ph": "151 123456", "country": "DE"}), None));
 }

@@ -198,7 +198,12 @@ impl Rejection {
                 "no source of this gateway has the key that was sent; {}",
                 row.next
             ),
-            Self::Unauthorized { shown: false } => format!("no key was sent; {}", row.next),
+            Self::Unauthorized { shown: false } => {
+                format!(
+                    "no key was sent; Authorization has the scheme Bearer (or OAuth); {}",
+                    row.next
+                )
+            }
             Self::Events(faults) => match faults.as_slice() {
                 [only] => format!("data[{}].{}", only.index, only.error),
                 several => format!(

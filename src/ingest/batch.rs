@@ -79,7 +79,8 @@ fn check(
     let (query, body) = (operation.query(max_events)?, operation.members(max_events)?);
     let parsed = request::read(&query, &body, max_events)?;
     // its own goes before that of the batch
-    let key = parsed.key.map(KeyDigest::of).or(key);
+    let own = parsed.key.or(operation.key.as_deref());
+    let key = own.map(KeyDigest::of).or(key);
     Ok((pixel, take::check_all(shared, pixel, caller, key, parsed)?))
 }
 

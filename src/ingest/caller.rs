@@ -65,7 +65,8 @@ fn key(head: &Parts) -> Option<KeyDigest> {
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok());
     if let Some((scheme, key)) = header.and_then(|value| value.split_once(' '))
-        && scheme.eq_ignore_ascii_case("bearer")
+        // Graph takes both
+        && ["bearer", "oauth"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
     {
         return Some(KeyDigest::of(key.trim()));
     }
@@ -73,4 +74,21 @@ fn key(head: &Parts) -> Option<KeyDigest> {
     url::form_urlencoded::parse(query.as_bytes())
         .find(|(name, _)| name == "access_token")
         .map(|(_, key)| KeyDigest::of(&key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_has_a_key_with_graphs_schemes() {
+        let found = |header: &str| {
+            let request = axum::http::Request::get("/").header(AUTHORIZATION, header);
+            key(&request.body(()).unwrap().into_parts().0).is_some()
+        };
+        for header in ["Bearer k", "bearer k", "OAuth k"] {
+            assert!(found(header), "{header}");
+        }
+        assert!(!found("Basic azp2") && !found("k"));
+    }
 }

@@ -137,7 +137,8 @@ impl Unpacked<'_> {
         let alloc = StandardAlloc::default;
         // strict: without the extension that lets a client choose a window of up to 1 GiB
         let mut state = BrotliState::new_strict(alloc(), alloc(), alloc());
-        let (mut left, mut at, mut total) = (source.len(), 0, 0);
+        // the last byte comes by itself, since the decoder takes bytes behind the end with it
+        let (mut left, mut at, mut total) = (source.len().saturating_sub(1), 0, 0);
         let mut piece = vec![0; PIECE];
         loop {
             let (mut room, mut wrote) = (piece.len(), 0);
@@ -147,7 +148,8 @@ impl Unpacked<'_> {
             );
             self.push(piece.get(..wrote).unwrap_or_default())?;
             match result {
-                BrotliResult::ResultSuccess if left == 0 => return Ok(()),
+                BrotliResult::ResultSuccess if at == source.len() => return Ok(()),
+                BrotliResult::NeedsMoreInput if left == 0 && at < source.len() => left = 1,
                 BrotliResult::NeedsMoreOutput => {}
                 _ => return Err(bad()),
             }
@@ -291,9 +293,11 @@ mod tests {
                     "{encoding:?} cut at {cut}"
                 );
             }
-            let more = [packed.as_slice(), b"more behind it"].concat();
-            let result = unpacked(&more, &[encoding], 1 << 20);
-            assert_eq!(result.err(), Some("bad_encoding"), "{encoding:?} with more");
+            for junk in [&b"x"[..], b"junk", b"more behind it"] {
+                let more = [packed.as_slice(), junk].concat();
+                let result = unpacked(&more, &[encoding], 1 << 20);
+                assert_eq!(result.err(), Some("bad_encoding"), "{encoding:?} with more");
+            }
             let result = unpacked(b"{\"data\":[]}", &[encoding], 1 << 20);
             assert_eq!(result, Err("bad_encoding"), "{encoding:?}");
         }

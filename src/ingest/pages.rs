@@ -36,6 +36,8 @@ struct Addresses {
 struct Visitor {
     limiter: DefaultDirectRateLimiter,
     seen: Instant,
+    /// Events that were let pass and then refused for another reason, and since when.
+    returned: Option<(usize, Instant)>,
 }
 
 impl Pages {
@@ -64,8 +66,29 @@ impl Pages {
         let mut addresses = addresses.unwrap_or_else(PoisonError::into_inner);
         let visitor = addresses.visitor(one_person(address), self.rate, now);
         visitor.seen = now;
-        admit(&visitor.limiter, events)
-            .unwrap_or_else(|_| Err(self.rate.burst_size_replenished_in().as_secs() + 1))
+        let whole = self.rate.burst_size_replenished_in();
+        if events > self.rate.burst_size().get() as usize {
+            return Err(whole.as_secs() + 1);
+        }
+        // by then the rate has come back by itself
+        let returned = (visitor.returned)
+            .filter(|(_, since)| now.duration_since(*since) < whole)
+            .map(|(count, since)| (count.saturating_sub(events), count.min(events), since));
+        let used = returned.map_or(0, |(_, used, _)| used);
+        admit(&visitor.limiter, events - used).unwrap_or_else(|_| Err(whole.as_secs() + 1))?;
+        visitor.returned = returned.map(|(left, _, since)| (left, since));
+        Ok(())
+    }
+
+    /// Gives events back that an address was let pass, since they were refused all the same.
+    pub(super) fn give_back(&self, address: IpAddr, events: usize) {
+        let now = Instant::now();
+        let addresses = self.addresses.lock();
+        let mut addresses = addresses.unwrap_or_else(PoisonError::into_inner);
+        let visitor = addresses.visitor(one_person(address), self.rate, now);
+        let before = visitor.returned.map_or(0, |(count, _)| count);
+        let most = self.rate.burst_size().get() as usize;
+        visitor.returned = Some(((before + events).min(most), now));
     }
 
     /// These pages in the place of `before`: with the same rate, addresses go on with what they have
@@ -89,6 +112,7 @@ impl Addresses {
         let fresh = || Visitor {
             limiter: RateLimiter::direct(rate),
             seen: now,
+            returned: None,
         };
         let is_full = self.known.len() >= MAX_ADDRESSES && !self.known.contains_key(&address);
         if is_full {
@@ -150,6 +174,18 @@ mod tests {
         // more than the whole rate at once
         assert!(pages.admit(address("192.0.2.3"), 11).is_err());
         assert_eq!(pages.admit(address("192.0.2.3"), 10), Ok(()));
+    }
+
+    #[test]
+    fn what_is_given_back_can_be_spent_once() {
+        let (pages, one) = (pages(10), address("192.0.2.1"));
+        for _ in 0..5 {
+            assert_eq!(pages.admit(one, 10), Ok(()));
+            pages.give_back(one, 10);
+        }
+        assert_eq!(pages.admit(one, 4), Ok(()));
+        assert_eq!(pages.admit(one, 6), Ok(()));
+        assert!(pages.admit(one, 1).is_err());
     }
 
     #[test]

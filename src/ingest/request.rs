@@ -25,6 +25,7 @@ use serde_json::value::RawValue;
 
 use super::answer::Rejection;
 use crate::codes::{self, Code};
+use crate::event::Warning;
 use crate::journal::RequestOptions;
 
 pub use batch::{Batch, MAX_OPERATIONS, Operation, parse_batch};
@@ -59,6 +60,8 @@ pub struct Members<'a> {
     list: Vec<(Cow<'a, str>, Value<'a>)>,
     /// The fields `data[0]`, `data[1]` and so on of a form.
     parts: Parts<'a>,
+    /// Whether those came as `data={…}&data={…}`.
+    repeated: bool,
 }
 
 /// What a member holds.
@@ -81,6 +84,8 @@ pub struct Parsed<'a> {
     pub key: Option<&'a str>,
     /// Whether members were left out because Graph does not know them.
     pub unknown_members: bool,
+    /// What is to be said about the members beside the events.
+    pub warnings: Vec<Warning>,
 }
 
 impl fmt::Debug for Members<'_> {
@@ -144,6 +149,7 @@ pub fn read<'a>(
         options: RequestOptions::default(),
         key: None,
         unknown_members: false,
+        warnings: Vec::new(),
     };
     let mut known: [Option<&Value<'_>>; KNOWN.len()] = [None; KNOWN.len()];
     let of_query = query.list.iter().map(|member| (member, true));
@@ -169,6 +175,9 @@ pub fn read<'a>(
     };
     parsed.key = options::key(of("access_token"))?;
     parsed.options = options::read(of)?;
+    parsed
+        .warnings
+        .extend(options::check_agent(&mut parsed.options));
     parsed.events = match (of("data"), query.parts.is_empty(), body.parts.is_empty()) {
         (data, true, true) => events::read(data, max_events)?,
         (None, false, true) => query.parts.events()?,
@@ -216,6 +225,13 @@ const IGNORED: [&str; 18] = [
     "suppress_http_code",
     "transport",
 ];
+
+/// The members of a batch that may stand once.
+const OF_BATCH: [&str; 2] = ["batch", "include_headers"];
+
+fn is_object(text: &str) -> bool {
+    text.trim_start().starts_with('{')
+}
 
 fn fault(code: Code, path: &'static str, rule: impl Into<String>) -> Rejection {
     let rule = rule.into();
@@ -276,7 +292,13 @@ impl<'a> Members<'a> {
         max_events: usize,
     ) -> Result<(), Rejection> {
         if name.starts_with("data[") {
+            if self.repeated {
+                return Err(twice("data"));
+            }
             return self.parts.add(&name, text, max_events);
+        }
+        if name == "data" && is_object(&text) && self.repeat()? {
+            return self.parts.add("data[]", text, max_events);
         }
         if self.list.len() == MAX_MEMBERS {
             return Err(fault(
@@ -286,13 +308,32 @@ impl<'a> Members<'a> {
             ));
         }
         // of what is not known any may stand twice
-        if let Some(path) = KNOWN.iter().find(|known| **known == name)
-            && self.list.iter().any(|(other, _)| *other == name)
+        let mut known = KNOWN.iter().chain(&OF_BATCH);
+        if let Some(path) = known.find(|known| **known == name)
+            && (self.list.iter().any(|(other, _)| *other == name)
+                || self.repeated && name == "data")
         {
             return Err(twice(path));
         }
         self.list.push((name, Value::Text(text)));
         Ok(())
+    }
+
+    /// Whether another `data` with one event stood before: some clients write a list like that.
+    /// That first one joins the events in fields of their own.
+    fn repeat(&mut self) -> Result<bool, Rejection> {
+        let is_event =
+            |(name, value): &(Cow<'a, str>, Value<'a>)| name == "data" && is_object(value.json());
+        if let Some(at) = self.list.iter().position(is_event) {
+            if !self.parts.is_empty() {
+                return Err(twice("data"));
+            }
+            if let (_, Value::Text(first)) = self.list.remove(at) {
+                self.parts.add("data[]", first, usize::MAX)?;
+            }
+            self.repeated = true;
+        }
+        Ok(self.repeated)
     }
 }
 

@@ -187,18 +187,24 @@ fn admit_and_check(
     source: &Source,
     parsed: Parsed<'_>,
 ) -> Result<Checked, Rejection> {
+    let events = parsed.events.len();
     let mut visit = None;
+    let mut give_back = None;
     if let Some(pages) = &source.pages {
         // before the rate of all, so that one address cannot spend it
         let address = caller.address(&shared.settings.trusted_proxies);
         pages
-            .admit(address.caller, parsed.events.len())
+            .admit(address.caller, events)
             .map_err(|seconds| Rejection::Limited(Limit::RatePerAddress, Some(seconds)))?;
+        give_back = Some((pages, address.caller));
         visit = Some(caller.visit(address.customer));
     }
-    source
-        .admit(parsed.events.len())
-        .map_err(|seconds| Rejection::Limited(Limit::Rate, Some(seconds)))?;
+    source.admit(events).map_err(|seconds| {
+        if let Some((pages, address)) = give_back {
+            pages.give_back(address, events);
+        }
+        Rejection::Limited(Limit::Rate, Some(seconds))
+    })?;
     let now = shared.clock.now();
     let (coded, copies) = Coded::with_copies(&shared.test_mode, pixel, source, parsed.options, now);
     let job = Job {
@@ -219,6 +225,7 @@ fn admit_and_check(
     if coded.left_out {
         checked.request_warnings.push(code_left_out(&source.name));
     }
+    checked.request_warnings.extend(parsed.warnings);
     checked.unknown_members = parsed.unknown_members;
     let is_strict = source.strict || shared.sources.is_strict(pixel);
     let is_nothing = checked.envelopes.is_empty() && checked.filtered.is_empty();

@@ -237,7 +237,7 @@ async fn a_batch_is_refused_as_a_whole_for_what_is_its_own() {
     for (key, body, status, word) in [
         (Some("wrong"), batch(1), 401, "unauthorized"),
         (Some(KEY), batch(51), 400, "too_many_operations"),
-        (Some(KEY), json!({}), 404, "no_route"),
+        (Some(KEY), json!({}), 400, "missing"),
         (Some(KEY), json!({"batch": 7}), 400, "malformed"),
         (
             None,

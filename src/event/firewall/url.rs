@@ -1,9 +1,9 @@
 //! The firewall for `event_source_url` and `referrer_url`.
 //!
 //! Only what is replaced changes; the rest of the address stays byte for byte, and the click id
-//! (`fbclid`) is never touched, except when all of it is an e-mail address, which no click id is.
+//! (`fbclid`) is never touched, except when there is an e-mail address in it, which is in no click id.
 
-use super::{Mark, addresses, is_phone, is_suspect, names_a_phone, redact};
+use super::{Mark, addresses, has_address, is_phone, is_suspect, names_a_phone, redact};
 use crate::event::click_id;
 use crate::event::normalise::contact::is_address;
 use crate::event::normalise::trim;
@@ -75,7 +75,8 @@ fn clean_pair(pair: &str) -> Option<String> {
         return redact_text(pair);
     };
     if click_id::is_name(name) {
-        let is_no_click_id = is_address(trim(&click_id::decode(value)?));
+        let whole = click_id::decode(value).unwrap_or_default();
+        let is_no_click_id = has_address(value) || is_address(trim(&whole));
         return is_no_click_id.then(|| format!("{name}=redacted"));
     }
     let plain = click_id::decode(name).unwrap_or_default();

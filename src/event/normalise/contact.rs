@@ -52,10 +52,11 @@ pub(in crate::event) fn phone<'t>(text: &'t str, context: &Context) -> Option<Co
     filled(without_zeros(number))
 }
 
-/// Whether the calling code of a number is not known for sure, though the person's country is.
+/// Whether the calling code of a number is not known for sure. Where no country is known, only a
+/// leading zero shows that it is missing.
 pub(in crate::event) fn lacks_code(text: &str, context: &Context) -> bool {
     let Some(country) = context.country() else {
-        return false;
+        return matches!(Number::read(text), Number::Digits(digits) if digits.starts_with('0'));
     };
     match Number::read(text) {
         Number::International(_) => false,

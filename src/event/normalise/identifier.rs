@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::super::ExternalId;
 use super::super::digest::is_appendix;
+use super::super::firewall::has_address;
 use super::{Context, filled, is_space, lower, lower_ascii, retain};
 
 /// `external_id`: lower-case, without white space; or as it is, where the source wants that.
@@ -46,6 +47,10 @@ pub(in crate::event) fn click<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, 
 
 /// Whether a text is a usable `fbc` or `fbp`.
 pub(in crate::event) fn is_click(text: &str) -> bool {
+    // it goes out in clear
+    if has_address(text) {
+        return false;
+    }
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     let mut parts = text.split('.');
     parts.next() == Some("fb")

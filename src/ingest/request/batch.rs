@@ -33,6 +33,8 @@ pub struct Operation<'a> {
     url: Cow<'a, str>,
     /// A form, or a JSON object.
     body: Value<'a>,
+    /// Its member `access_token`, which goes behind those in `url` and `body`.
+    pub key: Option<Cow<'a, str>>,
 }
 
 impl fmt::Debug for Batch<'_> {
@@ -79,8 +81,22 @@ pub fn parse_batch<'a>(
         (Some(one), Some(other)) if one != other && name == "batch" => Err(twice(name)),
         (one, other) => Ok(one.or(other)),
     };
-    // without one it is no batch, and nothing else is posted to its path
-    let batch = of("batch")?.ok_or(Rejection::NoRoute)?;
+    let members = query.list.iter().chain(&body.list);
+    if members
+        .map(|(name, _)| name)
+        .any(|name| name.starts_with("batch["))
+    {
+        return Err(wrong(
+            "batch",
+            "all operations stand in one field, as the text of a JSON array",
+        ));
+    }
+    // nothing else is posted to its path
+    let batch = of("batch")?.ok_or_else(|| {
+        let example = options::example("batch");
+        let rule = format!("a request to this path is a batch, such as {example}; events alone go to /{{version}}/{{pixel_id}}/events");
+        fault(codes::MISSING, "batch", rule)
+    })?;
     let include_headers = of("include_headers")?.is_none_or(|value| {
         let text = value.json();
         !text.eq_ignore_ascii_case("false") && text != "0"
@@ -128,6 +144,8 @@ struct Raw<'a> {
     attached_files: Option<&'a RawValue>,
     #[serde(borrow)]
     depends_on: Option<&'a RawValue>,
+    #[serde(borrow)]
+    access_token: Option<Text<'a>>,
 }
 
 fn operation(raw: &RawValue) -> Result<Operation<'_>, Rejection> {
@@ -161,6 +179,7 @@ fn operation(raw: &RawValue) -> Result<Operation<'_>, Rejection> {
     Ok(Operation {
         url,
         body: body.unwrap_or(Value::Json("")),
+        key: raw.access_token.map(|key| key.0),
     })
 }
 

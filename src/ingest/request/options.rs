@@ -4,11 +4,16 @@ use serde::Deserialize;
 
 use super::{Value, fault};
 use crate::codes;
+use crate::event::Warning;
 use crate::ingest::answer::Rejection;
 use crate::journal::{Platform, Progress, RequestOptions};
 
 /// Characters of a request option such as `test_event_code`.
 pub const MAX_OPTION: usize = 128;
+/// Characters of `partner_agent`.
+const MAX_AGENT: usize = 22;
+/// Letters that `partner_agent` has at least.
+const MIN_AGENT_LETTERS: usize = 2;
 /// Entries of `platforms`.
 pub const MAX_PLATFORMS: usize = 8;
 
@@ -30,6 +35,24 @@ pub(super) fn read<'a>(
         platforms: of("platforms").map_or(Ok(Vec::new()), platforms)?,
         progress: of("progress").map_or(Ok(None), progress)?,
         trace: of("trace").map_or(Ok(None), trace)?,
+    })
+}
+
+/// Leaves a `partner_agent` out that Meta does not take: the events need not go with it.
+pub(super) fn check_agent(options: &mut RequestOptions) -> Option<Warning> {
+    let is_good = |agent: &String| {
+        let letters = agent.chars().filter(char::is_ascii_alphabetic).count();
+        letters >= MIN_AGENT_LETTERS && agent.chars().count() <= MAX_AGENT
+    };
+    options.partner_agent.take_if(|agent| !is_good(agent))?;
+    Some(Warning {
+        path: "partner_agent".into(),
+        code: codes::DROPPED,
+        text: format!(
+            "left out: it has {MIN_AGENT_LETTERS} letters or more and at most {MAX_AGENT} characters, such as {}",
+            example("partner_agent")
+        )
+        .into(),
     })
 }
 

@@ -105,6 +105,8 @@ fn events_may_be_spread_over_fields_as_php_does() {
         r#"data[0]={"a":1}&data[1]={"b":2}"#,
         r#"data%5B0%5D={"a":1}&data%5B1%5D={"b":2}"#,
         r#"data[]={"a":1}&data[]={"b":2}"#,
+        // as Ruby's Faraday writes lists
+        r#"data={"a":1}&data={"b":2}"#,
     ] {
         let expected = vec![json!({"a": 1}), json!({"b": 2})];
         assert_eq!(events(&Kind::Form, form), Ok(expected), "{form}");
@@ -429,7 +431,7 @@ fn a_bad_batch_has_its_code() {
         Ok(50)
     );
     for (body, code) in [
-        ("{}", "no_route"),
+        ("{}", "missing"),
         (r#"{"batch":[]}"#, "malformed"),
         (r#"{"batch":"x"}"#, "malformed"),
         (r#"{"batch":{}}"#, "malformed"),
