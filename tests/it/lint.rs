@@ -130,7 +130,9 @@ fn a_source_and_a_pixel_that_do_not_belong_together_are_refused() {
     let config = dir.path().join("gw.toml");
     let text = r#"
 [pixels.1234567890123456]
+token = { env = "ONE_TOKEN" }
 [pixels.2222222222222222]
+token = { env = "TWO_TOKEN" }
 [sources.shop]
 keys = [{ env = "SHOP_KEY" }]
 pixels = ["1234567890123456"]
@@ -205,7 +207,13 @@ async fn a_gateway_lints_with_the_rules_of_a_source_and_keeps_nothing() {
     assert_eq!(ask(&unknown, body.clone()).await.0, 404);
     let (status, said) = ask(&format!("?pixel={PIXEL}"), json!({"canary": 1})).await;
     assert_eq!((status, &said["error"]["code"]), (400, &json!("missing")));
-    let packed = zstd::encode_all(json!({"data": [], "foo": 1}).to_string().as_bytes(), 3).unwrap();
+    let packed = zstd::encode_all(
+        json!({"data": [{"event_name": "Lead"}], "foo": 1})
+            .to_string()
+            .as_bytes(),
+        3,
+    )
+    .unwrap();
     for (encoding, status, word) in [
         ("zstd", 200, "unknown_member"),
         ("gzip", 400, "bad_encoding"),

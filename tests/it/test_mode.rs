@@ -437,7 +437,7 @@ async fn a_gateway_for_production_takes_no_code_from_anyone() {
     let refused = gateway.try_up().await.unwrap_err();
     assert!(refused.is::<TestCodeSet>(), "{refused:#}");
     let says = refused.to_string();
-    let stop = format!("`capigate test-mode stop {PIXEL} --offline`");
+    let stop = format!("`capigate test-mode stop {PIXEL} --offline");
     assert!(
         says.contains("test_mode.json") && says.contains(&stop),
         "{says}"
