@@ -184,7 +184,8 @@ impl App {
             disk,
             profile,
         } = plan;
-        production::look(&config, profile, clock.now())?;
+        let files = layers.as_ref().map_or(&[][..], |layers| &layers.files);
+        production::look(&config, files, profile, clock.now())?;
         let metrics = Metrics::new()?;
         metrics.expect_pixels(config.pixels.keys().map(ToString::to_string));
         let tls = config.listen.tls.as_ref().map(config::Tls::server_config);

@@ -61,6 +61,17 @@ pub struct Case {
     pub has_proof: bool,
 }
 
+/// A body that has been read.
+#[derive(Debug)]
+pub struct Body {
+    /// The events' JSON texts, in order.
+    pub events: Vec<String>,
+    /// What stands beside them.
+    pub options: RequestOptions,
+    /// What the sender should know of the body itself.
+    pub findings: Vec<Finding>,
+}
+
 /// A source that is not configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no source of the configuration has this name")]
@@ -81,16 +92,34 @@ impl Desk {
     ///
     /// # Errors
     /// A body that would be refused as a whole.
-    pub fn read(
-        &self,
-        kind: &Kind,
-        body: &[u8],
-    ) -> Result<(Vec<String>, RequestOptions), Rejection> {
+    pub fn read(&self, kind: &Kind, body: &[u8]) -> Result<Body, Rejection> {
         let members = kind.members(body, self.max_events)?;
         let query = request::Members::default();
         let parsed = request::read(&query, &members, self.max_events)?;
         let events = parsed.events.into_iter().map(Cow::into_owned);
-        Ok((events.collect(), parsed.options))
+        let code = codes::UNKNOWN_MEMBER;
+        let unknown = parsed
+            .unknown_members
+            .then(|| Finding::new("warning", "", code, code.row().rule));
+        Ok(Body {
+            events: events.collect(),
+            options: parsed.options,
+            findings: unknown.into_iter().collect(),
+        })
+    }
+
+    /// Whether the source may post for the pixel.
+    ///
+    /// # Errors
+    /// What the front door would answer to every request of such a case; a source that is not
+    /// configured may post for none.
+    pub fn admit(&self, case: &Case) -> Result<(), Rejection> {
+        let source = self.sources.named(&case.source);
+        if source.is_some_and(|source| source.pixels.contains(&case.pixel)) {
+            Ok(())
+        } else {
+            Err(Rejection::Forbidden)
+        }
     }
 
     /// The options of a request, from the texts of its members.
@@ -103,7 +132,7 @@ impl Desk {
             body.extend([",\"", name, "\":", value]);
         }
         body.push('}');
-        Ok(self.read(&Kind::Json, body.as_bytes())?.1)
+        Ok(self.read(&Kind::Json, body.as_bytes())?.options)
     }
 
     /// What would become of one event. `index` is its place, which is told again.

@@ -1,5 +1,7 @@
 //! What a gateway for production does not do: hold a test code.
 
+use std::path::PathBuf;
+
 use super::{Profile, wiring};
 use crate::config::Config;
 use crate::test_mode;
@@ -15,16 +17,27 @@ pub struct TestCodeSet(Vec<String>);
 
 /// Refuses a gateway for production while a test code is set, in the configuration or at run time.
 /// Reads a small file. What that holds when it cannot be read is not in force.
-pub(super) fn look(config: &Config, profile: Profile, now: UnixMs) -> Result<(), TestCodeSet> {
+///
+/// `files` are those of the configuration, for the command that ends a code.
+pub(super) fn look(
+    config: &Config,
+    files: &[PathBuf],
+    profile: Profile,
+    now: UnixMs,
+) -> Result<(), TestCodeSet> {
     if profile != Profile::Production {
         return Ok(());
     }
     let mut set = configured(config);
     let started = test_mode::started(&config.journal.dir, now).unwrap_or_default();
     let path = test_mode::path(&config.journal.dir);
+    let with: String = files
+        .iter()
+        .map(|file| format!(" --config {}", file.display()))
+        .collect();
     set.extend(started.keys().map(|pixel| {
         format!(
-            "{}: one was started for pixel {pixel}: end it with `capigate test-mode stop {pixel} --offline`, or wait for its end",
+            "{}: one was started for pixel {pixel}: end it with `capigate test-mode stop {pixel} --offline{with}`, or wait for its end",
             path.display()
         )
     }));

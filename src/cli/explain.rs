@@ -2,6 +2,7 @@
 //! next.
 
 mod events;
+mod own;
 mod words;
 
 use std::fmt;
@@ -42,6 +43,8 @@ pub(super) struct ExplainArgs {
 enum Asked {
     /// Meta's code and, if given, subcode.
     Code(i64, Option<i64>),
+    /// A cell of the list, such as `613/-` or `200-299`, and no code by itself.
+    Cell(String),
     /// The word of a case.
     Word(String),
 }
@@ -54,10 +57,24 @@ impl FromStr for Asked {
             .trim()
             .trim_start_matches(['#', '('])
             .trim_end_matches(')');
+        let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit()) && !text.is_empty();
+        // 190 463 is 190/463
+        let joined = text
+            .split_once(' ')
+            .map(|(code, subcode)| (code, subcode.trim()))
+            .filter(|(code, subcode)| digits(code) && digits(subcode))
+            .map(|(code, subcode)| format!("{code}/{subcode}"));
+        let text = joined.as_deref().unwrap_or(text);
         let (code, subcode) = match text.split_once('/') {
             Some((code, subcode)) => (code, Some(subcode)),
             None => (text, None),
         };
+        let is_cell = |b: u8| b.is_ascii_digit() || b"-/, ".contains(&b);
+        // a code of Meta's may be negative, and is no range then
+        let has_more = text.trim_start_matches('-').contains(['-', ',']);
+        if has_more && text.bytes().all(is_cell) {
+            return Ok(Self::Cell(text.to_owned()));
+        }
         if let Ok(code) = code.trim().parse() {
             let subcode = subcode.map(|subcode| subcode.trim().parse());
             return match subcode.transpose() {
@@ -66,9 +83,10 @@ impl FromStr for Asked {
                 Err(_) => Err(()),
             };
         }
+        let text = text.to_ascii_lowercase();
         let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
         let is_word = (1..=MAX_WORD).contains(&text.len()) && text.bytes().all(plain);
-        is_word.then(|| Self::Word(text.to_owned())).ok_or(())
+        is_word.then_some(Self::Word(text)).ok_or(())
     }
 }
 
@@ -77,7 +95,7 @@ impl fmt::Display for Asked {
         match self {
             Self::Code(code, Some(subcode)) => write!(f, "{code}/{subcode}"),
             Self::Code(code, None) => code.fmt(f),
-            Self::Word(word) => f.write_str(word),
+            Self::Cell(word) | Self::Word(word) => f.write_str(word),
         }
     }
 }
@@ -90,6 +108,8 @@ struct Found {
     events: Vec<Explained>,
     /// A word of the gateway's own.
     word: Option<Code>,
+    /// What a word of the gateway's means that is no code.
+    own: Option<&'static str>,
 }
 
 impl Found {
@@ -99,11 +119,21 @@ impl Found {
                 token: by_code(*code, *subcode),
                 events: explain::by_code(*code, *subcode),
                 word: None,
+                own: None,
+            },
+            Asked::Cell(cell) => Self {
+                token: rows().filter(|row| has_cell(codes_of(row), cell)).collect(),
+                events: explain::rows()
+                    .filter(|row| has_cell(Some(events::codes(row)), cell))
+                    .collect(),
+                word: None,
+                own: None,
             },
             Asked::Word(word) => Self {
                 token: rows().filter(|row| row.slug == word).collect(),
                 events: Vec::new(),
                 word: codes::find(word),
+                own: own::find(word),
             },
         }
     }
@@ -113,11 +143,12 @@ impl Found {
             token: rows().collect(),
             events: explain::rows().collect(),
             word: None,
+            own: None,
         }
     }
 
     fn is_empty(&self) -> bool {
-        self.token.is_empty() && self.events.is_empty() && self.word.is_none()
+        self.token.is_empty() && self.events.is_empty() && self.word.is_none() && self.own.is_none()
     }
 
     fn cases(&self) -> Vec<Value> {
@@ -126,6 +157,10 @@ impl Found {
         token
             .chain(events)
             .chain(self.word.map(words::case))
+            .chain(
+                self.own
+                    .map(|says| json!({ "about": "gateway", "says": says })),
+            )
             .collect()
     }
 
@@ -159,6 +194,9 @@ impl Found {
             }
             words::print(code, out)?;
         }
+        if let Some(says) = self.own {
+            writeln!(out, "{asked}: {says}")?;
+        }
         Ok(())
     }
 }
@@ -170,13 +208,21 @@ pub(super) fn run(args: &ExplainArgs, out: &mut dyn Write) -> anyhow::Result<u8>
     let asked: Asked = what.parse().map_err(|()| {
         failure(
             USAGE,
-            "expected a code, such as 190, a code and a subcode, such as 190/463, or a word that `capigate explain --list` shows",
+            "expected a code, such as 190, a code and a subcode, such as 190/463 (in one argument), or a word that `capigate explain --list` shows",
         )
     })?;
     let found = Found::of(&asked);
     if args.json {
         let cases = found.cases();
         print_json(out, &json!({ "asked": asked.to_string(), "cases": cases }))?;
+    } else if let Asked::Word(word) = &asked
+        && found.is_empty()
+    {
+        match own::nearest(word) {
+            Some(near) => writeln!(out, "{word} is no word that is known. Did you mean {near}?")?,
+            None => writeln!(out, "{word} is no word that is known.")?,
+        }
+        writeln!(out, "`capigate explain --list` shows what is known.")?;
     } else if found.is_empty() {
         writeln!(
             out,
@@ -197,7 +243,7 @@ fn list(json: bool, out: &mut dyn Write) -> anyhow::Result<u8> {
     }
     let token = all.token.iter().map(|row| {
         vec![
-            codes_of(row).unwrap_or_else(|| "-".to_owned()),
+            codes_of(row).unwrap_or_else(|| row.slug.to_owned()),
             row.slug.to_owned(),
             contexts(row).unwrap_or_else(|| "anything".to_owned()),
             row.title.to_owned(),
@@ -214,7 +260,7 @@ fn list(json: bool, out: &mut dyn Write) -> anyhow::Result<u8> {
     });
     let own = codes::all().map(|code| {
         vec![
-            "-".to_owned(),
+            code.to_string(),
             code.to_string(),
             format!("the gateway's answer: {}", words::about(code)),
             code.row().rule.to_owned(),
@@ -223,6 +269,11 @@ fn list(json: bool, out: &mut dyn Write) -> anyhow::Result<u8> {
     let lines: Vec<Vec<String>> = token.chain(events).chain(own).collect();
     table::print(out, &["code", "word", "when", "meaning"], &lines)?;
     Ok(OK)
+}
+
+/// Whether a cell of the list is what was asked for, or has it among others.
+fn has_cell(listed: Option<String>, asked: &str) -> bool {
+    listed.is_some_and(|listed| listed == asked || listed.split(", ").any(|one| one == asked))
 }
 
 /// One case for people.
@@ -349,11 +400,15 @@ mod tests {
             ("190/0", Asked::Code(190, None)),
             ("(#100)", Asked::Code(100, None)),
             (" 100 / 36009 ", Asked::Code(100, Some(36_009))),
+            ("190 463", Asked::Code(190, Some(463))),
+            ("613/-", Asked::Cell("613/-".to_owned())),
+            ("200-299", Asked::Cell("200-299".to_owned())),
+            ("WITHOUT_VALUE", Asked::Word("without_value".to_owned())),
             ("code-used", Asked::Word("code-used".to_owned())),
         ] {
             assert_eq!(text.parse(), Ok(asked), "{text}");
         }
-        for bad in ["", "190/", "190/x", "EAABsomething", "a b", "190/463/1"] {
+        for bad in ["", "190/", "190/x", "ä", "a b", "190/463/1"] {
             assert_eq!(bad.parse::<Asked>(), Err(()), "{bad}");
         }
     }
@@ -445,7 +500,11 @@ mod tests {
                 Ok(code) => {
                     assert_eq!(code, WRONG, "{what}");
                     let text = String::from_utf8(out).unwrap();
-                    assert!(text.contains("not in this program's catalogue"), "{text}");
+                    let says = match what {
+                        "no-such-word" => "no word that is known",
+                        _ => "not in this program's catalogue",
+                    };
+                    assert!(text.contains(says), "{text}");
                 }
                 Err(error) => assert!(error.to_string().contains("190/463"), "{error}"),
             }
@@ -453,6 +512,34 @@ mod tests {
         let (code, json) = ask(Some("987654"), true);
         let json: Value = serde_json::from_str(&json).unwrap();
         assert_eq!((code, &json["cases"]), (WRONG, &json!([])));
+    }
+
+    #[test]
+    fn every_first_cell_of_the_list_is_an_argument() {
+        let (_, list) = ask(None, false);
+        for line in list.lines().skip(1) {
+            let cell = line.split("  ").next().unwrap();
+            let (code, text) = ask(Some(cell), false);
+            assert_eq!(code, 0, "{cell}: {text}");
+            assert!(text.contains("→ "), "{cell}: {text}");
+        }
+    }
+
+    #[test]
+    fn words_that_are_no_codes_are_told_apart() {
+        for word in [
+            "refused",
+            "expired",
+            "too_large",
+            "unconfirmed",
+            "view_only",
+        ] {
+            assert_eq!(ask(Some(word), false).0, 0, "{word}");
+        }
+        let (code, text) = ask(Some("without_valeu"), false);
+        assert_eq!(code, WRONG);
+        assert!(text.contains("Did you mean without_value?"), "{text}");
+        assert!(!text.contains("Meta"), "{text}");
     }
 
     #[test]

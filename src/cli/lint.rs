@@ -20,7 +20,7 @@ use crate::app::linting;
 use crate::config::Config;
 use crate::ingest::answer::Rejection;
 use crate::ingest::request::Kind;
-use crate::lint::{Case, Desk, Linted, Totals};
+use crate::lint::{Body, Case, Desk, Linted, Totals};
 use crate::pixel::PixelId;
 use crate::private_file;
 use crate::time::{Clock, UnixMs};
@@ -77,20 +77,25 @@ impl Lint {
             let message = format!("--source: no source of the configuration is called {name}");
             return Err(failure(USAGE, message));
         }
+        if !config.pixels.is_empty() && !config.pixels.contains_key(&pixel) {
+            let message =
+                format!("pixel {pixel} is not one of the configuration: name one under pixels");
+            return Err(failure(WRONG, message));
+        }
         let has_proof = config
             .pixels
             .get(&pixel)
             .is_some_and(|own| own.app_secret.is_some());
-        Ok(Self {
-            desk: linting::desk(config.clone(), pixel)?,
-            case: Case {
-                pixel,
-                source: linting::source_of(config, pixel, source),
-                options: crate::journal::RequestOptions::default(),
-                now,
-                has_proof,
-            },
-        })
+        let desk = linting::desk(config.clone(), pixel)?;
+        let case = Case {
+            pixel,
+            source: linting::source_of(config, pixel, source),
+            options: crate::journal::RequestOptions::default(),
+            now,
+            has_proof,
+        };
+        desk.admit(&case).map_err(|error| refused(&error))?;
+        Ok(Self { desk, case })
     }
 
     /// With the options of a request, as JSON texts by name.
@@ -154,11 +159,21 @@ fn whole(
         .map_err(|_| failure(USAGE, "--content-type: expected such as application/json"))?;
     let kind = Kind::of(Some(&header)).map_err(|error| refused(&error))?;
     let body = body(&args.file)?;
-    let (events, options) = lint
+    let Body {
+        events,
+        options,
+        findings,
+    } = lint
         .desk
         .read(&kind, &body)
         .map_err(|error| refused(&error))?;
     lint.case.options = options;
+    totals.add_findings(&findings);
+    if args.json && !findings.is_empty() {
+        writeln!(out, "{}", json!({ "findings": findings }))?;
+    } else {
+        print::findings(&findings, out)?;
+    }
     for (index, event) in events.iter().enumerate() {
         let linted = lint.look(index, event)?;
         totals.add(&linted);
@@ -231,7 +246,7 @@ fn show(
         writeln!(out, "{value}")?;
         return Ok(());
     }
-    print::event(linted, line, out)
+    print::event(linted, line, args.brief, out)
 }
 
 fn refused(rejection: &Rejection) -> anyhow::Error {

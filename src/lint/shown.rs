@@ -155,7 +155,12 @@ impl Totals {
     /// One more event.
     pub fn add(&mut self, linted: &Linted) {
         self.count(linted.verdict.word());
-        for finding in &linted.findings {
+        self.add_findings(&linted.findings);
+    }
+
+    /// What is said of a body as a whole.
+    pub fn add_findings(&mut self, findings: &[Finding]) {
+        for finding in findings {
             *self.codes.entry(finding.code).or_default() += 1;
         }
     }

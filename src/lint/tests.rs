@@ -150,7 +150,9 @@ fn a_refusal_names_rule_example_and_pages() {
 fn bodies_are_read_as_at_the_front_door() {
     let desk = desk(TokenIn::Header);
     let form = "data=%5B%7B%22a%22%3A1%7D%5D&test_event_code=T1";
-    let (events, options) = desk.read(&Kind::Form, form.as_bytes()).unwrap();
+    let Body {
+        events, options, ..
+    } = desk.read(&Kind::Form, form.as_bytes()).unwrap();
     assert_eq!(events, [r#"{"a":1}"#]);
     assert_eq!(options.test_event_code.as_deref(), Some("T1"));
     let (name, value) = ("upload_tag".to_owned(), "\"store-7\"".to_owned());
@@ -179,4 +181,24 @@ fn the_token_is_never_there() {
     totals.add_error(codes::NOT_UTF8);
     assert!(!totals.is_good());
     assert_eq!(totals.events, 2);
+}
+
+#[test]
+fn what_the_front_door_says_of_a_whole_request_is_said() {
+    let desk = desk(TokenIn::Header);
+    assert!(desk.admit(&case()).is_ok());
+    let other = Case {
+        pixel: "8".parse().unwrap(),
+        ..case()
+    };
+    let refused = desk.admit(&other).unwrap_err();
+    assert_eq!(refused.code(), codes::FORBIDDEN_PIXEL);
+    for (body, said) in [
+        (r#"{"data":[{}],"foo":1}"#, vec!["unknown_member"]),
+        (r#"{"data":[{}],"upload_tag":"a"}"#, Vec::new()),
+    ] {
+        let read = desk.read(&Kind::Json, body.as_bytes()).unwrap();
+        let codes: Vec<&str> = read.findings.iter().map(|one| one.code).collect();
+        assert_eq!(codes, said, "{body}");
+    }
 }

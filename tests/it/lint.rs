@@ -124,6 +124,35 @@ fn the_sample_of_offline_purchases_is_good() {
     assert!(out.contains("5 events: 5 accepted"), "{out}");
 }
 
+#[test]
+fn a_source_and_a_pixel_that_do_not_belong_together_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("gw.toml");
+    let text = r#"
+[pixels.1234567890123456]
+token = { env = "ONE_TOKEN" }
+[pixels.2222222222222222]
+token = { env = "TWO_TOKEN" }
+[sources.shop]
+keys = [{ env = "SHOP_KEY" }]
+pixels = ["1234567890123456"]
+"#;
+    std::fs::write(&config, text).unwrap();
+    let config = config.display().to_string();
+    let body = json!({"data": [event("x")]}).to_string();
+    for (pixel, says) in [
+        ("2222222222222222", "forbidden_pixel"),
+        ("999", "pixel 999 is not one of the configuration"),
+    ] {
+        let args = [
+            "-", "--config", &config, "--source", "shop", "--pixel", pixel,
+        ];
+        let (code, out, err) = lint(&args, body.as_bytes());
+        assert_eq!((code, out.as_str()), (1, ""), "{err}");
+        assert!(err.contains(says), "{err}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_lints_with_the_rules_of_a_source_and_keeps_nothing() {
     let settings = SandboxSettings {
@@ -178,6 +207,28 @@ async fn a_gateway_lints_with_the_rules_of_a_source_and_keeps_nothing() {
     assert_eq!(ask(&unknown, body.clone()).await.0, 404);
     let (status, said) = ask(&format!("?pixel={PIXEL}"), json!({"canary": 1})).await;
     assert_eq!((status, &said["error"]["code"]), (400, &json!("missing")));
+    let packed = zstd::encode_all(
+        json!({"data": [{"event_name": "Lead"}], "foo": 1})
+            .to_string()
+            .as_bytes(),
+        3,
+    )
+    .unwrap();
+    for (encoding, status, word) in [
+        ("zstd", 200, "unknown_member"),
+        ("gzip", 400, "bad_encoding"),
+        ("lzma", 415, "content_encoding"),
+    ] {
+        let post = http.post(format!("{}/lint?pixel={PIXEL}", gateway.admin));
+        let post = post
+            .bearer_auth("view-key")
+            .header("content-type", "application/json")
+            .header("content-encoding", encoding);
+        let answer = post.body(packed.clone()).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), status, "{encoding}");
+        let said = answer.text().await.unwrap();
+        assert!(said.contains(word), "{said}");
+    }
     assert_eq!(sandbox.totals().events_accepted, 0);
     let log = gateway.whole_log();
     assert!(!log.to_lowercase().contains("canary"), "{log}");

@@ -437,7 +437,7 @@ async fn a_gateway_for_production_takes_no_code_from_anyone() {
     let refused = gateway.try_up().await.unwrap_err();
     assert!(refused.is::<TestCodeSet>(), "{refused:#}");
     let says = refused.to_string();
-    let stop = format!("`capigate test-mode stop {PIXEL} --offline`");
+    let stop = format!("`capigate test-mode stop {PIXEL} --offline");
     assert!(
         says.contains("test_mode.json") && says.contains(&stop),
         "{says}"
@@ -460,6 +460,10 @@ async fn a_gateway_for_production_takes_no_code_from_anyone() {
         "{}",
         said.out
     );
+    // the command that is printed does it
+    let serve = capigate(&["serve", "--profile", "production", "--config", config]);
+    let stop = format!("`capigate test-mode stop {PIXEL} --offline --config {config}`");
+    assert!(serve.err.contains(&stop), "{}", serve.err);
     let said = capigate(&["test-mode", "stop", PIXEL, "--offline", "--config", config]);
     assert_eq!(said.code, 0, "{}", said.err);
 

@@ -13,6 +13,8 @@ use serde_json::Value;
 
 use super::Admin;
 use super::problem::Problem;
+use crate::ingest::answer::Rejection;
+use crate::ingest::encoding::Encoding;
 
 /// Bytes of a request's body.
 pub const MAX_BODY: usize = 1 << 20;
@@ -32,6 +34,8 @@ pub(super) struct Call {
     /// The type of a body that is taken as it is, and the body.
     pub(super) content_type: Option<HeaderValue>,
     pub(super) body: Bytes,
+    /// How that body is packed.
+    pub(super) encodings: Result<Vec<Encoding>, Rejection>,
 }
 
 /// A body, within the bounds of all bodies here.

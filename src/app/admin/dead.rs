@@ -75,7 +75,7 @@ pub(super) fn show(call: Call) -> Done {
             Some(letter) => Ok(Reply::ok(&letter)),
             None => Err(Problem::not_found(
                 "there is no dead letter with this id",
-                "list them with GET /dead; it may have been redriven or purged",
+                "list them with GET /dead (`capigate dead list`); it may have been redriven or purged",
             )),
         }
     })

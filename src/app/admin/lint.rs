@@ -9,8 +9,9 @@ use super::reply::Reply;
 use super::routes::Done;
 use super::work::beside;
 use crate::app::linting;
+use crate::ingest::encoding;
 use crate::ingest::request::Kind;
-use crate::lint::{Case, Linted, Totals};
+use crate::lint::{Body, Case, Finding, Linted, Totals};
 use crate::pixel::PixelId;
 
 #[derive(Serialize)]
@@ -18,6 +19,8 @@ struct Shown {
     pixel: PixelId,
     source: String,
     totals: Totals,
+    /// Of the body as a whole.
+    findings: Vec<Finding>,
     events: Vec<Linted>,
 }
 
@@ -53,6 +56,8 @@ pub(super) fn look(mut call: Call) -> Done {
         let secrets = in_force.secrets.pixels.get(&pixel);
         let has_proof = secrets.is_some_and(|secrets| secrets.app_secret.is_some());
         let (kind, body) = (Kind::of(call.content_type.as_ref()), call.body);
+        let encodings = call.encodings;
+        let max_body = config.ingest.max_body.get() as usize;
         let now = call.admin.0.clock.now();
         let place = call.admin.0.places.take()?;
         beside(move || {
@@ -65,7 +70,14 @@ pub(super) fn look(mut call: Call) -> Done {
             let failed = |_| Problem::failed("lint", "see whether the configuration is in order");
             let desk = linting::desk(config, pixel).map_err(failed)?;
             let kind = kind.map_err(refused)?;
-            let (events, options) = desk.read(&kind, &body).map_err(refused)?;
+            let layers = encodings.map_err(refused)?;
+            // the places bound how many bodies there are at once
+            let body = encoding::unpack(&body, &layers, max_body, &mut |_| Ok(()));
+            let Body {
+                events,
+                options,
+                findings,
+            } = desk.read(&kind, &body.map_err(refused)?).map_err(refused)?;
             let case = Case {
                 pixel,
                 source,
@@ -73,7 +85,9 @@ pub(super) fn look(mut call: Call) -> Done {
                 now,
                 has_proof,
             };
+            desk.admit(&case).map_err(refused)?;
             let mut totals = Totals::default();
+            totals.add_findings(&findings);
             let mut looked = Vec::with_capacity(events.len());
             for (index, event) in events.iter().enumerate() {
                 let linted = desk
@@ -86,6 +100,7 @@ pub(super) fn look(mut call: Call) -> Done {
                 pixel,
                 source: case.source,
                 totals,
+                findings,
                 events: looked,
             }))
         })

@@ -22,6 +22,7 @@ use super::{
     Admin, config, dead, events, go_live, holds, lanes, limits, lint, openapi, test_mode, tokens,
 };
 use crate::config::Role;
+use crate::ingest::encoding;
 use crate::ingest::listener::Peer;
 
 /// What a route comes to.
@@ -212,6 +213,7 @@ async fn work(
     let id = path.0.into_iter().next().map(|(_, id)| id);
     let query = Members::of_query(request.uri().query().unwrap_or_default())?;
     let content_type = request.headers().get(CONTENT_TYPE).cloned();
+    let encodings = encoding::encodings(request.headers());
     let mut body = Bytes::new();
     let members = if route.is_raw {
         body = call::read(request.into_body()).await?;
@@ -227,6 +229,7 @@ async fn work(
         id: id.unwrap_or_default(),
         members,
         content_type,
+        encodings,
         body,
     };
     (route.run)(call).await

@@ -6,8 +6,13 @@ use crate::cli::records::RowFault;
 use crate::cli::table::plain;
 use crate::lint::{Finding, Linted, Totals};
 
-/// One event.
-pub(super) fn event(linted: &Linted, line: Option<u64>, out: &mut dyn Write) -> anyhow::Result<()> {
+/// One event; if brief, only what is wrong with it.
+pub(super) fn event(
+    linted: &Linted,
+    line: Option<u64>,
+    is_brief: bool,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
     let place = line.map_or_else(String::new, |line| format!(" (line {line})"));
     let changed = if linted.changed { ", changed" } else { "" };
     writeln!(
@@ -16,8 +21,9 @@ pub(super) fn event(linted: &Linted, line: Option<u64>, out: &mut dyn Write) -> 
         linted.index + 1,
         linted.verdict.word()
     )?;
-    for finding in &linted.findings {
-        print(finding, out)?;
+    findings(&linted.findings, out)?;
+    if is_brief {
+        return Ok(());
     }
     for seen in &linted.user_data {
         for value in &seen.values {
@@ -31,6 +37,14 @@ pub(super) fn event(linted: &Linted, line: Option<u64>, out: &mut dyn Write) -> 
         }
         // the JSON of an event has no control characters of its own
         writeln!(out, "    {}", request.body.get())?;
+    }
+    Ok(())
+}
+
+/// What is said of an event, or of a body as a whole.
+pub(super) fn findings(findings: &[Finding], out: &mut dyn Write) -> anyhow::Result<()> {
+    for finding in findings {
+        print(finding, out)?;
     }
     Ok(())
 }
