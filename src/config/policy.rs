@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::Fault;
-use crate::event::policy::{Consent, Crawlers, Edit, HostPattern, LimitedDataUse, Share};
+use crate::event::policy::{
+    Consent, Crawlers, Edit, HostPattern, LimitedDataUse, Share, missing_after,
+};
 
 /// Event names or hosts in one key.
 const MAX_NAMES: usize = 256;
@@ -58,7 +60,9 @@ pub struct Policy {
     /// Changes of members, in order: of the event, or of user_data, custom_data or app_data with a
     /// dot in between. A value that is there already is not replaced by one that is renamed; when
     /// is "always", "absent" or "present". What is in user_data cannot leave it, and what comes
-    /// into it must be hashed there.
+    /// into it must be hashed there; nothing is renamed to user_data.external_id. A field of
+    /// user_data is meant under all its names (em, email). What a name says to be a phone number,
+    /// an e-mail address or a token keeps such a name or is hashed; addresses of pages stay such.
     ///
     /// Example: `[{ rename = "custom_data.total", to = "custom_data.value" }, { drop = "custom_data.note" }, { set = "custom_data.currency", value = "EUR", when = "absent" }]`
     pub edits: Vec<Edit>,
@@ -89,6 +93,11 @@ impl Policy {
         }
         if self.edits.len() > MAX_EDITS {
             expect("edits", format!("at most {MAX_EDITS}"));
+        }
+        if let Some(name) = missing_after(&self.edits) {
+            let expected =
+                format!("edits that leave {name} in place: every event would be refused without");
+            expect("edits", expected);
         }
         let names = [
             ("allow_events", &self.allow_events),

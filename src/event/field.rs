@@ -167,6 +167,11 @@ pub(super) fn index_of(key: &str) -> Option<usize> {
     FIELDS.iter().position(|field| json::same(field.key, key))
 }
 
+/// The place of the field that a key is read as: its own name, or another in any case.
+pub(super) fn read(key: &str) -> Option<usize> {
+    index_of(key).or_else(|| index_of_alias(key))
+}
+
 /// The place of the field that `key` is another name for; case does not count.
 pub(super) fn index_of_alias(key: &str) -> Option<usize> {
     let lower = key.to_ascii_lowercase();

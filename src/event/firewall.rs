@@ -55,6 +55,26 @@ pub(super) fn names_a_secret(key: &str) -> bool {
     names_a_phone(key) || key.eq_ignore_ascii_case("access_token")
 }
 
+/// What a key says of its value, where the firewall goes by that, or people do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Says {
+    Token,
+    Phone,
+    Mail,
+}
+
+/// What a key says that its value is; none where it is nothing personal.
+pub(super) fn says(key: &str) -> Option<Says> {
+    let lower = key.to_ascii_lowercase();
+    if lower == "access_token" {
+        Some(Says::Token)
+    } else if names_a_phone(key) {
+        Some(Says::Phone)
+    } else {
+        (lower == "em" || lower.contains("mail")).then_some(Says::Mail)
+    }
+}
+
 fn names_a_phone(key: &str) -> bool {
     const WHOLE: [&str; 8] = [
         "ph", "tel", "cell", "msisdn", "whatsapp", "fax", "handy", "gsm",

@@ -10,7 +10,8 @@
 //! would go out. What then says nothing about Limited Data Use gets the default.
 //!
 //! **Refuses.** Edits that would let personal data past hashing ([`EditError::Leaves`],
-//! [`EditError::Clear`]), when they are read.
+//! [`EditError::Clear`], [`EditError::External`]) or past the firewall ([`EditError::Named`],
+//! [`EditError::Page`]), when they are read.
 
 mod consent;
 mod crawlers;
@@ -24,6 +25,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::field;
 use super::json;
 use super::raw::RawEvent;
 use super::source::ActionSource;
@@ -32,7 +34,7 @@ use crate::codes::{self, Code};
 
 pub use consent::{Consent, ConsentError};
 pub use crawlers::Crawlers;
-pub use edit::{Edit, EditError, When};
+pub use edit::{Edit, EditError, When, missing_after};
 pub use host::{HostPattern, HostPatternError};
 pub use limited::{LimitedDataUse, LimitedDataUseError, Place};
 pub use path::{Path, PathError, Section};
@@ -274,8 +276,8 @@ fn is_website(event: &RawEvent<'_>) -> bool {
 /// An event that names no user agent has that of its request.
 fn is_crawler(event: &RawEvent<'_>, visit: Option<&Visit>) -> bool {
     let members = event.user_data.iter().flatten();
-    let mut agents = members
-        .filter(|(key, _)| key == "client_user_agent" || key.eq_ignore_ascii_case("user_agent"));
+    let field = field::index_of("client_user_agent");
+    let mut agents = members.filter(|(key, _)| field::read(key) == field);
     let own = agents.find_map(|(_, agent)| text(Some(agent.open())));
     match own.filter(|agent| !agent.trim().is_empty()) {
         Some(agent) => crawlers::is_crawler(&agent),

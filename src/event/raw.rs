@@ -12,7 +12,7 @@ use super::policy::{Path, Section};
 use super::reject::EventError;
 use super::visit::Visit;
 use super::work::malformed;
-use super::{MAX_RAW_BYTES, Rules, user_data};
+use super::{MAX_RAW_BYTES, Rules, field, user_data};
 use crate::codes;
 use crate::pixel::PixelId;
 use crate::time::UnixMs;
@@ -113,11 +113,12 @@ impl<'a> RawEvent<'a> {
                 Part::Section(members) => event.put_section(&key, members),
                 Part::Nothing => {}
                 Part::NoObject => {
-                    return Err(malformed(
-                        key.into_owned(),
-                        "must be an object",
-                        "{\"external_id\":\"customer-1\"}",
-                    ));
+                    let example = match key.as_ref() {
+                        "custom_data" => "{\"value\":129.9,\"currency\":\"EUR\"}",
+                        "app_data" => "{\"advertiser_tracking_enabled\":1}",
+                        _ => "{\"external_id\":\"customer-1\"}",
+                    };
+                    return Err(malformed(key.into_owned(), "must be an object", example));
                 }
             }
         }
@@ -161,7 +162,8 @@ impl<'a> RawEvent<'a> {
         })
     }
 
-    /// Takes a member out; gives its raw text, or none where it is absent.
+    /// Takes a member out; gives its raw text, or none where it is absent. A field of `user_data`
+    /// goes under all its names.
     pub(super) fn take(&mut self, path: &Path) -> Option<&'a str> {
         let name = path.name();
         match path.section() {
@@ -169,13 +171,14 @@ impl<'a> RawEvent<'a> {
                 Some(slot) => slot.take(),
                 None => take(&mut self.other, name),
             },
-            Section::UserData => take(self.user_data.as_mut()?, name).map(Pii::open),
+            Section::UserData => take_field(self.user_data.as_mut()?, name).map(Pii::open),
             Section::CustomData => take(self.custom_data.as_mut()?, name),
             Section::AppData => take(self.app_data.as_mut()?, name),
         }
     }
 
-    /// The raw text of a member; none where it is absent or null.
+    /// The raw text of a member; none where it is absent or null. A field of `user_data` is found
+    /// under all its names; its own comes first.
     pub(super) fn get(&self, path: &Path) -> Option<&'a str> {
         let name = path.name();
         let raw = match path.section() {
@@ -193,14 +196,14 @@ impl<'a> RawEvent<'a> {
                 "data_processing_options_state" => self.data_processing_options_state,
                 _ => find(&self.other, name),
             },
-            Section::UserData => find(self.user_data.as_deref()?, name).map(Pii::open),
+            Section::UserData => find_field(self.user_data.as_deref()?, name).map(Pii::open),
             Section::CustomData => find(self.custom_data.as_deref()?, name),
             Section::AppData => find(self.app_data.as_deref()?, name),
         };
         raw.filter(|raw| json::shape(raw) != Shape::Null)
     }
 
-    /// Puts a member in, in the place of one of the same name.
+    /// Puts a member in, in the place of one of the same name, or of the same field.
     pub(super) fn set(&mut self, path: &'a Path, raw: &'a str) {
         let name = Cow::Borrowed(path.name());
         match path.section() {
@@ -209,7 +212,9 @@ impl<'a> RawEvent<'a> {
                 None => put(&mut self.other, name, raw),
             },
             Section::UserData => {
-                put(self.user_data.get_or_insert_default(), name, Pii::new(raw));
+                let members = self.user_data.get_or_insert_default();
+                take_field(members, &name);
+                members.push((name, Pii::new(raw)));
             }
             Section::CustomData => put(self.custom_data.get_or_insert_default(), name, raw),
             Section::AppData => put(self.app_data.get_or_insert_default(), name, raw),
@@ -262,6 +267,28 @@ fn find<T: Copy>(members: &[(Cow<'_, str>, T)], name: &str) -> Option<T> {
 fn take<T>(members: &mut Vec<(Cow<'_, str>, T)>, name: &str) -> Option<T> {
     let at = members.iter().position(|(key, _)| json::same(key, name))?;
     Some(members.remove(at).1)
+}
+
+/// Whether both names are read as one field; names of no field must be the same.
+fn is_field(key: &str, name: &str) -> bool {
+    json::same(key, name) || field::read(name).is_some_and(|index| field::read(key) == Some(index))
+}
+
+fn find_field<'a>(members: &[(Cow<'_, str>, Pii<'a>)], name: &str) -> Option<Pii<'a>> {
+    let is_there = |value: &Pii<'_>| json::shape(value.open()) != Shape::Null;
+    let own = field::read(name).and_then(field::at);
+    let own = own.and_then(|field| find(members, field.key));
+    own.filter(is_there).or_else(|| {
+        let mut named = members.iter().filter(|(key, _)| is_field(key, name));
+        named.find_map(|(_, value)| Some(*value).filter(is_there))
+    })
+}
+
+fn take_field<'a>(members: &mut Vec<(Cow<'_, str>, Pii<'a>)>, name: &str) -> Option<Pii<'a>> {
+    let at = members.iter().position(|(key, _)| is_field(key, name))?;
+    let first = members.remove(at).1;
+    members.retain(|(key, _)| !is_field(key, name));
+    Some(first)
 }
 
 fn put<'a, T>(members: &mut Vec<(Cow<'a, str>, T)>, name: Cow<'a, str>, value: T) {

@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use super::path::{Path, PathError, Section};
 use crate::event::RawEvent;
-use crate::event::field;
+use crate::event::source::ActionSource;
+use crate::event::{field, firewall};
 
 /// Values a list may have that is set.
 const MAX_VALUES: usize = 100;
@@ -13,7 +14,14 @@ const MAX_VALUES: usize = 100;
 /// Fields of `user_data` that go out in clear, and that nothing but such a value can stand in.
 const CHECKED: [&str; 3] = ["client_ip_address", "fbc", "fbp"];
 
-/// One change of a member.
+/// Members whose address is cleaned, under these names only.
+const PAGES: [&str; 2] = ["event_source_url", "referrer_url"];
+
+/// Members without which every event is refused.
+const NEEDED: [&str; 3] = ["event_name", "event_time", "action_source"];
+
+/// One change of a member. A field of `user_data` is meant under all the names that it is read by.
+///
 ///
 /// Written as `{ rename = "custom_data.total", to = "custom_data.value" }`,
 /// `{ drop = "custom_data.note" }` or
@@ -21,7 +29,8 @@ const CHECKED: [&str; 3] = ["client_ip_address", "fbc", "fbp"];
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Written", into = "Written")]
 pub enum Edit {
-    /// Moves a value. A value that is there already stays, and the other is dropped.
+    /// Moves a value. A value that is there already stays, and the other is dropped. Of a field
+    /// of `user_data` that stands there under several names the first moves.
     Rename {
         /// Where from.
         from: Path,
@@ -79,6 +88,26 @@ pub enum EditError {
         "a hashed field of user_data in to (user_data.em, for one), or client_ip_address, fbc or fbp: in other fields the value would go out in clear"
     )]
     Clear,
+    /// A source may send it as it is.
+    #[error(
+        "another member than user_data.external_id in to: a source with external_id = \"raw\" sends it in clear (set may give it a constant)"
+    )]
+    External,
+    /// The firewall would no longer know it.
+    #[error(
+        "a hashed field of user_data in to, or a name that says the same as that in rename: the firewall knows phone numbers, e-mail addresses and tokens by such names"
+    )]
+    Named,
+    /// An address of a page, where nothing cleans it.
+    #[error(
+        "event_source_url or referrer_url in to: elsewhere the query of such an address is not cleaned"
+    )]
+    Page,
+    /// Every event would be refused.
+    #[error(
+        "a text that is not empty as value of event_name, and one of Meta's words as that of action_source (\"website\"): every event would be refused"
+    )]
+    Refused,
     /// Each event needs its own.
     #[error("another member than event_id and event_time: each event needs its own")]
     Own,
@@ -184,6 +213,24 @@ impl Edit {
             (_, Section::UserData) if !is_safe(&to) => return Err(EditError::Clear),
             _ => {}
         }
+        let target = field_of(&to).filter(|_| to.section() == Section::UserData);
+        let is_external = |path: &Path| {
+            let field = field_of(path).filter(|_| path.section() == Section::UserData);
+            field.is_some_and(|field| field.key == "external_id")
+        };
+        if is_external(&to) && !is_external(&from) {
+            return Err(EditError::External);
+        }
+        let is_page =
+            |path: &Path| path.section() == Section::Event && PAGES.contains(&path.name());
+        if is_page(&from) && !is_page(&to) {
+            return Err(EditError::Page);
+        }
+        let said = firewall::says(from.name());
+        let is_hashed = target.is_some_and(field::Field::is_hashed);
+        if said.is_some() && !is_hashed && said != firewall::says(to.name()) {
+            return Err(EditError::Named);
+        }
         Ok(Self::Rename { from, to })
     }
 
@@ -194,6 +241,16 @@ impl Edit {
         }
         if path.section() == Section::Event && matches!(path.name(), "event_id" | "event_time") {
             return Err(EditError::Own);
+        }
+        let text = value.as_str().map(str::trim).unwrap_or_default();
+        let is_refused = match path.name() {
+            _ if path.section() != Section::Event => false,
+            "event_name" => text.is_empty(),
+            "action_source" => ActionSource::read(text).is_none(),
+            _ => false,
+        };
+        if is_refused {
+            return Err(EditError::Refused);
         }
         let is_value = match &value {
             Value::Array(list) => list.len() <= MAX_VALUES && list.iter().all(is_scalar),
@@ -242,14 +299,28 @@ impl Edit {
     }
 }
 
+/// The first member that every event needs and none would have after these edits.
+pub fn missing_after(edits: &[Edit]) -> Option<&'static str> {
+    let is_gone = |name: &&str| {
+        let is = |path: &Path| path.section() == Section::Event && path.name() == *name;
+        edits.iter().fold(false, |gone, edit| match edit {
+            Edit::Drop(path) if is(path) => true,
+            Edit::Rename { from, .. } if is(from) => true,
+            Edit::Rename { to, .. } if is(to) => false,
+            Edit::Set { path, when, .. } if is(path) && *when != When::Present => false,
+            _ => gone,
+        })
+    };
+    NEEDED.into_iter().find(is_gone)
+}
+
 fn is_scalar(value: &Value) -> bool {
     matches!(value, Value::String(_) | Value::Number(_) | Value::Bool(_))
 }
 
 fn field_of(path: &Path) -> Option<&'static field::Field> {
     let name = path.name();
-    let index = field::index_of(name).or_else(|| field::index_of_alias(name));
-    index.and_then(field::at)
+    field::read(name).and_then(field::at)
 }
 
 /// Whether a personal value that is put here does not go out in clear: it is hashed, or the field
@@ -261,6 +332,7 @@ fn is_safe(to: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::str::FromStr;
 
     fn read(text: &str) -> Result<Edit, String> {
         serde_json::from_str(text).map_err(|error| error.to_string())
@@ -362,7 +434,7 @@ mod tests {
         for (from, to) in [
             ("custom_data.mail", "user_data.em"),
             ("custom_data.mail", "user_data.email"),
-            ("user_data.full_name", "user_data.external_id"),
+            ("user_data.full_name", "user_data.fn"),
             ("user_data.fbp", "user_data.fbc"),
             ("user_data.ip", "user_data.client_ip_address"),
             ("user_data.anon_id", "user_data.subscription_id"),
@@ -370,6 +442,115 @@ mod tests {
         ] {
             assert_eq!(error(from, to), None, "{from} {to}");
         }
+    }
+
+    #[test]
+    fn nothing_gets_past_what_goes_by_names() {
+        let error =
+            |from: &str, to: &str| Edit::rename(from.parse().unwrap(), to.parse().unwrap()).err();
+        for (from, to, want) in [
+            (
+                "user_data.fn",
+                "user_data.external_id",
+                Some(EditError::External),
+            ),
+            (
+                "user_data.ct",
+                "user_data.External_IDs",
+                Some(EditError::External),
+            ),
+            (
+                "custom_data.name",
+                "user_data.external_id",
+                Some(EditError::External),
+            ),
+            ("user_data.external_ids", "user_data.external_id", None),
+            (
+                "custom_data.phone",
+                "custom_data.note",
+                Some(EditError::Named),
+            ),
+            ("custom_data.Tel", "event_id", Some(EditError::Named)),
+            (
+                "mobile_number",
+                "custom_data.contact",
+                Some(EditError::Named),
+            ),
+            ("custom_data.email", "app_data.x", Some(EditError::Named)),
+            ("custom_data.email", "event_name", Some(EditError::Named)),
+            (
+                "custom_data.access_token",
+                "custom_data.phone",
+                Some(EditError::Named),
+            ),
+            ("access_token", "custom_data.key", Some(EditError::Named)),
+            ("custom_data.phone", "user_data.ph", None),
+            ("custom_data.mail", "user_data.em", None),
+            ("custom_data.tel", "custom_data.phone", None),
+            (
+                "event_source_url",
+                "custom_data.page",
+                Some(EditError::Page),
+            ),
+            ("referrer_url", "event_id", Some(EditError::Page)),
+            ("referrer_url", "event_source_url", None),
+            ("custom_data.page", "event_source_url", None),
+        ] {
+            assert_eq!(error(from, to), want, "{from} {to}");
+        }
+        let external = Path::from_str("user_data.external_id").unwrap();
+        assert!(Edit::set(external, "all".into(), When::Always).is_ok());
+    }
+
+    #[test]
+    fn a_field_of_user_data_is_meant_under_all_its_names() {
+        let event = r#"{"user_data":{"Email":"a","em":null,"emails":["b"],"x":1}}"#;
+        for (edit, want) in [
+            (r#"{"drop":"user_data.em"}"#, "x=1"),
+            (r#"{"drop":"user_data.EMAIL_ADDRESS"}"#, "x=1"),
+            (
+                r#"{"drop":"user_data.X"}"#,
+                r#"Email="a" em=null emails=["b"] x=1"#,
+            ),
+            (
+                r#"{"rename":"user_data.em","to":"user_data.ph"}"#,
+                r#"x=1 ph="a""#,
+            ),
+            (r#"{"set":"user_data.em","value":"c"}"#, r#"x=1 em="c""#),
+            (
+                r#"{"set":"user_data.em","value":"c","when":"absent"}"#,
+                r#"Email="a" em=null emails=["b"] x=1"#,
+            ),
+        ] {
+            let edit = read(edit).unwrap();
+            let mut raw = RawEvent::parse(event).unwrap();
+            edit.apply(&mut raw);
+            let members = raw.user_data.iter().flatten();
+            let members: Vec<String> = members
+                .map(|(key, value)| format!("{key}={}", value.open()))
+                .collect();
+            assert_eq!(members.join(" "), want, "{edit:?}");
+        }
+    }
+
+    #[test]
+    fn edits_after_which_no_event_is_one() {
+        let missing = |edits: &[&str]| {
+            let edits: Vec<Edit> = edits.iter().map(|text| read(text).unwrap()).collect();
+            missing_after(&edits)
+        };
+        let drop = r#"{"drop":"event_name"}"#;
+        assert_eq!(missing(&[drop]), Some("event_name"));
+        assert_eq!(
+            missing(&[r#"{"rename":"event_time","to":"custom_data.at"}"#]),
+            Some("event_time")
+        );
+        assert_eq!(
+            missing(&[drop, r#"{"set":"event_name","value":"Lead"}"#]),
+            None
+        );
+        assert_eq!(missing(&[r#"{"drop":"event_id"}"#]), None);
+        assert_eq!(missing(&[r#"{"drop":"custom_data.event_name"}"#]), None);
     }
 
     #[test]
@@ -388,6 +569,12 @@ mod tests {
                 "another member",
             ),
             (r#"{"set":"event_id","value":"a"}"#, "its own"),
+            (r#"{"set":"event_name","value":" "}"#, "would be refused"),
+            (r#"{"set":"event_name","value":7}"#, "would be refused"),
+            (
+                r#"{"set":"action_source","value":"web"}"#,
+                "would be refused",
+            ),
             (r#"{"set":"custom_data.a","value":{"b":1}}"#, "a text"),
             (r#"{"set":"custom_data.a","value":[[1]]}"#, "a text"),
             (
