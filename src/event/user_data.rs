@@ -108,7 +108,7 @@ fn context(
     }
 }
 
-/// What a person may see of the members, by the same rules as [`write`].
+/// What a person may see of the members, by the same rules as [`write()`].
 pub(super) fn look(members: &[(Cow<'_, str>, Pii<'_>)], rules: &Rules, now: UnixMs) -> Vec<Look> {
     let readings: Vec<Reading> = members.iter().map(|(key, _)| Reading::of(key)).collect();
     let context = context(&readings, members, rules, now);
