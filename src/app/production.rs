@@ -31,10 +31,11 @@ pub(super) fn look(
     let mut set = configured(config);
     let started = test_mode::started(&config.journal.dir, now).unwrap_or_default();
     let path = test_mode::path(&config.journal.dir);
-    let with: String = files
-        .iter()
-        .map(|file| format!(" --config {}", file.display()))
-        .collect();
+    let mut with = String::new();
+    for file in files {
+        with.push_str(" --config ");
+        with.push_str(&file.display().to_string());
+    }
     set.extend(started.keys().map(|pixel| {
         format!(
             "{}: one was started for pixel {pixel}: end it with `capigate test-mode stop {pixel} --offline{with}`, or wait for its end",
