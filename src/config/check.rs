@@ -174,7 +174,14 @@ impl Walk {
             let inner = name.rsplit_once('.').map_or("", |(inner, _)| inner);
             return self.unknown(&path, value, Some((topic, inner)));
         };
-        let origin = origin_of(value);
+        let mut origin = origin_of(value);
+        if origin.is_empty()
+            && let Some(entry) = entry
+        {
+            // an empty table does not say where it stands
+            let entry = format!("{}.{entry}", topic.name);
+            origin = origin_in(&self.entries, &entry);
+        }
         let tried = match &value.kind {
             // one by one, so that each bad member of a list is told
             ValueKind::Array(members) if key.list => {

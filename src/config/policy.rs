@@ -36,24 +36,27 @@ pub struct Policy {
     ///
     /// Example: `["shop.example", "*.shop.example"]`
     pub allow_hosts: BTreeSet<HostPattern>,
-    /// Hosts of event_source_url, exact or all below one, whose events are not sent.
+    /// Hosts of event_source_url, exact or all below one, whose events are not sent; where any is
+    /// set, neither is an event with a URL whose host cannot be read.
     ///
     /// Example: `["staging.shop.example", "localhost"]`
     pub block_hosts: BTreeSet<HostPattern>,
     /// What becomes of events whose client_user_agent is that of a known crawler: "keep" sends
     /// them, "drop" does not.
     pub crawlers: Crawlers,
-    /// A gate: field is the member, of the event or of custom_data, in which the client says
-    /// whether the person agreed; an event with one of the answers in denied (or with one that is
+    /// A gate: field is the member of the event ("consent") or of custom_data
+    /// ("custom_data.consent") in which the client says whether the person agreed; an event with one of the answers in denied (or with one that is
     /// a list or an object) is not sent, and where required is true neither is one without an
-    /// answer. The member itself never goes to Meta.
+    /// answer. A no in a member of the same name in the other place counts as one, too. Neither
+    /// of the two goes to Meta.
     ///
     /// Example: `{ field = "consent", denied = ["denied", false, 0], required = false }`
     #[serde(skip_serializing_if = "Option::is_none")]
     pub consent: Option<Consent>,
     /// What an event gets that has no data_processing_options: "pass" adds nothing, a table asks
-    /// for Limited Data Use in a place, by Meta's codes; 0 and 0 lets Meta find it. What the client
-    /// says goes on as it is, also [].
+    /// for Limited Data Use in a place, by Meta's codes; 0 and 0 lets Meta find it. Options of the
+    /// client's, also [], keep their meaning; a country or state that it gives without options
+    /// stays, where the policy completes it to a pair.
     ///
     /// Example: `{ country = 1, state = 1000 }`
     pub limited_data_use: LimitedDataUse,

@@ -701,7 +701,7 @@ fn faults_of_a_policy_name_their_key_and_what_was_expected() {
         (
             "consent = { field = \"opt_out\" }",
             "consent",
-            "expected a member of the event or of custom_data in field",
+            "expected in field a member of the event",
         ),
         (
             "consent = { denied = [0] }",
@@ -732,6 +732,21 @@ fn faults_of_a_policy_name_their_key_and_what_was_expected() {
             "edits = [{ rename = \"user_data.em\", to = \"custom_data.mail\" }]",
             "edits[0]",
             "expected a member of user_data in to",
+        ),
+        (
+            "edits = [{ drop = \"event_time\" }]",
+            "edits",
+            "expected edits that leave event_time in place",
+        ),
+        (
+            "edits = [{ rename = \"user_data.fn\", to = \"user_data.external_id\" }]",
+            "edits[0]",
+            "expected another member than user_data.external_id in to",
+        ),
+        (
+            "allow_hosts = [\".shop.example\"]",
+            "allow_hosts[0]",
+            "expected a host (\"shop.example\")",
         ),
         (
             "edits = [{ move = \"a\" }]",
@@ -767,6 +782,9 @@ fn faults_of_a_policy_name_their_key_and_what_was_expected() {
         "{GOOD}[pixels.1.policy]\nallow_events = [\" \"]\n"
     ));
     assert_eq!(at, "pixels.1.policy.allow_events", "{told}");
+    let (at, line, told) = fault(&with_policy("limited_data_use = {}"));
+    assert_eq!(at, "sources.shop.policy.limited_data_use", "{told}");
+    assert!(!line.is_empty(), "{told}");
     let (at, _, told) = fault(&format!("{GOOD}policy = 7\n"));
     assert_eq!(
         (at.as_str(), told.as_str()),

@@ -182,15 +182,18 @@ impl Policy {
 
     /// Takes out what Meta must not see. To be called after every policy was asked.
     pub fn strip(&self, event: &mut RawEvent<'_>) {
-        if let Some(consent) = &self.rules.consent {
-            event.take(consent.field());
+        for field in self.rules.consent.iter().flat_map(Consent::fields) {
+            event.take(field);
         }
     }
 
     fn gate_as_sent(&self, event: &RawEvent<'_>, visit: Option<&Visit>) -> Option<Code> {
         let rules = &self.rules;
         if let Some(consent) = &rules.consent
-            && !consent.permits(event.get(consent.field()))
+            && !consent.permits(
+                event.get(consent.field()),
+                consent.other().and_then(|other| event.get(other)),
+            )
         {
             return Some(codes::CONSENT);
         }
@@ -248,7 +251,9 @@ impl Policy {
             let host = host.as_deref();
             host.is_some_and(|host| patterns.iter().any(|pattern| pattern.covers(host)))
         };
-        if covers(blocked) {
+        // what cannot be read may be one of them
+        let is_unread = !blocked.is_empty() && url.is_some() && host.is_none();
+        if is_unread || covers(blocked) {
             return Some(codes::BLOCK_HOSTS);
         }
         // an event of a till or a call centre has no page
@@ -374,7 +379,23 @@ mod tests {
         );
         assert_eq!(at("null", "website"), "not sent: allow_hosts");
         assert_eq!(at(r#"" ""#, "website"), "not sent: allow_hosts");
-        assert_eq!(at(r#""https://a b/""#, "chat"), "not sent: allow_hosts");
+        assert_eq!(at(r#""https://a b/""#, "chat"), "not sent: block_hosts");
+        let any = r#"{"block_hosts":["bad.example"]}"#;
+        for (url, want) in [
+            ("https:/bad.example/", "not sent: block_hosts"),
+            ("https:bad.example", "not sent: block_hosts"),
+            ("https://a b/", "not sent: block_hosts"),
+            ("https:/good.example/", SENT),
+            (" ", SENT),
+        ] {
+            let event = format!(r#"{{"event_source_url":"{url}","action_source":"website"}}"#);
+            assert_eq!(ask(any, &event), want, "{url}");
+        }
+        let allowed = r#"{"allow_hosts":["shop.example"]}"#;
+        assert_eq!(
+            ask(allowed, r#"{"event_source_url":"https://a b/"}"#),
+            "not sent: allow_hosts"
+        );
         assert_eq!(at("null", "physical_store"), SENT);
         let blocked = r#"{"block_hosts":["dev.shop.example"]}"#;
         assert_eq!(ask(blocked, r#"{"action_source":"website"}"#), SENT);
@@ -409,6 +430,19 @@ mod tests {
         assert_eq!(policy.ask(&mut event, None), Ok(Applied::default()));
         policy.strip(&mut event);
         assert_eq!(event.custom_data, Some(vec![("value".into(), "1")]));
+        // the same name in the other place
+        let policy = Policy::new(
+            "pixels.1.policy",
+            rules(r#"{"consent":{"field":"consent"}}"#),
+        );
+        let text = r#"{"consent":"granted","custom_data":{"consent":"yes","value":1}}"#;
+        let mut event = RawEvent::parse(text).unwrap();
+        assert_eq!(policy.ask(&mut event, None), Ok(Applied::default()));
+        policy.strip(&mut event);
+        assert!(event.other.is_empty());
+        assert_eq!(event.custom_data, Some(vec![("value".into(), "1")]));
+        let mut denied = RawEvent::parse(r#"{"custom_data":{"consent":false}}"#).unwrap();
+        assert!(policy.ask(&mut denied, None).is_err());
     }
 
     #[test]

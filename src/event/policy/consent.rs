@@ -16,6 +16,8 @@ const MAX_DENIED: usize = 100;
 #[serde(try_from = "Written", into = "Written")]
 pub struct Consent {
     field: Path,
+    /// The member of the same name in the other place, unless that is one of Meta's own.
+    other: Option<Path>,
     /// The answers, as texts in small letters, in the order they were given.
     denied: Vec<Value>,
     required: bool,
@@ -26,7 +28,7 @@ pub struct Consent {
 pub enum ConsentError {
     /// A member that cannot be it.
     #[error(
-        "a member of the event or of custom_data in field (\"consent\", for one) that is none of Meta's own"
+        "in field a member of the event (\"consent\") or of custom_data (\"custom_data.consent\") that is none of Meta's own"
     )]
     Field,
     /// No answers.
@@ -74,6 +76,7 @@ impl TryFrom<Written> for Consent {
             return Err(ConsentError::Denied);
         }
         Ok(Self {
+            other: field.elsewhere(),
             field,
             denied,
             required,
@@ -97,24 +100,41 @@ impl Consent {
         &self.field
     }
 
-    /// Whether an event with this answer may be sent; none where it is absent or null.
+    /// The member of the same name in the other place: a client may have put it there.
+    pub(super) fn other(&self) -> Option<&Path> {
+        self.other.as_ref()
+    }
+
+    /// Both members.
+    pub(super) fn fields(&self) -> impl Iterator<Item = &Path> {
+        [&self.field].into_iter().chain(&self.other)
+    }
+
+    /// Whether an event with this answer may be sent; none where it is absent or null. `other` is
+    /// what stands in the other place: a no there is one, too, a yes is none.
+    pub(super) fn permits(&self, answer: Option<&str>, other: Option<&str>) -> bool {
+        let says_no = |raw: Option<&str>| raw.and_then(|raw| self.agrees(raw)) == Some(false);
+        !says_no(other)
+            && answer
+                .and_then(|raw| self.agrees(raw))
+                .unwrap_or(!self.required)
+    }
+
+    /// Whether an answer is a yes; `None` where it says nothing.
     ///
     /// Texts are compared without blanks around them and without regard to case, and with numbers
     /// and truth values by how these are written. An answer that is a list, an object or no JSON
     /// cannot be read, and so is none that permits.
-    pub(super) fn permits(&self, answer: Option<&str>) -> bool {
-        let Some(raw) = answer else {
-            return !self.required;
-        };
+    fn agrees(&self, raw: &str) -> Option<bool> {
         let text = match json::shape(raw) {
             Shape::Text => json::text(raw).ok(),
             Shape::Number | Shape::Bool(_) => Some(raw.into()),
             Shape::Null | Shape::List | Shape::Object => None,
         };
         match text.as_deref().map(str::trim) {
-            None => false,
-            Some("") => !self.required,
-            Some(text) => !self.denied.iter().any(|denied| is_same(denied, text)),
+            None => Some(false),
+            Some("") => None,
+            Some(text) => Some(!self.denied.iter().any(|denied| is_same(denied, text))),
         }
     }
 }
@@ -152,21 +172,35 @@ mod tests {
             "{\"ad_storage\":\"granted\"}",
             "\"\\ud800\"",
         ] {
-            assert!(!gate.permits(Some(denied)), "{denied}");
+            assert!(!gate.permits(Some(denied), None), "{denied}");
         }
         for agreed in ["\"granted\"", "true", "1", "\"yes\"", "\"\"", "\" \""] {
-            assert!(gate.permits(Some(agreed)), "{agreed}");
+            assert!(gate.permits(Some(agreed), None), "{agreed}");
         }
-        assert!(gate.permits(None));
+        assert!(gate.permits(None, None));
+        assert!(!gate.permits(Some("true"), Some("false")));
+        assert!(!gate.permits(None, Some("\"denied\"")));
+        assert!(gate.permits(None, Some("\" \"")));
     }
 
     #[test]
     fn where_an_answer_is_required_none_is_a_no() {
         let gate = gate(r#"{"field":"custom_data.consent","denied":["no"],"required":true}"#);
-        assert!(!gate.permits(None));
-        assert!(!gate.permits(Some("\"\"")));
-        assert!(!gate.permits(Some("\"NO\"")));
-        assert!(gate.permits(Some("false")));
+        assert!(!gate.permits(None, None));
+        assert!(!gate.permits(Some("\"\""), None));
+        assert!(!gate.permits(Some("\"NO\""), None));
+        assert!(gate.permits(Some("false"), None));
+        assert!(!gate.permits(None, Some("\"yes\"")));
+        assert!(gate.permits(Some("\"yes\""), Some("\"\"")));
+        let other = |field: &str| {
+            let text = format!(r#"{{"field":"{field}"}}"#);
+            let gate: Consent = serde_json::from_str(&text).unwrap();
+            gate.other().map(ToString::to_string)
+        };
+        assert_eq!(other("consent").as_deref(), Some("custom_data.consent"));
+        assert_eq!(other("custom_data.agreed").as_deref(), Some("agreed"));
+        assert_eq!(other("custom_data.opt_out"), None);
+        assert_eq!(other("value"), None);
     }
 
     #[test]

@@ -23,7 +23,8 @@ pub enum Crawlers {
 }
 
 static PATTERNS: LazyLock<RegexSet> = LazyLock::new(|| {
-    let set = RegexSetBuilder::new(patterns()).unicode(false).build();
+    let mut builder = RegexSetBuilder::new(patterns());
+    let set = builder.unicode(false).case_insensitive(true).build();
     // a test builds it; without it nobody is a crawler
     set.unwrap_or_else(|error| {
         tracing::error!(error = %error, "the list of crawlers cannot be used");
@@ -69,6 +70,8 @@ mod tests {
             "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; GPTBot/1.2; +https://openai.com/gptbot)",
             "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/120.0.0.0 Safari/537.36",
             "curl/8.5.0",
+            "GOOGLEBOT/2.1",
+            "mozilla/5.0 (compatible; BingBot/2.0)",
         ] {
             assert!(is_crawler(crawler), "{crawler}");
         }
@@ -78,6 +81,13 @@ mod tests {
             "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/21F90 [FBAN/FBIOS;FBAV/465.0.0.33.75;FBDV/iPhone14,5]",
             "Mozilla/5.0 (Linux; Android 14; SM-S918B) AppleWebKit/537.36 (KHTML, like Gecko) SamsungBrowser/25.0 Chrome/121.0.0.0 Mobile Safari/537.36",
             "Mozilla/5.0 (X11; Ubuntu; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0",
+            "Mozilla/5.0 (Linux; Android 13; CUBOT NOTE 50) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/124.0.0.0 Mobile Safari/537.36",
+            "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.4 Safari/605.1.15",
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/125.0.0.0 Safari/537.36 Edg/125.0.0.0",
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/124.0.0.0 Safari/537.36 OPR/110.0.0.0",
+            "Mozilla/5.0 (Linux; Android 14; Pixel 8 Build/UD1A; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/124.0.0.0 Mobile Safari/537.36 [FB_IAB/FB4A;FBAV/465.0.0.48.106;]",
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 17_4 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) CriOS/124.0.6367.88 Mobile/15E148 Safari/604.1",
+            "Instagram 331.0.0.30.95 (iPhone14,5; iOS 17_5; en_US; en; scale=3.00; 1170x2532)",
             "",
         ] {
             assert!(!is_crawler(person), "{person}");

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use url::{Host, Url};
+use url::{Host, ParseError, Url};
 
 /// A host, or all hosts below one: `shop.example`, `*.shop.example`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,7 +43,8 @@ impl FromStr for HostPattern {
         };
         let is_plain = !rest.contains(['*', '/', ':', '@', '?', '#']) || rest.starts_with('[');
         let host = Host::parse(rest).map_err(|_| HostPatternError)?;
-        let is_name = matches!(&host, Host::Domain(name) if !name.trim_end_matches('.').is_empty());
+        let is_name =
+            matches!(&host, Host::Domain(name) if !bare(name).split('.').any(str::is_empty));
         if !is_plain || rest.contains('*') || (below && !is_name) || !(is_name || is_address(&host))
         {
             return Err(HostPatternError);
@@ -64,16 +65,23 @@ fn bare(host: &str) -> String {
     host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
 }
 
-/// The host of a page's address, in small letters, as the DNS has it; also of one without its
-/// scheme.
+/// The host of a page's address, in small letters, as the DNS has it and a browser reads it
+/// (`https:shop.example` too); also of one without its scheme.
 pub(super) fn host_of(address: &str) -> Option<String> {
     let address = address.trim();
-    let parsed = if address.contains("://") {
-        Url::parse(address)
-    } else {
-        Url::parse(&format!("https://{}", address.trim_start_matches('/')))
+    let url = match Url::parse(address) {
+        Ok(url) if url.is_special() || address.contains("://") => url,
+        // a host and its port look like a scheme and a path
+        Ok(_) | Err(ParseError::RelativeUrlWithoutBase) => {
+            let rest = address.trim_start_matches(['/', '\\']);
+            if address.len() - rest.len() == 1 {
+                return None;
+            }
+            Url::parse(&format!("https://{rest}")).ok()?
+        }
+        Err(_) => return None,
     };
-    let host = bare(parsed.ok()?.host_str()?);
+    let host = bare(url.host_str()?);
     (!host.is_empty()).then_some(host)
 }
 
@@ -116,6 +124,13 @@ mod tests {
             ("*.shop.example", "https://a.b.shop.example"),
             ("bücher.example", "https://xn--bcher-kva.example/"),
             ("192.0.2.1", "http://192.0.2.1/"),
+            ("bad.example", "https:/bad.example/"),
+            ("bad.example", "https:bad.example"),
+            ("bad.example", "HTTPS:\\\\bad.example/"),
+            ("bad.example", "\\\\bad.example/x"),
+            ("bad.example", "ht\ttps://bad.exa\nmple/"),
+            ("bad.example", "bad.example:8443/x"),
+            ("localhost", "localhost:3000"),
             ("[2001:db8::1]", "http://[2001:DB8::1]/"),
         ] {
             assert!(covers(pattern, address), "{pattern} {address}");
@@ -133,7 +148,16 @@ mod tests {
         ] {
             assert!(!covers(pattern, address), "{pattern} {address}");
         }
-        for none in ["", "/", "https://", "data:text/plain,x y", "https://a b/"] {
+        for none in [
+            "",
+            "/",
+            "/thanks",
+            "https:",
+            "https:/",
+            "https://",
+            "data:text/plain,x y",
+            "https://a b/",
+        ] {
             assert_eq!(host_of(none), None, "{none:?}");
         }
     }
@@ -156,6 +180,9 @@ mod tests {
             ".",
             "shop.example?x",
             "a@b.example",
+            ".shop.example",
+            "*..shop.example",
+            "shop..example",
         ] {
             assert_eq!(bad.parse::<HostPattern>(), Err(HostPatternError), "{bad:?}");
         }

@@ -57,24 +57,55 @@ impl LimitedDataUse {
     }
 
     /// Adds the default to an event that says nothing of its own, not even `[]`; says whether it
-    /// did. A place without options says nothing, but it stays.
+    /// did. A code that the client gives without options stays, where the pair can be completed.
     pub(super) fn apply<'a>(&'a self, event: &mut RawEvent<'a>) -> bool {
         let Self::At(place) = self else {
             return false;
         };
-        let is_absent = |raw: Option<&str>| raw.is_none_or(|raw| json::shape(raw) == Shape::Null);
-        if !is_absent(event.data_processing_options) {
+        let options = event.data_processing_options;
+        if options.is_some_and(|raw| json::shape(raw) != Shape::Null) {
             return false;
         }
         event.data_processing_options = Some("[\"LDU\"]");
-        if is_absent(event.data_processing_options_country)
-            && is_absent(event.data_processing_options_state)
-        {
-            event.data_processing_options_country = Some(&place.country);
-            event.data_processing_options_state = Some(&place.state);
+        let country = &mut event.data_processing_options_country;
+        let state = &mut event.data_processing_options_state;
+        match (given(*country), given(*state)) {
+            (None, None) => {
+                (*country, *state) = (Some(place.country.as_str()), Some(place.state.as_str()))
+            }
+            (Some(own), None) => {
+                let is_same = own == place.country;
+                *state = Some(if is_same { &place.state } else { "0" });
+            }
+            // a state counts only in country 1
+            (None, Some(own)) if own == "0" || place.country == "1" => {
+                *country = Some(&place.country);
+            }
+            (None, Some(own)) if is_state(&own) => {
+                (*country, *state) = (Some(place.country.as_str()), Some(place.state.as_str()));
+            }
+            // both are there, or there is something to refuse
+            (_, Some(_)) => {}
         }
         true
     }
+}
+
+/// A code of the client's, as text; none where it says nothing.
+fn given(raw: Option<&str>) -> Option<String> {
+    let raw = raw?;
+    if json::shape(raw) == Shape::Null {
+        return None;
+    }
+    // what is no scalar is refused later, and so stays
+    let text = json::scalar(raw).ok().flatten();
+    let text = text.map_or_else(|| raw.to_owned(), |text| text.trim().to_owned());
+    (!text.is_empty()).then_some(text)
+}
+
+fn is_state(text: &str) -> bool {
+    text.parse()
+        .is_ok_and(|code: u32| (1000..1100).contains(&code))
 }
 
 impl Serialize for LimitedDataUse {
@@ -139,7 +170,19 @@ mod tests {
             ),
             (
                 r#"{"data_processing_options_country":0}"#,
-                (true, "[\"LDU\"] 0 -"),
+                (true, "[\"LDU\"] 0 0"),
+            ),
+            (
+                r#"{"data_processing_options_country":"1","data_processing_options_state":""}"#,
+                (true, "[\"LDU\"] \"1\" 1000"),
+            ),
+            (
+                r#"{"data_processing_options_state":1013}"#,
+                (true, "[\"LDU\"] 1 1013"),
+            ),
+            (
+                r#"{"data_processing_options_country":0,"data_processing_options_state":0}"#,
+                (true, "[\"LDU\"] 0 0"),
             ),
         ] {
             let (changed, text) = run(&california, event);
@@ -150,7 +193,14 @@ mod tests {
             (false, "- - -".to_owned())
         );
         let anywhere = LimitedDataUse::at(0, 0).unwrap();
-        assert_eq!(run(&anywhere, "{}"), (true, "[\"LDU\"] 0 0".to_owned()));
+        for (event, want) in [
+            ("{}", "[\"LDU\"] 0 0"),
+            (r#"{"data_processing_options_country":1}"#, "[\"LDU\"] 1 0"),
+            (r#"{"data_processing_options_state":1000}"#, "[\"LDU\"] 0 0"),
+            (r#"{"data_processing_options_state":7}"#, "[\"LDU\"] - 7"),
+        ] {
+            assert_eq!(run(&anywhere, event), (true, want.to_owned()), "{event}");
+        }
     }
 
     #[test]

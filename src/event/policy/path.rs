@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::event::custom_data;
+
 /// Bytes of a member's name.
 const MAX_NAME: usize = 128;
 
@@ -70,6 +72,25 @@ impl Path {
     /// Its name there.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The member of the same name in the event, where this one is in `custom_data`, or the other
+    /// way round; none where Meta has one of that name there.
+    pub(super) fn elsewhere(&self) -> Option<Self> {
+        let section = match self.section {
+            Section::Event => Section::CustomData,
+            Section::CustomData => Section::Event,
+            Section::UserData | Section::AppData => return None,
+        };
+        let name = self.name.clone();
+        let is_free = match section {
+            Section::Event => {
+                let is_section = SECTIONS.iter().any(|(known, _)| *known == name);
+                !is_section && !MEMBERS.contains(&name.as_str())
+            }
+            _ => !custom_data::belongs_here(&name),
+        };
+        is_free.then_some(Self { section, name })
     }
 
     /// Whether Meta documents a member of the event of this name; in a section any may be.
