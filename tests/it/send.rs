@@ -409,7 +409,7 @@ async fn what_cannot_work_is_told_before_anything_is_sent() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_test_code_that_is_left_out_stops_after_one_event() {
     let (sandbox, site) = site("").await;
-    let gateway = site.start(None, "info").unwrap();
+    let mut gateway = site.start(None, "info").unwrap();
     let file = site.dir.path().join("rows.ndjson");
     let lines: Vec<String> = (0..20)
         .map(|n| purchase(&format!("row-{n}")).to_string())
