@@ -135,6 +135,16 @@ impl Desk {
         Ok(self.read(&Kind::Json, body.as_bytes())?.options)
     }
 
+    /// Whether one request may have so many events.
+    ///
+    /// # Errors
+    /// As the front door tells them.
+    pub fn fits(&self, events: usize) -> Result<(), Rejection> {
+        let events = vec!["{}"; events.min(self.max_events + 1)].join(",");
+        let body = format!("{{\"data\":[{events}]}}");
+        self.read(&Kind::Json, body.as_bytes()).map(|_| ())
+    }
+
     /// What would become of one event. `index` is its place, which is told again.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ use super::config::ConfigFiles;
 use super::records::{Reading, Record, Source};
 use super::{OK, USAGE, WRONG, environment};
 use crate::app::linting;
+use crate::codes::{self, Code};
 use crate::config::Config;
 use crate::ingest::answer::Rejection;
 use crate::ingest::request::Kind;
@@ -132,15 +133,29 @@ pub(super) fn run(args: &LintArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
     let now = args.clock.unwrap_or_else(|| Clock::Real.now());
     let lint = Lint::new(&config, pixel, args.source.as_deref(), now)?;
     let mut totals = Totals::default();
+    let mut has_strangers = false;
     if let Some(kind) = &args.content_type {
         whole(args, kind, lint, &mut totals, out)?;
     } else {
         let source = Source::open(&args.file, &args.reading)?;
-        let lint = lint.with_options(&source.options)?;
-        stream(args, source, &lint, &mut totals, out)?;
+        let members = [&source.options[..], &source.callers].concat();
+        let lint = lint.with_options(&members)?;
+        has_strangers = source.has_strange_members;
+        let has_data = source.has_data;
+        let events = stream(args, source, &lint, &mut totals, out)?;
+        if has_data {
+            // one request has them all
+            lint.desk.fits(events).map_err(|error| refused(&error))?;
+        }
+    }
+    let code = codes::UNKNOWN_MEMBER;
+    if has_strangers && !args.json {
+        let line = "a warning: members beside data that Graph does not know are left out";
+        writeln!(out, "{line} ({code})")?;
     }
     if args.json {
-        writeln!(out, "{}", json!({ "totals": totals }))?;
+        let warnings: Vec<Code> = has_strangers.then_some(code).into_iter().collect();
+        writeln!(out, "{}", json!({ "totals": totals, "warnings": warnings }))?;
     } else {
         print::totals(&totals, out)?;
     }
@@ -182,14 +197,14 @@ fn whole(
     Ok(())
 }
 
-/// Event by event, of a file of any size.
+/// Event by event, of a file of any size: how many there were.
 fn stream(
     args: &LintArgs,
     source: Source,
     lint: &Lint,
     totals: &mut Totals,
     out: &mut dyn Write,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<usize> {
     let mut index = 0;
     let mut failed = Ok(());
     let mut each = |record: Record| -> anyhow::Result<()> {
@@ -226,7 +241,8 @@ fn stream(
             ControlFlow::Break(())
         }
     });
-    failed.and(read)
+    failed.and(read)?;
+    Ok(index)
 }
 
 fn show(

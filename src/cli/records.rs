@@ -115,6 +115,10 @@ pub(super) struct Source {
     pub(super) format: Format,
     /// The request options of a body in Graph's shape, as JSON texts by name.
     pub(super) options: Vec<(String, String)>,
+    /// Its members that are for the caller's own request, such as a token; they are not sent.
+    pub(super) callers: Vec<(String, String)>,
+    /// Whether it is a body in Graph's shape.
+    pub(super) has_data: bool,
     /// Whether a body in Graph's shape has members that are no request options.
     pub(super) has_strange_members: bool,
     plan: Option<Plan>,
@@ -155,6 +159,8 @@ impl Source {
             size,
             format,
             options: Vec::new(),
+            callers: Vec::new(),
+            has_data: false,
             has_strange_members: false,
             plan: None,
         };
@@ -210,6 +216,8 @@ impl Source {
                 size: self.size,
                 format: self.format,
                 options: Vec::new(),
+                callers: Vec::new(),
+                has_data: false,
                 has_strange_members: false,
                 plan: None,
             };
@@ -234,6 +242,8 @@ impl Source {
             let _ = json::read(input, &meter, &mut envelope, &mut each);
         }
         self.options = envelope.options;
+        self.callers = envelope.callers;
+        self.has_data = envelope.has_data;
         self.has_strange_members = envelope.has_strange_members;
         Ok(())
     }

@@ -233,6 +233,18 @@ fn is_object(text: &str) -> bool {
     text.trim_start().starts_with('{')
 }
 
+/// Whether a member beside `data` is an option of the request, which Graph is told.
+#[must_use]
+pub fn is_option(name: &str) -> bool {
+    is_known(name) && KNOWN.contains(&name) && name != "access_token"
+}
+
+/// Whether a member beside `data` means anything to Graph.
+#[must_use]
+pub fn is_known(name: &str) -> bool {
+    name != "data" && (KNOWN.contains(&name) || IGNORED.contains(&name))
+}
+
 fn fault(code: Code, path: &'static str, rule: impl Into<String>) -> Rejection {
     let rule = rule.into();
     Rejection::Body { code, path, rule }

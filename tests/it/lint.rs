@@ -233,3 +233,23 @@ async fn a_gateway_lints_with_the_rules_of_a_source_and_keeps_nothing() {
     let log = gateway.whole_log();
     assert!(!log.to_lowercase().contains("canary"), "{log}");
 }
+
+#[test]
+fn a_body_is_refused_as_the_front_door_refuses_it() {
+    let many = vec!["{}"; 1001].join(",");
+    let many = format!("{{\"data\":[{many}]}}");
+    for (body, words) in [
+        (r#"{"data":[{}],"platforms":["a"]}"#, "platforms"),
+        (r#"{"data":[{}],"trace":"x"}"#, "trace"),
+        (r#"{"data":[{}],"access_token":5}"#, "access_token"),
+        (r#"{"data":[{}],"data":[{}]}"#, "data once"),
+        (r#"{"data":[]}"#, "data"),
+        (many.as_str(), "too_many_events"),
+    ] {
+        let (code, _, err) = lint(&["-", "--brief"], body.as_bytes());
+        assert_eq!(code, 1, "{words}: {err}");
+        assert!(err.contains(words), "{words}: {err}");
+    }
+    let (_, out, _) = lint(&["-"], br#"{"data":[{}],"odd":1}"#);
+    assert!(out.contains("unknown_member"), "{out}");
+}

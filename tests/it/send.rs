@@ -266,7 +266,7 @@ async fn each_row_is_answered_for_and_no_value_is_told() {
     assert_eq!(
         rows,
         [
-            ("accepted", ""),
+            ("accepted", "missing"),
             ("error", "malformed"),
             ("refused", "too_old"),
             ("error", "malformed"),
@@ -404,4 +404,81 @@ async fn what_cannot_work_is_told_before_anything_is_sent() {
     );
     assert!(said.err.contains("line 3: error: "), "{}", said.err);
     until("both to arrive", || sandbox.totals().events_accepted >= 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_code_that_is_left_out_stops_after_one_event() {
+    let (sandbox, site) = site("").await;
+    let mut gateway = site.start(None, "info").unwrap();
+    let file = site.dir.path().join("rows.ndjson");
+    let lines: Vec<String> = (0..20)
+        .map(|n| purchase(&format!("row-{n}")).to_string())
+        .collect();
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    let said = send(
+        &gateway,
+        &site,
+        &file,
+        &[
+            "--test-event-code",
+            "TEST1",
+            "--parallel",
+            "4",
+            "--batch",
+            "5",
+        ],
+    );
+    assert_eq!(said.code, 1, "{}", said.err);
+    assert!(
+        said.err.contains("sources.NAME.allow_test_event_code") && said.err.contains("took 1 of"),
+        "{}",
+        said.err
+    );
+    until("the one to arrive", || {
+        sandbox.totals().events_accepted >= 1
+    });
+    assert_eq!(gateway.terminate(), 0);
+    assert_eq!(sandbox.totals().events_accepted, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_file_is_written_over_and_lost_results_are_told() {
+    let (_sandbox, site) = site("").await;
+    let gateway = site.start(None, "info").unwrap();
+    let file = site.dir.path().join("rows.ndjson");
+    let text = format!("{}\n", purchase("one"));
+    std::fs::write(&file, &text).unwrap();
+    let link = site.dir.path().join("link");
+    std::fs::hard_link(&file, &link).unwrap();
+    let new = site.dir.path().join("new");
+    let paths = [&file, &link, &new].map(|path| path.to_str().unwrap());
+    for args in [
+        &["--results", paths[0]][..],
+        &["--results", paths[1]],
+        &["--state", paths[0]],
+        &["--state", paths[2], "--results", paths[2]],
+    ] {
+        let said = send(&gateway, &site, &file, &[args, &["--restart"]].concat());
+        assert_eq!(said.code, 64, "{args:?} {}", said.err);
+        assert!(said.err.contains("written over"), "{}", said.err);
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+    }
+    assert_eq!(send(&gateway, &site, &file, &[]).code, 0);
+    // what is sent otherwise is another sending
+    let said = send(&gateway, &site, &file, &["--test-event-code", "TEST1"]);
+    assert_eq!(said.code, 64);
+    assert!(
+        said.err.contains("another --test-event-code") && said.err.contains("--restart"),
+        "{}",
+        said.err
+    );
+    std::fs::remove_file(beside(&file, ".results.csv")).unwrap();
+    let said = send(&gateway, &site, &file, &[]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(
+        said.err.contains("what rows 1 to 1 came to is lost"),
+        "{}",
+        said.err
+    );
+    assert!(!said.out.contains("each row"), "{}", said.out);
 }

@@ -11,25 +11,19 @@ use serde_json::value::RawValue;
 use super::bounded::{Bounded, Meter};
 use super::{Each, MAX_EVENT, Record, RowFault, WRONG, failure, showable};
 use crate::codes;
+use crate::ingest::request::{is_known, is_option};
 
-/// The request options of a body in Graph's shape.
-static OPTIONS: [&str; 6] = [
-    "test_event_code",
-    "partner_agent",
-    "upload_tag",
-    "upload_id",
-    "upload_source",
-    "namespace_id",
-];
-/// Members of a body that are for the caller's own request, and are not sent.
-static CALLERS: [&str; 2] = ["access_token", "appsecret_proof"];
 /// Members a body, or an event that is alone, may have.
 const MAX_MEMBERS: usize = 256;
 
 /// What a body in Graph's shape has beside its events.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Envelope {
+    /// Whether there is `data`.
+    pub(super) has_data: bool,
     pub(super) options: Vec<(String, String)>,
+    /// Members that are for the caller's own request, and are not sent.
+    pub(super) callers: Vec<(String, String)>,
     pub(super) has_strange_members: bool,
 }
 
@@ -68,7 +62,7 @@ fn fault(error: &serde_json::Error) -> String {
     } else if error.is_eof() {
         "the JSON ends too early"
     } else if error.is_data() {
-        "expected {\"data\":[{…},…]}, an array of events, or one event"
+        "expected {\"data\":[{…},…]} with data once, an array of events, or one event"
     } else {
         "not JSON in UTF-8 (for one event a line, add --format ndjson)"
     };
@@ -158,7 +152,10 @@ impl<'de> Visitor<'de> for Whole<'_, '_, '_> {
         let mut members: Vec<(String, Box<RawValue>)> = Vec::new();
         let mut has_data = false;
         while let Some(name) = map.next_key::<String>()? {
-            if name == "data" && !has_data {
+            if name == "data" {
+                if has_data {
+                    return Err(A::Error::custom("data twice"));
+                }
                 has_data = true;
                 map.next_value_seed(Events(self.reader))?;
                 continue;
@@ -168,11 +165,14 @@ impl<'de> Visitor<'de> for Whole<'_, '_, '_> {
             }
             members.push((name, map.next_value()?));
         }
+        self.envelope.has_data = has_data;
         if has_data {
             for (name, value) in members {
-                if OPTIONS.contains(&name.as_str()) {
+                if is_option(&name) {
                     self.envelope.options.push((name, value.get().to_owned()));
-                } else if !CALLERS.contains(&name.as_str()) {
+                } else if is_known(&name) {
+                    self.envelope.callers.push((name, value.get().to_owned()));
+                } else {
                     self.envelope.has_strange_members = true;
                 }
             }

@@ -97,7 +97,11 @@ impl State {
     }
 
     /// This state, if it is about the same file and pixel as `now`.
-    pub(super) fn following(self, now: &Self) -> anyhow::Result<Self> {
+    pub(super) fn following(mut self, now: &Self) -> anyhow::Result<Self> {
+        if self.rows == 0 {
+            // no row is passed over, so it may go elsewhere
+            self.settings.clone_from(&now.settings);
+        }
         let differs = self.differs(now);
         let what = if self.version != now.version {
             "another version of this program began to send this file"
