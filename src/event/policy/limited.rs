@@ -71,7 +71,7 @@ impl LimitedDataUse {
         let state = &mut event.data_processing_options_state;
         match (given(*country), given(*state)) {
             (None, None) => {
-                (*country, *state) = (Some(place.country.as_str()), Some(place.state.as_str()))
+                (*country, *state) = (Some(place.country.as_str()), Some(place.state.as_str()));
             }
             (Some(own), None) => {
                 let is_same = own == place.country;
