@@ -120,7 +120,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "graph::verdict::explain",
             "lint",
             "ingest::answer::Rejection",
-            "ingest::request::Kind",
+            "ingest::request",
         ],
     ),
     ("main", &["cli"]),

@@ -100,6 +100,10 @@ pub(super) async fn keep(
         for at in &duplicates {
             if let (Some(index), Some(of)) = (checked.places.get(*at), pixels.get(*at)) {
                 let is_copy = *of != pixel;
+                // the event says it for its copies, too
+                if is_copy && own_duplicates.last() == Some(index) {
+                    continue;
+                }
                 warnings.push((*index, duplicate(is_copy.then_some(*of))));
                 own_duplicates.extend((!is_copy).then_some(*index));
             }
