@@ -354,11 +354,14 @@ async fn limited_data_use_is_passed_exactly_and_has_a_default() {
     let label =
         format!("capigate_policy_applied_total{{pixel=\"{PIXEL}\",policy=\"limited_data_use\"}}");
     assert_eq!(count(&gateway, &label).await, 1);
-    assert_eq!(
-        receipts(&gateway, "silent").await[0]["policies"],
-        json!(["limited_data_use"])
-    );
-    assert_eq!(receipts(&gateway, "none").await[0]["policies"], Value::Null);
+    // the end of a batch is noted after it has ended
+    let of = |id: &'static str| {
+        gateway.until("a receipt", async |gateway| {
+            receipts(gateway, id).await.into_iter().next()
+        })
+    };
+    assert_eq!(of("silent").await["policies"], json!(["limited_data_use"]));
+    assert_eq!(of("none").await["policies"], Value::Null);
     gateway.finish().await;
 }
 
