@@ -15,7 +15,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use crate::codes;
-use crate::event::RawEvent;
+use crate::event::{Look, RawEvent};
 use crate::graph::client::{Settings as Graph, TokenIn};
 use crate::graph::payload::{self, Members};
 use crate::ingest::Sources;
@@ -229,9 +229,7 @@ impl Desk {
         });
         let requests = requests.collect();
         let changed = verdict == Verdict::Accepted && findings.iter().any(is_changed);
-        let user_data = RawEvent::parse(event)
-            .map(|event| event.look(&source.rules, case.now))
-            .unwrap_or_default();
+        let user_data = self.seen(event, source, case).unwrap_or_default();
         Linted {
             index,
             verdict,
@@ -240,6 +238,17 @@ impl Desk {
             user_data: user_data.into_iter().map(Seen::from).collect(),
             requests,
         }
+    }
+
+    /// The members of `user_data` as the policies leave them; of an event that they keep back,
+    /// nothing is sent.
+    fn seen(&self, event: &str, source: &Source, case: &Case) -> Option<Vec<Look>> {
+        let mut event = RawEvent::parse(event).ok()?;
+        source.policy.ask(&mut event, None).ok()?;
+        if let Some(policy) = self.sources.policy(case.pixel) {
+            policy.ask(&mut event, None).ok()?;
+        }
+        Some(event.look(&source.rules, case.now))
     }
 }
 

@@ -5,6 +5,7 @@ use governor::Quota;
 
 use super::*;
 use crate::event::Rules;
+use crate::event::policy::{Edit, Policy, PolicyRules};
 use crate::telemetry::metrics::Metrics;
 use crate::test_mode::{Code, Configured, SourceRule};
 use crate::time::Clock;
@@ -13,6 +14,10 @@ const NOW: UnixMs = UnixMs(1_795_341_600_000);
 const GOOD: &str = r#"{"event_name":"Purchase","event_time":1795341558,"event_id":"o-1","action_source":"website","event_source_url":"https://shop.example/","user_data":{"email":" Jane.Doe@Example.com ","ph":["+49 30 1234567","nonsense"],"ge":"f","client_user_agent":"canary agent","shoe":"canary"},"custom_data":{"value":129.90,"currency":"EUR"}}"#;
 
 fn desk(token_in: TokenIn) -> Desk {
+    desk_with(token_in, crate::ingest::Pixel::default())
+}
+
+fn desk_with(token_in: TokenIn, of_pixel: crate::ingest::Pixel) -> Desk {
     let pixel: PixelId = "7".parse().unwrap();
     let source = Source::new(
         "shop".to_owned(),
@@ -47,10 +52,7 @@ fn desk(token_in: TokenIn) -> Desk {
         token_in,
     };
     Desk::new(
-        Sources::new(
-            vec![source],
-            [(pixel, crate::ingest::Pixel::default())].into(),
-        ),
+        Sources::new(vec![source], [(pixel, of_pixel)].into()),
         test_mode,
         graph,
         1000,
@@ -201,4 +203,30 @@ fn what_the_front_door_says_of_a_whole_request_is_said() {
         let codes: Vec<&str> = read.findings.iter().map(|one| one.code).collect();
         assert_eq!(codes, said, "{body}");
     }
+}
+
+#[test]
+fn what_a_policy_drops_or_keeps_back_is_not_shown_as_sent() {
+    let judged = |rules: PolicyRules| {
+        let of_pixel = crate::ingest::Pixel {
+            policy: Policy::new("pixels.7.policy", rules),
+            ..crate::ingest::Pixel::default()
+        };
+        let linted = desk_with(TokenIn::Header, of_pixel).look(0, GOOD, &case());
+        let linted = linted.unwrap();
+        let shown = serde_json::to_string(&linted.user_data).unwrap();
+        (linted.verdict, shown.contains("email"), shown == "[]")
+    };
+    let none = PolicyRules::default();
+    assert_eq!(judged(none.clone()), (Verdict::Accepted, true, false));
+    let dropping = PolicyRules {
+        edits: vec![Edit::Drop("user_data.em".parse().unwrap())],
+        ..none.clone()
+    };
+    assert_eq!(judged(dropping), (Verdict::Accepted, false, false));
+    let blocking = PolicyRules {
+        block_events: ["Purchase".to_owned()].into_iter().collect(),
+        ..none
+    };
+    assert_eq!(judged(blocking), (Verdict::Filtered, false, true));
 }
