@@ -6,8 +6,9 @@
 //! have the default paces and limits, but where a line says otherwise; for waiting events to be
 //! tried soon after Graph is back, the backoff is short.
 //!
-//! - *pixels*: single events at a fixed rate, all for one pixel, and spread over 200 of 1,000.
-//!   Batches get smaller: a pixel's events wait at most the 200 ms of `lanes.linger` for others.
+//! - *pixels*: single events, all for one pixel, and spread over 200 of 1,000; 8,000 a second, and
+//!   as many as are answered. Spread, batches are smaller: events wait at most the 200 ms of
+//!   `lanes.linger` for others of their pixel.
 //! - *backlog*: the price of an event with few and with many that wait already, taken and delivered;
 //!   memory and disk; then the gateway is killed and started again on what it has.
 //! - *drain*: how fast what waits is delivered to a Graph that takes 150 ms for a batch.
@@ -125,66 +126,79 @@ async fn delivered(graph: &Server, template: &Template) {
 /// Processor time of an event when the events of many pixels come mixed.
 async fn pixels(plan: Plan) {
     println!(
-        "{} events/s, one a request, {CONNECTIONS} connections, Graph takes {DELAY:?}, {} rounds of {:?}, medians",
-        plan.rate, plan.rounds, plan.time
+        "pixels: single events, {CONNECTIONS} connections, Graph takes {DELAY:?}, {} rounds of {:?}, medians",
+        plan.rounds, plan.time
     );
-    let free = format!("[lanes]\n{FREE}");
+    let one = (1, 1);
     let many = (plan.pixels, plan.active_pixels);
-    let cases = [((1, 1), ""), (many, ""), ((1, 1), &free), (many, &free)];
+    // a saturated gateway has more to send than the default rates let pass
+    let cases = [(one, true), (many, true), (one, false), (many, false)];
     let mut rounds = vec![Vec::new(); cases.len()];
     for _ in 0..plan.rounds {
-        for (case, rounds) in cases.iter().zip(&mut rounds) {
-            rounds.push(mixed(case.0, case.1, plan).await);
+        for ((pixels, is_offered), rounds) in cases.iter().zip(&mut rounds) {
+            rounds.push(mixed(*pixels, *is_offered, plan).await);
         }
     }
-    let mut one = f64::NAN;
-    for (case, rounds) in cases.iter().zip(rounds) {
-        let ((configured, active), config) = case;
-        let of = |what: fn(&(f64, f64)) -> f64| median(rounds.iter().map(what).collect());
-        let cpu = of(|round| round.0);
+    let mut of_one = f64::NAN;
+    for (((configured, active), is_offered), rounds) in cases.iter().zip(rounds) {
+        let of = |what: fn(&Mixed) -> f64| median(rounds.iter().map(what).collect());
+        let cpu = of(|round| round.cpu_micros);
         if *active == 1 {
-            one = cpu;
+            of_one = cpu;
         }
         println!(
-            "  {configured:>5} pixels, {active:>3} active, {} rates: {cpu:6.2} us of CPU an event, {:6.1} events a batch, {:.2} times one pixel",
-            if config.is_empty() {
-                "default"
+            "  {configured:>4} pixels, {active:>3} active, {:<24}: {cpu:6.2} us of CPU an event ({:.2} times one pixel), {:6.0} events/s, {:4.0} events a batch",
+            if *is_offered {
+                "offered at a fixed rate"
             } else {
-                "free   "
+                "saturated, free rates"
             },
-            of(|round| round.1),
-            cpu / one,
+            cpu / of_one,
+            of(|round| round.rate),
+            of(|round| round.batch),
         );
     }
 }
 
-/// Gives the processor time of an event, and events in a batch.
-async fn mixed((configured, active): (usize, usize), config: &str, plan: Plan) -> (f64, f64) {
+/// What one round of `pixels` came to.
+#[derive(Clone, Copy)]
+struct Mixed {
+    cpu_micros: f64,
+    /// Events a second.
+    rate: f64,
+    /// Events a batch.
+    batch: f64,
+}
+
+async fn mixed((configured, active): (usize, usize), is_offered: bool, plan: Plan) -> Mixed {
     let graph = Server::own("graph", DELAY, None);
+    let free = format!("[lanes]\n{FREE}");
     let options = Options {
-        config,
+        config: if is_offered { "" } else { &free },
         more_pixels: configured - 1,
         ..Options::default()
     };
     let gateway = Server::gateway(&graph.addr, options);
     let template = Template::over(&gateway.addr, paths(active), KEY, EVENT, 1);
-    client::open(
-        &gateway.addr,
-        &template,
-        CONNECTIONS,
-        plan.time / 6,
-        plan.rate,
-    )
-    .await;
+    let load = async |time| {
+        if is_offered {
+            client::open(&gateway.addr, &template, CONNECTIONS, time, plan.rate).await
+        } else {
+            client::closed(&gateway.addr, &template, CONNECTIONS, time).await
+        }
+    };
+    load(plan.time / 6).await;
     delivered(&graph, &template).await;
     let (before, taken) = (gateway.cpu(), graph.taken().await);
-    client::open(&gateway.addr, &template, CONNECTIONS, plan.time, plan.rate).await;
+    let answered = load(plan.time).await;
     delivered(&graph, &template).await;
     let cpu = gateway.cpu().saturating_sub(before);
     let now = graph.taken().await;
-    let events = now.events - taken.events;
-    let batches = now.batches - taken.batches;
-    (micros(cpu, events), events as f64 / batches as f64)
+    Mixed {
+        cpu_micros: micros(cpu, answered.requests),
+        rate: answered.requests as f64 / answered.took.as_secs_f64(),
+        batch: answered.requests as f64 / (now.batches - taken.batches) as f64,
+    }
 }
 
 /// What an event costs at one number of waiting events.
@@ -198,7 +212,7 @@ struct Level {
 /// Processor time of an event by how many wait, and all that a million is about.
 async fn backlog(plan: Plan) {
     println!(
-        "{WAITING_PIXELS} pixels, {REQUEST} events a request while Graph is down, then drained at {DELAY:?} a batch"
+        "backlog: {WAITING_PIXELS} pixels, {REQUEST} events a request while Graph is down, then drained at {DELAY:?} a batch"
     );
     let mut levels = Vec::new();
     for (waiting, rounds) in plan.levels {
@@ -323,7 +337,7 @@ fn disk_mib(dir: &Path) -> f64 {
 
 /// The rate at which what waits is delivered.
 async fn drain(plan: Plan) {
-    println!("drain to a Graph that takes {DELAY:?} a batch, default limits in flight");
+    println!("drain: Graph takes {DELAY:?} a batch, default limits in flight");
     let free = format!("{SOON}{FREE}");
     for (pixels, config, events) in [
         (1, SOON, plan.drained),
