@@ -46,8 +46,9 @@ impl Mark {
 
 /// Whether a text could hold an address at all; cheap, and right for nearly every string.
 pub(super) fn is_suspect(text: &str) -> bool {
-    text.bytes()
-        .any(|b| matches!(b, b'@' | b'%' | b'\\' | 0xef))
+    // no early exit, which the compiler turns into vector code
+    let suspect = |b: u8| b == b'@' || b == b'%' || b == b'\\' || b == 0xef;
+    text.bytes().fold(false, |any, b| any | suspect(b))
 }
 
 /// Whether a key says that its value is a phone number or an access token.
@@ -80,11 +81,21 @@ fn names_a_phone(key: &str) -> bool {
         "ph", "tel", "cell", "msisdn", "whatsapp", "fax", "handy", "gsm",
     ];
     const PART: [&str; 3] = ["phone", "mobile", "telefon"];
-    let is_part = |part: &&str| {
-        let mut windows = key.as_bytes().windows(part.len());
-        windows.any(|window| window.eq_ignore_ascii_case(part.as_bytes()))
+    let is_whole = |whole: &&str| whole.len() == key.len() && whole.eq_ignore_ascii_case(key);
+    let starts_with = |text: &[u8], part: &str| {
+        let start = text.get(..part.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(part.as_bytes()))
     };
-    WHOLE.iter().any(|whole| whole.eq_ignore_ascii_case(key)) || PART.iter().any(is_part)
+    let is_part_at = |(at, byte): (usize, &u8)| {
+        let part = match byte.to_ascii_lowercase() {
+            b'p' => PART[0],
+            b'm' => PART[1],
+            b't' => PART[2],
+            _ => return false,
+        };
+        starts_with(key.as_bytes().get(at..).unwrap_or_default(), part)
+    };
+    WHOLE.iter().any(is_whole) || key.as_bytes().iter().enumerate().any(is_part_at)
 }
 
 /// Whether all of a text is a phone number: 7 to 20 digits and the usual signs between them.

@@ -11,6 +11,7 @@ use std::fmt;
 
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+use smallvec::SmallVec;
 
 use super::reject::{EventError, path_of};
 use super::{MAX_DEPTH, MAX_MEMBERS};
@@ -21,6 +22,9 @@ pub(super) use vet::vet;
 
 /// One member of an object: its key, and its value as raw JSON text.
 pub(super) type Member<'a> = (Cow<'a, str>, &'a str);
+
+/// The elements of a list as raw JSON text; most lists are short.
+pub(super) type List<'a> = SmallVec<[&'a str; 4]>;
 
 /// Why a piece of JSON cannot be taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,10 +122,22 @@ pub(super) fn is_shallow(text: &str) -> bool {
 
 /// The members of an object, in order; an error when it is not one.
 pub(super) fn members(text: &str) -> Result<Vec<Member<'_>>, Flaw> {
+    let mut members = Vec::new();
+    read_members(text, &mut members)?;
+    Ok(members)
+}
+
+/// As [`members`], in place of what `members` held before.
+pub(super) fn read_members<'a>(text: &'a str, members: &mut Vec<Member<'a>>) -> Result<(), Flaw> {
+    members.clear();
     let mut flaw = Flaw::Syntax;
     let mut json = serde_json::Deserializer::from_str(text);
-    match json.deserialize_map(Members(&mut flaw)) {
-        Ok(members) if json.end().is_ok() => Ok(members),
+    let visitor = Members {
+        members,
+        flaw: &mut flaw,
+    };
+    match json.deserialize_map(visitor) {
+        Ok(()) if json.end().is_ok() => Ok(()),
         _ => Err(flaw),
     }
 }
@@ -129,30 +145,39 @@ pub(super) fn members(text: &str) -> Result<Vec<Member<'_>>, Flaw> {
 #[derive(serde::Deserialize)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
-struct Members<'f>(&'f mut Flaw);
+/// How many members an object has room for at first.
+const USUAL_MEMBERS: usize = 16;
 
-impl<'de> Visitor<'de> for Members<'_> {
-    type Value = Vec<Member<'de>>;
+struct Members<'f, 'de> {
+    members: &'f mut Vec<Member<'de>>,
+    flaw: &'f mut Flaw,
+}
+
+impl<'de> Visitor<'de> for Members<'_, 'de> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members: Self::Value = Vec::with_capacity(16);
+        let Self { members, flaw } = self;
         while let Some(Key(key)) = map.next_key()? {
             if members.len() == MAX_MEMBERS {
-                *self.0 = Flaw::TooMany;
+                *flaw = Flaw::TooMany;
                 return Err(A::Error::custom(""));
             }
             if members.iter().any(|(earlier, _)| same(earlier, &key)) {
-                *self.0 = Flaw::Repeated(key.into_owned());
+                *flaw = Flaw::Repeated(key.into_owned());
                 return Err(A::Error::custom(""));
+            }
+            if members.is_empty() {
+                members.reserve(USUAL_MEMBERS);
             }
             let value: &RawValue = map.next_value()?;
             members.push((key, value.get()));
         }
-        Ok(members)
+        Ok(())
     }
 }
 
@@ -161,8 +186,14 @@ pub(super) fn same(a: &str, b: &str) -> bool {
     a.len() == b.len() && a.as_bytes().last() == b.as_bytes().last() && a == b
 }
 
-/// The elements of a list, at most `bound`; an error when it is not one.
-pub(super) fn elements(text: &str, bound: usize) -> Result<Vec<&str>, Flaw> {
+/// The elements of a list, at most `bound`; an error when it is not one. `text` is a value of
+/// JSON that was read already.
+pub(super) fn elements(text: &str, bound: usize) -> Result<List<'_>, Flaw> {
+    if bound > 0
+        && let Some(one) = only_string(text)
+    {
+        return Ok(SmallVec::from_slice(&[one]));
+    }
     let mut json = serde_json::Deserializer::from_str(text);
     match json.deserialize_seq(Elements(bound)) {
         Ok(Some(list)) if json.end().is_ok() => Ok(list),
@@ -171,17 +202,26 @@ pub(super) fn elements(text: &str, bound: usize) -> Result<Vec<&str>, Flaw> {
     }
 }
 
+/// The element of a list of one string without escapes, which is how most values in `user_data`
+/// come.
+fn only_string(text: &str) -> Option<&str> {
+    let element = text.strip_prefix('[')?.strip_suffix(']')?;
+    let inner = element.strip_prefix('"')?;
+    let end = memchr::memchr2(b'"', b'\\', inner.as_bytes())?;
+    (end + 1 == inner.len() && inner.ends_with('"')).then_some(element)
+}
+
 struct Elements(usize);
 
 impl<'de> Visitor<'de> for Elements {
-    type Value = Option<Vec<&'de str>>;
+    type Value = Option<List<'de>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a list")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        let mut elements = Vec::with_capacity(4);
+        let mut elements = List::new();
         let mut fits = true;
         while let Some(element) = list.next_element::<&RawValue>()? {
             if elements.len() < self.0 {
@@ -200,7 +240,7 @@ pub(super) fn text(raw: &str) -> Result<Cow<'_, str>, Flaw> {
         .strip_prefix('"')
         .and_then(|rest| rest.strip_suffix('"'))
         .ok_or(Flaw::Syntax)?;
-    if inner.contains('\\') {
+    if memchr::memchr(b'\\', inner.as_bytes()).is_some() {
         let text: String = serde_json::from_str(raw).map_err(|_| Flaw::Syntax)?;
         Ok(Cow::Owned(text))
     } else {
@@ -223,9 +263,12 @@ pub(super) fn is_integer(number: &str) -> bool {
     !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Whether the text of a JSON number stands for a finite value.
+/// Whether the text of a JSON number stands for a finite value. Without an exponent it takes more
+/// than 300 digits not to.
 pub(super) fn is_finite(number: &str) -> bool {
-    number.parse::<f64>().is_ok_and(f64::is_finite)
+    let is_plain = |b: u8| matches!(b, b'0'..=b'9' | b'.' | b'-');
+    number.len() <= 300 && number.bytes().all(is_plain)
+        || number.parse::<f64>().is_ok_and(f64::is_finite)
 }
 
 /// Writes a string with its quotes.
@@ -253,6 +296,20 @@ pub(super) fn write_text(out: &mut Vec<u8>, text: &str) {
         out.extend_from_slice(text.as_bytes());
     }
     out.push(b'"');
+}
+
+/// As [`write_key`], for a name of ours, in which there is nothing to escape.
+pub(super) fn write_name(out: &mut Vec<u8>, name: &'static str) {
+    debug_assert!(
+        name.bytes()
+            .all(|b| b.is_ascii_lowercase() || matches!(b, b'_' | b'0'..=b'9'))
+    );
+    if !matches!(out.last(), Some(b'{') | None) {
+        out.push(b',');
+    }
+    out.push(b'"');
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
 }
 
 /// Writes `"key":`, with a comma before it unless it opens the object.

@@ -3,7 +3,9 @@
 //! Only what is replaced changes; the rest of the address stays byte for byte, and the click id
 //! (`fbclid`) is never touched, except when there is an e-mail address in it, which is in no click id.
 
-use super::{Mark, addresses, has_address, is_phone, is_suspect, names_a_phone, redact};
+use super::{
+    Mark, addresses, has_address, is_phone, is_suspect, names_a_phone, names_a_secret, redact,
+};
 use crate::event::click_id;
 use crate::event::normalise::contact::is_address;
 use crate::event::normalise::trim;
@@ -12,6 +14,9 @@ use crate::event::normalise::trim;
 pub(in crate::event) fn clean(url: &str) -> Option<String> {
     let (rest, fragment) = split_before(url, '#');
     let (page, query) = split_before(rest, '?');
+    if !is_suspect(url) && !has_secret(query) && !has_secret(fragment) {
+        return None;
+    }
     if !page.contains(['@', '%', '\u{ff20}']) && query.len() < 2 && fragment.len() < 2 {
         return None;
     }
@@ -24,6 +29,17 @@ pub(in crate::event) fn clean(url: &str) -> Option<String> {
     changed |= push_query(&mut out, query);
     changed |= push_query(&mut out, fragment);
     changed.then_some(out)
+}
+
+/// Whether a query or a fragment has a pair under a name that says that its value is personal. It
+/// must have no encoded characters.
+fn has_secret(query: &str) -> bool {
+    let pairs = query.get(1..).unwrap_or_default();
+    !pairs.is_empty()
+        && pairs
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .any(|(name, _)| names_a_secret(name))
 }
 
 /// Splits before the first `mark`, which stays with the second half.

@@ -5,12 +5,13 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+use smallvec::SmallVec;
 
 use super::{Flaw, Key, Member, Members, same};
 use crate::event::MAX_MEMBERS;
 
 /// The members of the event, in order.
-pub(in crate::event) type Parts<'a> = Vec<(Cow<'a, str>, Part<'a>)>;
+pub(in crate::event) type Parts<'a> = SmallVec<[(Cow<'a, str>, Part<'a>); 16]>;
 
 /// A member of the event itself.
 pub(in crate::event) enum Part<'a> {
@@ -55,7 +56,7 @@ impl<'de> Visitor<'de> for Outline<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut parts: Self::Value = Vec::with_capacity(16);
+        let mut parts = Parts::new();
         while let Some(Key(key)) = map.next_key()? {
             if parts.len() == MAX_MEMBERS {
                 self.flaw.1 = Flaw::TooMany;
@@ -98,7 +99,13 @@ impl<'de> Visitor<'de> for Section<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Part<'de>, A::Error> {
-        Members(self.0).visit_map(map).map(Part::Section)
+        let mut members = Vec::new();
+        let visitor = Members {
+            members: &mut members,
+            flaw: self.0,
+        };
+        visitor.visit_map(map)?;
+        Ok(Part::Section(members))
     }
 
     /// An empty list stands for an empty object, because that is how PHP writes one.

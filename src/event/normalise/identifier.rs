@@ -6,43 +6,64 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::super::ExternalId;
 use super::super::digest::is_appendix;
 use super::super::firewall::has_address;
-use super::{Context, filled, is_space, lower, lower_ascii, retain};
+use super::{Context, filled, is_space, lower, lower_ascii, retain, settle};
 
 /// `external_id`: lower-case, without white space; or as it is, where the source wants that.
-pub(in crate::event) fn external<'t>(text: &'t str, context: &Context) -> Option<Cow<'t, str>> {
+pub(in crate::event) fn external<'t>(
+    text: &'t str,
+    context: &Context,
+    buffer: &'t mut String,
+) -> Option<&'t str> {
     match context.external_id {
-        ExternalId::Hash => joined(text),
-        ExternalId::Trim | ExternalId::Raw => plain(text, context),
+        ExternalId::Hash => joined(text, buffer),
+        ExternalId::Trim | ExternalId::Raw => filled(text),
     }
 }
 
 /// Lower-case, without white space: the form that Meta's Parameter Builder gives an external id.
-pub(in crate::event) fn joined(text: &str) -> Option<Cow<'_, str>> {
+pub(in crate::event) fn joined<'t>(text: &'t str, buffer: &'t mut String) -> Option<&'t str> {
     if text.is_ascii() {
-        return filled(lower_ascii(text, |b| !is_space(char::from(b))));
+        return filled(lower_ascii(text, |b| !is_space(char::from(b)), buffer));
     }
-    filled(retain(lower(text), |c| !is_space(c)))
+    let joined = retain(text.to_lowercase().into(), |c| !is_space(c));
+    filled(settle(joined, buffer))
 }
 
 /// `madid`: lower-case, hyphens kept.
-pub(in crate::event) fn mobile<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, str>> {
-    filled(lower(text))
+pub(in crate::event) fn mobile<'t>(
+    text: &'t str,
+    _: &Context,
+    buffer: &'t mut String,
+) -> Option<&'t str> {
+    filled(lower(text, buffer))
 }
 
 /// Passed as it is.
-pub(in crate::event) fn plain<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, str>> {
-    filled(Cow::Borrowed(text))
+pub(in crate::event) fn plain<'t>(
+    text: &'t str,
+    _: &Context,
+    _: &'t mut String,
+) -> Option<&'t str> {
+    filled(text)
 }
 
 /// `lead_id`, `fb_login_id`: ASCII digits, all of them kept.
-pub(in crate::event) fn digits<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, str>> {
+pub(in crate::event) fn digits<'t>(
+    text: &'t str,
+    _: &Context,
+    _: &'t mut String,
+) -> Option<&'t str> {
     let fits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    fits.then_some(Cow::Borrowed(text))
+    fits.then_some(text)
 }
 
 /// `fbc`, `fbp`: `fb.<digits>.<digits>.<anything>`, and perhaps an appendix. Never changed.
-pub(in crate::event) fn click<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, str>> {
-    is_click(text).then_some(Cow::Borrowed(text))
+pub(in crate::event) fn click<'t>(
+    text: &'t str,
+    _: &Context,
+    _: &'t mut String,
+) -> Option<&'t str> {
+    is_click(text).then_some(text)
 }
 
 /// Whether a text is a usable `fbc` or `fbp`.
@@ -65,8 +86,12 @@ pub(in crate::event) fn is_click(text: &str) -> bool {
 
 /// `client_ip_address`: one public address, perhaps with an appendix. An IPv4 address written as
 /// IPv6 (`::ffff:a.b.c.d`) is forwarded as IPv4.
-pub(in crate::event) fn address<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, str>> {
-    public_address(text)
+pub(in crate::event) fn address<'t>(
+    text: &'t str,
+    _: &Context,
+    buffer: &'t mut String,
+) -> Option<&'t str> {
+    public_address(text).map(|address| settle(address, buffer))
 }
 
 /// The address of a text as it is forwarded, if it is a public one.

@@ -1,5 +1,9 @@
 //! The fields of `user_data` whose values are hashed.
 
+use std::ops::Range;
+
+use smallvec::SmallVec;
+
 use super::super::digest::{self, Arrived, Sha256Hex};
 use super::super::field::Field;
 use super::super::json::{self, Shape};
@@ -20,11 +24,23 @@ const PERSONAL_ID: &str = "looks like an e-mail address or a phone number, so it
      external ids in clear";
 
 /// What is sent of one value of a hashed field.
-#[derive(PartialEq, Eq)]
 enum Sent {
     Digest(Sha256Hex),
     /// An external id of a source that sends them in clear.
     Clear(String),
+}
+
+impl Sent {
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Digest(digest) => {
+                out.push(b'"');
+                out.extend_from_slice(digest.as_bytes());
+                out.push(b'"');
+            }
+            Self::Clear(text) => json::write_text(out, text),
+        }
+    }
 }
 
 /// What is to be said about a field once it is written.
@@ -57,14 +73,28 @@ pub(super) fn write(
     values: &[Pii<'_>],
     context: &Context,
     remarks: &mut Remarks,
+    buffer: &mut String,
     out: &mut Vec<u8>,
 ) -> Result<bool, EventError> {
     let flawed = |flaw: json::Flaw| flaw.at(&path_of(PATH, field.key));
-    let mut all: Vec<Sent> = Vec::with_capacity(values.len());
+    // where the values stand in `out`
+    let mut all: SmallVec<[Range<usize>; 4]> = SmallVec::new();
     let mut take = |raw: &str| {
-        match sent(field, raw, context, remarks).map_err(flawed)? {
-            Ok(sent) if all.contains(&sent) => {}
-            Ok(sent) => all.push(sent),
+        match sent(field, raw, context, remarks, buffer).map_err(flawed)? {
+            Ok(sent) => {
+                let before = out.len();
+                out.push(if all.is_empty() { b'[' } else { b',' });
+                let start = out.len();
+                sent.write(out);
+                let value = start..out.len();
+                let is_same =
+                    |earlier: &Range<usize>| out.get(earlier.clone()) == out.get(value.clone());
+                if all.iter().any(is_same) {
+                    out.truncate(before);
+                } else {
+                    all.push(value);
+                }
+            }
             Err(reason) => remarks.dropped = Some(reason),
         }
         Ok::<(), EventError>(())
@@ -83,24 +113,13 @@ pub(super) fn write(
         remarks.dropped = remarks.dropped.or(Some(UNUSABLE));
         return Ok(false);
     }
-    for (index, sent) in all.iter().enumerate() {
-        out.push(if index == 0 { b'[' } else { b',' });
-        match sent {
-            Sent::Digest(digest) => {
-                out.push(b'"');
-                out.extend_from_slice(digest.as_bytes());
-                out.push(b'"');
-            }
-            Sent::Clear(text) => json::write_text(out, text),
-        }
-    }
     out.push(b']');
     Ok(true)
 }
 
 /// What a person may see of one value.
-pub(super) fn look(field: &Field, raw: &str, context: &Context) -> Becomes {
-    let digest = match sent(field, raw, context, &mut Remarks::default()) {
+pub(super) fn look(field: &Field, raw: &str, context: &Context, buffer: &mut String) -> Becomes {
+    let digest = match sent(field, raw, context, &mut Remarks::default(), buffer) {
         Ok(Ok(Sent::Digest(digest))) => digest,
         Ok(Ok(Sent::Clear(text))) => return Becomes::Clear(text.chars().count()),
         Ok(Err(reason)) => return Becomes::Dropped(reason),
@@ -111,8 +130,8 @@ pub(super) fn look(field: &Field, raw: &str, context: &Context) -> Becomes {
     if digest::read(text) != Arrived::Plain {
         return Becomes::digest(digest.as_str());
     }
-    let normal = (field.normalise)(text, context).unwrap_or_default();
-    Becomes::hashed(field.key, &normal, digest.as_str())
+    let normal = (field.normalise)(text, context, buffer).unwrap_or_default();
+    Becomes::hashed(field.key, normal, digest.as_str())
 }
 
 /// What is sent of one value, or why nothing is.
@@ -121,6 +140,7 @@ fn sent(
     raw: &str,
     context: &Context,
     remarks: &mut Remarks,
+    buffer: &mut String,
 ) -> Result<Result<Sent, &'static str>, json::Flaw> {
     let Some(text) = json::scalar(raw)? else {
         return Ok(Err(UNUSABLE));
@@ -140,13 +160,17 @@ fn sent(
             return Ok(Ok(Sent::Clear(text.to_owned())));
         }
         remarks.personal_id = true;
-        let digest = identifier::joined(text).and_then(|text| Sha256Hex::of(&text));
+        let digest = identifier::joined(text, buffer).and_then(Sha256Hex::of);
         return Ok(digest.map(Sent::Digest).ok_or(UNUSABLE));
     }
-    let normalised = (field.normalise)(text, context);
-    let Some(digest) = normalised.and_then(|text| Sha256Hex::of(&text)) else {
+    let (normal, lacks_code) = if field.key == "ph" {
+        contact::number(text, context, buffer)
+    } else {
+        ((field.normalise)(text, context, buffer), false)
+    };
+    let Some(digest) = normal.and_then(Sha256Hex::of) else {
         return Ok(Err(UNUSABLE));
     };
-    remarks.lacks_code |= field.key == "ph" && contact::lacks_code(text, context);
+    remarks.lacks_code |= lacks_code;
     Ok(Ok(Sent::Digest(digest)))
 }
