@@ -38,7 +38,7 @@ impl Sha256Hex {
         }
         let mut text = [0; 73];
         if let Some(hex) = text.first_chunk_mut() {
-            *hex = hex_of(&sha256(normalised.as_bytes()));
+            *hex = hex_of(normalised);
         }
         Some(Self { text, length: 64 })
     }
@@ -78,8 +78,9 @@ fn sha256(message: &[u8]) -> [u8; 32] {
         return Sha256::digest(message).into();
     }
     let mut block = [0; 64];
-    for (to, from) in block.iter_mut().zip(message.iter().chain(&[0x80])) {
-        *to = *from;
+    if let Some((text, [end, ..])) = block.split_at_mut_checked(message.len()) {
+        text.copy_from_slice(message);
+        *end = 0x80;
     }
     if let Some(length) = block.last_chunk_mut() {
         *length = (message.len() as u64 * 8).to_be_bytes();
@@ -93,8 +94,13 @@ fn sha256(message: &[u8]) -> [u8; 32] {
     digest
 }
 
+/// The digest of a text, as lower-case hex.
+pub(in crate::event) fn hex_of(text: &str) -> [u8; 64] {
+    hex(&sha256(text.as_bytes()))
+}
+
 /// Lower-case hex. Without a table, so that the compiler can turn it into vector code.
-fn hex_of(digest: &[u8; 32]) -> [u8; 64] {
+fn hex(digest: &[u8; 32]) -> [u8; 64] {
     let digit = |nibble: u8| nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
     let mut hex = [0; 64];
     for (byte, pair) in digest.iter().zip(hex.chunks_exact_mut(2)) {
@@ -234,11 +240,11 @@ mod tests {
             let message = &message[..length];
             let digest = Sha256::digest(message);
             assert_eq!(sha256(message), *digest, "{length} bytes");
-            assert_eq!(hex_of(&sha256(message)), *hex::encode(digest).as_bytes());
+            assert_eq!(hex(&sha256(message)), *::hex::encode(digest).as_bytes());
         }
     }
 
     fn write_of_nothing() -> String {
-        String::from_utf8(hex_of(&sha256(b"")).to_vec()).unwrap()
+        String::from_utf8(hex_of("").to_vec()).unwrap()
     }
 }

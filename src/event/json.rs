@@ -4,7 +4,9 @@
 //! what is passed through is passed byte for byte.
 
 mod outline;
+mod scan;
 mod vet;
+mod words;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,7 +20,9 @@ use super::{MAX_DEPTH, MAX_MEMBERS};
 use crate::codes;
 
 pub(super) use outline::{Part, outline};
+use scan::Scan;
 pub(super) use vet::vet;
+pub(super) use words::any_of;
 
 /// One member of an object: its key, and its value as raw JSON text.
 pub(super) type Member<'a> = (Cow<'a, str>, &'a str);
@@ -130,6 +134,15 @@ pub(super) fn members(text: &str) -> Result<Vec<Member<'_>>, Flaw> {
 /// As [`members`], in place of what `members` held before.
 pub(super) fn read_members<'a>(text: &'a str, members: &mut Vec<Member<'a>>) -> Result<(), Flaw> {
     members.clear();
+    let mut scan = Scan::new(text);
+    if scan.members(members).is_some() && scan.is_at_end() {
+        return Ok(());
+    }
+    members.clear();
+    parse_members(text, members)
+}
+
+fn parse_members<'a>(text: &'a str, members: &mut Vec<Member<'a>>) -> Result<(), Flaw> {
     let mut flaw = Flaw::Syntax;
     let mut json = serde_json::Deserializer::from_str(text);
     let visitor = Members {
@@ -186,14 +199,19 @@ pub(super) fn same(a: &str, b: &str) -> bool {
     a.len() == b.len() && a.as_bytes().last() == b.as_bytes().last() && a == b
 }
 
-/// The elements of a list, at most `bound`; an error when it is not one. `text` is a value of
-/// JSON that was read already.
+/// The elements of a list, at most `bound`; an error when it is not one.
 pub(super) fn elements(text: &str, bound: usize) -> Result<List<'_>, Flaw> {
-    if bound > 0
-        && let Some(one) = only_string(text)
-    {
-        return Ok(SmallVec::from_slice(&[one]));
+    if let Some(element) = only_string(text).filter(|_| bound > 0) {
+        return Ok(SmallVec::from_slice(&[element]));
     }
+    let mut scan = Scan::new(text);
+    match scan.elements(bound) {
+        Some(elements) if scan.is_at_end() => Ok(elements),
+        _ => parse_elements(text, bound),
+    }
+}
+
+fn parse_elements(text: &str, bound: usize) -> Result<List<'_>, Flaw> {
     let mut json = serde_json::Deserializer::from_str(text);
     match json.deserialize_seq(Elements(bound)) {
         Ok(Some(list)) if json.end().is_ok() => Ok(list),
@@ -202,13 +220,12 @@ pub(super) fn elements(text: &str, bound: usize) -> Result<List<'_>, Flaw> {
     }
 }
 
-/// The element of a list of one string without escapes, which is how most values in `user_data`
+/// The element of a list of one string in which nothing is escaped, as most values of `user_data`
 /// come.
 fn only_string(text: &str) -> Option<&str> {
     let element = text.strip_prefix('[')?.strip_suffix(']')?;
-    let inner = element.strip_prefix('"')?;
-    let end = memchr::memchr2(b'"', b'\\', inner.as_bytes())?;
-    (end + 1 == inner.len() && inner.ends_with('"')).then_some(element)
+    let inner = element.strip_prefix('"')?.strip_suffix('"')?;
+    (!words::needs_escape(inner.as_bytes())).then_some(element)
 }
 
 struct Elements(usize);
@@ -234,13 +251,44 @@ impl<'de> Visitor<'de> for Elements {
     }
 }
 
+/// Calls `each` with the members of every object of a list, which may have `bound` elements; says
+/// whether it is a list of objects only. What it says counts only then, and without a flaw; some
+/// may be given twice.
+pub(super) fn objects<'a>(
+    text: &'a str,
+    bound: usize,
+    each: &mut impl FnMut(&[Member<'a>]) -> Result<(), Flaw>,
+) -> Result<bool, Flaw> {
+    let mut members = Vec::new();
+    let mut scan = Scan::new(text);
+    let mut count = 0;
+    let is_done = scan.list(|scan| {
+        count += 1;
+        members.clear();
+        scan.members(&mut members).filter(|()| count <= bound)?;
+        each(&members).ok()
+    });
+    if is_done.is_some() && scan.is_at_end() {
+        return Ok(true);
+    }
+    // something is unusual
+    for object in elements(text, bound)? {
+        if shape(object) != Shape::Object {
+            return Ok(false);
+        }
+        read_members(object, &mut members)?;
+        each(&members)?;
+    }
+    Ok(true)
+}
+
 /// The text of a JSON string.
 pub(super) fn text(raw: &str) -> Result<Cow<'_, str>, Flaw> {
     let inner = raw
         .strip_prefix('"')
         .and_then(|rest| rest.strip_suffix('"'))
         .ok_or(Flaw::Syntax)?;
-    if memchr::memchr(b'\\', inner.as_bytes()).is_some() {
+    if any_of(inner.as_bytes(), [b'\\']) {
         let text: String = serde_json::from_str(raw).map_err(|_| Flaw::Syntax)?;
         Ok(Cow::Owned(text))
     } else {
@@ -275,9 +323,7 @@ pub(super) fn is_finite(number: &str) -> bool {
 pub(super) fn write_text(out: &mut Vec<u8>, text: &str) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push(b'"');
-    // no early exit, which the compiler turns into vector code
-    let special = |b: u8| b < b' ' || b == b'"' || b == b'\\';
-    if text.bytes().fold(false, |any, b| any | special(b)) {
+    if words::needs_escape(text.as_bytes()) {
         for byte in text.bytes() {
             match byte {
                 b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),

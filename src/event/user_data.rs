@@ -324,7 +324,7 @@ fn write_plain(
             *dropped = Some(hashing::UNUSABLE);
             continue;
         };
-        if plain.contains('@') && work.rules.pii_firewall {
+        if work.rules.pii_firewall && json::any_of(plain.as_bytes(), [b'@']) {
             work.warn(
                 path_of(PATH, field.key),
                 codes::UNKNOWN_VALUE,

@@ -166,46 +166,48 @@ pub(super) fn delivery_category(raw: &str, out: &mut Vec<u8>) -> Result<Outcome,
 /// `contents`: passed, but with `id` as a string and `quantity` and `item_price` as numbers, where
 /// they came as the other.
 pub(super) fn contents(raw: &str, out: &mut Vec<u8>) -> Result<Outcome, Flaw> {
-    let start = out.len();
-    let items = match json::shape(raw) {
-        Shape::List => write_items(raw, out)?,
-        _ => None,
+    // then no text within needs a look of its own
+    let is_plain = !firewall::is_suspect(raw);
+    let (mut changes, mut suspect) = (false, false);
+    let mut look = |members: &[json::Member<'_>]| {
+        for (key, value) in members {
+            suspect |= firewall::names_a_secret(key.as_bytes());
+            if !is_plain {
+                suspect |= firewall::is_suspect(key);
+            }
+            if !is_plain || json::shape(value) != Shape::Text {
+                suspect |= json::vet(value)?;
+            }
+            changes |= matches!(wire_form(key, value)?, Cow::Owned(_));
+        }
+        Ok(())
     };
-    let (changed, suspect) = match items {
-        Some(outcome) => outcome,
-        None => (false, json::vet(raw)?),
-    };
-    if !changed {
-        out.truncate(start);
+    let is_list = json::shape(raw) == Shape::List;
+    if !is_list || !json::objects(raw, MAX_ITEMS, &mut look)? {
+        out.extend_from_slice(raw.as_bytes());
+        return json::vet(raw).map(Outcome::written);
+    }
+    if changes {
+        write_items(raw, out)?;
+    } else {
         out.extend_from_slice(raw.as_bytes());
     }
     Ok(Outcome::written(suspect))
 }
 
-/// Writes the list of items; says whether it changed and whether the firewall should have a closer
-/// look. `None` when it is no list of objects.
-fn write_items(raw: &str, out: &mut Vec<u8>) -> Result<Option<(bool, bool)>, Flaw> {
-    let (mut changed, mut suspect) = (false, false);
-    let mut members = Vec::new();
+/// Writes a list of items that were looked at before.
+fn write_items(raw: &str, out: &mut Vec<u8>) -> Result<(), Flaw> {
     out.push(b'[');
     for (index, item) in json::elements(raw, MAX_ITEMS)?.into_iter().enumerate() {
-        if json::shape(item) != Shape::Object {
-            return Ok(None);
-        }
         out.extend_from_slice(if index == 0 { b"{" } else { b",{" });
-        json::read_members(item, &mut members)?;
-        for (key, value) in &members {
-            suspect |= firewall::is_suspect(key) || firewall::names_a_secret(key);
-            suspect |= json::vet(value)?;
-            json::write_key(out, key);
-            let value = wire_form(key, value)?;
-            changed |= matches!(value, Cow::Owned(_));
-            out.extend_from_slice(value.as_bytes());
+        for (key, value) in json::members(item)? {
+            json::write_key(out, &key);
+            out.extend_from_slice(wire_form(&key, value)?.as_bytes());
         }
         out.push(b'}');
     }
     out.push(b']');
-    Ok(Some((changed, suspect)))
+    Ok(())
 }
 
 /// A value of an item in the type that Meta documents for it; borrowed when it is so already.

@@ -7,7 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
-use super::{Flaw, Key, Member, Members, same};
+use super::{Flaw, Key, Member, Members, Scan, same};
 use crate::event::MAX_MEMBERS;
 
 /// The members of the event, in order.
@@ -28,6 +28,51 @@ pub(in crate::event) enum Part<'a> {
 /// The members of the event, with the members of its `sections` read in the same pass. A flaw
 /// comes with the section it is in; that is empty for the event itself.
 pub(in crate::event) fn outline<'a>(
+    text: &'a str,
+    sections: &'static [&'static str],
+) -> Result<Parts<'a>, (&'static str, Flaw)> {
+    match scan(text, sections) {
+        Some(parts) => Ok(parts),
+        None => parse(text, sections),
+    }
+}
+
+/// Of an event in which nothing is unusual.
+fn scan<'a>(text: &'a str, sections: &'static [&'static str]) -> Option<Parts<'a>> {
+    let mut parts = Parts::new();
+    let mut scan = Scan::new(text);
+    scan.object(|scan, key| {
+        let is_known = parts.iter().any(|(earlier, _)| same(earlier, key));
+        if is_known || parts.len() == MAX_MEMBERS {
+            return None;
+        }
+        let part = if sections.iter().any(|section| same(section, key)) {
+            match scan.first_byte()? {
+                b'{' => {
+                    let mut members = Vec::new();
+                    scan.members(&mut members)?;
+                    Part::Section(members)
+                }
+                b'n' => {
+                    scan.value()?;
+                    Part::Nothing
+                }
+                _ => {
+                    // an empty list
+                    scan.list(|_| None)?;
+                    Part::Section(Vec::new())
+                }
+            }
+        } else {
+            Part::Raw(scan.value()?)
+        };
+        parts.push((Cow::Borrowed(key), part));
+        Some(())
+    })?;
+    scan.is_at_end().then_some(parts)
+}
+
+fn parse<'a>(
     text: &'a str,
     sections: &'static [&'static str],
 ) -> Result<Parts<'a>, (&'static str, Flaw)> {

@@ -16,19 +16,25 @@ pub(in crate::event) fn email<'t>(
 /// Whether the whole text is an e-mail address: atoms joined by single dots, `@`, and two or more
 /// labels of letters, digits and inner hyphens.
 pub(in crate::event) fn is_address(text: &str) -> bool {
-    let Some((local, domain)) = text.split_once('@') else {
+    let bytes = text.as_bytes();
+    let Some(at) = bytes.iter().position(|b| *b == b'@') else {
         return false;
     };
-    let is_atom = |atom: &str| !atom.is_empty() && atom.bytes().all(is_atom_byte);
-    let is_label = |label: &str| {
+    let (local, domain) = bytes.split_at(at);
+    let domain = domain.get(1..).unwrap_or_default();
+    let is_atom = |atom: &[u8]| !atom.is_empty() && atom.iter().all(|b| is_atom_byte(*b));
+    let is_label = |label: &[u8]| {
         !label.is_empty()
-            && !label.starts_with('-')
-            && !label.ends_with('-')
+            && !label.starts_with(b"-")
+            && !label.ends_with(b"-")
             && label
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+                .iter()
+                .all(|b| b.is_ascii_alphanumeric() || *b == b'-')
     };
-    local.split('.').all(is_atom) && domain.contains('.') && domain.split('.').all(is_label)
+    let is_dot = |b: &u8| *b == b'.';
+    local.split(is_dot).all(is_atom)
+        && domain.iter().any(is_dot)
+        && domain.split(is_dot).all(is_label)
 }
 
 pub(in crate::event) fn is_atom_byte(byte: u8) -> bool {
@@ -73,8 +79,8 @@ pub(in crate::event) fn number<'t>(
 /// Puts the digits of a telephone number into the buffer; says whether it was written behind `+` or
 /// `00`, and so with its calling code.
 fn read(text: &str, buffer: &mut String) -> bool {
-    let first = text.find(|c: char| c.is_ascii_digit() || matches!(c, '+' | '\u{ff0b}'));
-    let rest = text.get(first.unwrap_or(text.len())..).unwrap_or_default();
+    let starts = |c: char| c.is_ascii_digit() || matches!(c, '+' | '\u{ff0b}');
+    let rest = text.trim_start_matches(|c| !starts(c));
     digits(text, buffer);
     if !rest.starts_with(['+', '\u{ff0b}']) && !rest.starts_with("00") {
         return false;
@@ -88,7 +94,7 @@ fn read(text: &str, buffer: &mut String) -> bool {
 
 fn digits(text: &str, buffer: &mut String) {
     buffer.clear();
-    buffer.extend(text.chars().filter(char::is_ascii_digit));
+    buffer.extend(text.bytes().filter(u8::is_ascii_digit).map(char::from));
 }
 
 #[cfg(test)]

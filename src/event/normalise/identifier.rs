@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::super::ExternalId;
 use super::super::digest::is_appendix;
 use super::super::firewall::has_address;
+use super::super::json;
 use super::{Context, filled, is_space, lower, lower_ascii, retain, settle};
 
 /// `external_id`: lower-case, without white space; or as it is, where the source wants that.
@@ -72,15 +73,13 @@ pub(in crate::event) fn is_click(text: &str) -> bool {
     if has_address(text) {
         return false;
     }
-    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    let mut parts = text.split('.');
-    parts.next() == Some("fb")
+    let is_number = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
+    let mut parts = text.as_bytes().split(|b| *b == b'.');
+    parts.next() == Some(b"fb")
         && parts.next().is_some_and(is_number)
         && parts.next().is_some_and(is_number)
         && parts.next().is_some_and(|payload| !payload.is_empty())
-        && parts
-            .next()
-            .is_none_or(|appendix| is_appendix(appendix.as_bytes()))
+        && parts.next().is_none_or(is_appendix)
         && parts.next().is_none()
 }
 
@@ -96,14 +95,14 @@ pub(in crate::event) fn address<'t>(
 
 /// The address of a text as it is forwarded, if it is a public one.
 pub(in crate::event) fn public_address(text: &str) -> Option<Cow<'_, str>> {
-    let (address, appendix) = if let Ok(address) = text.parse::<IpAddr>() {
+    let (address, appendix) = if let Some(address) = parse(text) {
         (address, "")
     } else {
         let (head, appendix) = text.rsplit_once('.')?;
         if !is_appendix(appendix.as_bytes()) {
             return None;
         }
-        (head.parse().ok()?, appendix)
+        (parse(head)?, appendix)
     };
     match address {
         IpAddr::V4(v4) => is_public_v4(v4).then_some(Cow::Borrowed(text)),
@@ -112,6 +111,15 @@ pub(in crate::event) fn public_address(text: &str) -> Option<Cow<'_, str>> {
             Some(v4) => is_public_v4(v4).then(|| Cow::Owned(format!("{v4}.{appendix}"))),
             None => is_public_v6(v6).then_some(Cow::Borrowed(text)),
         },
+    }
+}
+
+fn parse(address: &str) -> Option<IpAddr> {
+    // both kinds need not be tried
+    if json::any_of(address.as_bytes(), [b':']) {
+        address.parse().ok().map(IpAddr::V6)
+    } else {
+        address.parse().ok().map(IpAddr::V4)
     }
 }
 
