@@ -177,7 +177,8 @@ fn run(input: &Input, repeats: usize) -> io::Result<()> {
             Text::Body(body) => {
                 let refused = |refused| io::Error::other(format!("{refused:?}"));
                 let none = parse_form(b"", 0).map_err(refused)?;
-                let members = parse_json(black_box(body).as_bytes()).map_err(refused)?;
+                let members =
+                    parse_json(black_box(body).as_bytes(), input.events).map_err(refused)?;
                 let parsed = read(&none, &members, input.events).map_err(refused)?;
                 for event in &parsed.events {
                     black_box(store(event)?);
