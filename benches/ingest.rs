@@ -1,12 +1,16 @@
-//! The whole gateway over loopback: a real process takes events over HTTP, makes them durable, and
-//! delivers them to a simulated Graph. Prints the gateway's own CPU time for each event, from the
-//! request to the delivery, and throughput.
+//! The whole gateway over loopback: a real process takes events over HTTP, makes them durable,
+//! answers, and delivers them to a simulated Graph that counts them.
 //!
-//! Side by side in the same run, as the floor: the same requests posted straight to the simulated
-//! Graph, which parses them and answers from memory. Client and simulated Graph share this
-//! machine's cores with the gateway, so throughput is a lower bound.
+//! Side by side in the same run, as the floor: a server of bare hyper that reads the same requests
+//! and gives a fixed answer. For both, all processor time of the process counts, user and system; the
+//! gateway's until its last event is delivered. Client and simulated Graph share this machine's
+//! cores, so rates are lower bounds.
 //!
-//! `cargo bench --bench ingest` takes about half a minute, `-- --test` runs everything once.
+//! The gateway keeps all its promises meanwhile: every event is checked, hashed, and synced to disk
+//! before its answer; duplicates, receipts, metrics, traffic counts and limits are as by default,
+//! but for the paces of sources and lanes, which are out of the way.
+//!
+//! `cargo bench --bench ingest` takes about a minute and a half, `-- --test` runs everything once.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -15,215 +19,246 @@
     reason = "a bench prints what it measures, and stops when something fails"
 )]
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+mod load;
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
-use capigate::sandbox::{Sandbox, SandboxSettings, SandboxToken};
-use capigate::time::Clock;
+use load::client::{self, Answered, Template};
+use load::process::{Options, Server};
+use load::{EVENT, KEY, PIXEL, median};
 
-const PIXEL: &str = "1234567890123456";
-const KEY: &str = "bench-key";
-const TOKEN: &str = "bench-token";
-/// A purchase of about 1.1 KB with eight values to hash.
-const EVENT: &str = include_str!("event.json");
-const ROUNDS: usize = 3;
+/// Paces that are not in the way of a measurement.
+const FREE: &str = "[lanes]\nrate = \"10000/s\"\nrate_per_pixel = \"10000/s\"\n";
+const CONNECTIONS: usize = 64;
+/// Where the client and the simulated Graph run while the gateway has a core of its own.
+const OTHER_CORE: usize = 1;
 
-/// A gateway process; killed when dropped.
-struct Gateway {
-    child: Child,
-    ingest: String,
-    _dir: tempfile::TempDir,
+#[derive(Clone, Copy)]
+struct Plan {
+    rounds: usize,
+    time: Duration,
+    latency_time: Duration,
 }
 
-impl Gateway {
-    fn start(graph: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let config = dir.path().join("capigate.toml");
-        let text = format!(
-            "[listen]\ningest = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n\
-             [journal]\ndir = \"{}\"\n\
-             [lanes]\nrate = \"10000/s\"\nrate_per_pixel = \"10000/s\"\n\
-             [graph]\nurl = \"{graph}\"\n[telemetry]\nlog_format = \"json\"\nlog_level = \"warn,capigate::app=info\"\n\
-             [pixels.{PIXEL}]\ntoken = {{ env = \"BENCH_TOKEN\" }}\n\
-             [sources.bench]\nkeys = [{{ env = \"BENCH_KEY\" }}]\npixels = [\"{PIXEL}\"]\nrate = \"1000000/s\"\n",
-            dir.path().join("journal").display()
-        );
-        std::fs::write(&config, text).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_capigate"))
-            .arg("serve")
-            .arg("--config")
-            .arg(&config)
-            .env("BENCH_TOKEN", TOKEN)
-            .env("BENCH_KEY", KEY)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap());
-        let mut line = String::new();
-        let ingest = loop {
-            line.clear();
-            assert!(
-                lines.read_line(&mut line).unwrap() > 0,
-                "the gateway did not start"
-            );
-            let entry: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-            if let Some(addr) = entry["listen.ingest"].as_str() {
-                break format!("http://{addr}");
-            }
-        };
-        std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
-        Self {
-            child,
-            ingest,
-            _dir: dir,
+/// What one round of one server came to.
+struct Round {
+    cpu_micros: f64,
+    rate: f64,
+    answered: Answered,
+    peak_mib: f64,
+}
+
+fn main() {
+    load::serve::if_asked();
+    let once = load::once();
+    let plan = if once {
+        Plan {
+            rounds: 1,
+            time: Duration::ZERO,
+            latency_time: Duration::ZERO,
         }
-    }
-
-    /// User and system time of the process so far, to 10 ms.
-    fn cpu(&self) -> Duration {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        let fields: Vec<&str> = stat
-            .rsplit(')')
-            .next()
-            .unwrap()
-            .split_whitespace()
-            .collect();
-        let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-        Duration::from_millis(ticks * 10)
-    }
-}
-
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Posts `body` from `clients` connections for `time`; the requests answered with success.
-async fn load(url: &str, key: &str, body: &Arc<Vec<u8>>, clients: usize, time: Duration) -> u64 {
-    let http = reqwest::Client::builder()
-        .no_proxy()
-        .tls_certs_only([])
-        .build()
-        .unwrap();
-    let (done, answered) = (
-        Arc::new(AtomicBool::new(false)),
-        Arc::new(AtomicU64::new(0)),
-    );
-    let mut tasks = tokio::task::JoinSet::new();
-    for _ in 0..clients {
-        let (http, url, key, body) = (
-            http.clone(),
-            url.to_owned(),
-            key.to_owned(),
-            Arc::clone(body),
-        );
-        let (done, answered) = (Arc::clone(&done), Arc::clone(&answered));
-        tasks.spawn(async move {
-            loop {
-                let request = http
-                    .post(&url)
-                    .bearer_auth(&key)
-                    .header("content-type", "application/json");
-                let answer = request.body(body.as_ref().clone()).send().await.unwrap();
-                let status = answer.status();
-                let text = answer.bytes().await.unwrap();
-                assert!(
-                    status.is_success(),
-                    "{status} {}",
-                    String::from_utf8_lossy(&text)
-                );
-                answered.fetch_add(1, Ordering::Relaxed);
-                if done.load(Ordering::Relaxed) {
-                    return;
-                }
-            }
-        });
-    }
-    tokio::time::sleep(time).await;
-    done.store(true, Ordering::Relaxed);
-    tasks.join_all().await;
-    answered.load(Ordering::Relaxed)
-}
-
-fn body(events: usize) -> Arc<Vec<u8>> {
-    let now = Clock::Real.now().secs();
-    let mut event: serde_json::Value = serde_json::from_str(EVENT).unwrap();
-    event["event_time"] = now.into();
-    let event = event.to_string();
-    Arc::new(format!("{{\"data\":[{}]}}", vec![event; events].join(",")).into_bytes())
-}
-
-#[tokio::main]
-async fn main() {
-    let arguments: Vec<String> = std::env::args().collect();
-    let has = |wanted: &str| arguments.iter().any(|argument| argument == wanted);
-    let once = has("--test") || !has("--bench");
-    let (rounds, time) = if once {
-        (1, Duration::ZERO)
     } else {
-        (ROUNDS, Duration::from_secs(2))
-    };
-    let settings = SandboxSettings {
-        listen: "127.0.0.1:0".parse().unwrap(),
-        tokens: vec![SandboxToken::new("bench", TOKEN)],
-        light: true,
-        ..SandboxSettings::default()
-    };
-    let sandbox = Sandbox::start(settings, Clock::Real).await.unwrap();
-    for (events, clients) in [(1, 64), (10, 32), (200, 8)] {
-        let body = body(events);
-        let gateway = Gateway::start(&sandbox.url());
-        let path = format!("/v26.0/{PIXEL}/events");
-        let mut ratios = Vec::new();
-        let (mut count, mut cpu, mut wall) = (0, Duration::ZERO, Duration::ZERO);
-        for _ in 0..rounds {
-            sandbox.clear_ledger();
-            let (cpu_before, started) = (gateway.cpu(), Instant::now());
-            let answered = load(
-                &format!("{}{path}", gateway.ingest),
-                KEY,
-                &body,
-                clients,
-                time,
-            )
-            .await;
-            let took = started.elapsed();
-            let sent = answered * events as u64;
-            let delivered = sandbox.accepted_at_least(sent);
-            tokio::time::timeout(Duration::from_mins(1), delivered)
-                .await
-                .unwrap();
-            count += sent;
-            cpu += gateway.cpu().saturating_sub(cpu_before);
-            wall += took;
-            let started = Instant::now();
-            let direct = load(
-                &format!("{}{path}", sandbox.url()),
-                TOKEN,
-                &body,
-                clients,
-                time,
-            )
-            .await;
-            let direct = direct as f64 / started.elapsed().as_secs_f64();
-            ratios.push(answered as f64 / took.as_secs_f64() / direct);
+        Plan {
+            rounds: 3,
+            time: Duration::from_secs(4),
+            latency_time: Duration::from_secs(6),
         }
-        if once {
-            println!("{events} events a request: ran once, {count} delivered");
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let wanted = load::argument("--part");
+    let is_wanted = |part: &str| wanted.as_deref().is_none_or(|wanted| wanted == part);
+    if is_wanted("full") {
+        runtime.block_on(full_path(plan));
+    }
+    if is_wanted("memory") {
+        runtime.block_on(memory(plan));
+    }
+    if is_wanted("latency") {
+        if !once {
+            sync_time();
+        }
+        on_core(OTHER_CORE);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(latencies(plan));
+    }
+    if once {
+        println!("ran once, nothing is measured");
+    }
+}
+
+fn path() -> String {
+    format!("/v26.0/{PIXEL}/events")
+}
+
+/// Processor time and rate, from the request to the delivery, beside the floor.
+async fn full_path(plan: Plan) {
+    println!(
+        "{CONNECTIONS} connections, {} bytes an event, {} rounds of {:?}, medians",
+        EVENT.len(),
+        plan.rounds,
+        plan.time,
+    );
+    for events in [1, 100] {
+        let (mut bare, mut own) = (Vec::new(), Vec::new());
+        for _ in 0..plan.rounds {
+            bare.push(
+                round(
+                    &Server::own("bare", Duration::ZERO, None),
+                    None,
+                    events,
+                    plan,
+                )
+                .await,
+            );
+            let graph = Server::own("graph", Duration::ZERO, None);
+            let options = Options {
+                config: FREE,
+                ..Options::default()
+            };
+            let gateway = Server::gateway(&graph.addr, options);
+            own.push(round(&gateway, Some(&graph), events, plan).await);
+        }
+        if plan.time.is_zero() {
             continue;
         }
-        ratios.sort_by(f64::total_cmp);
+        let of =
+            |rounds: &[Round], what: fn(&Round) -> f64| median(rounds.iter().map(what).collect());
+        println!("{events} events a request");
+        for (name, rounds) in [("bare hyper", &bare), ("capigate", &own)] {
+            println!(
+                "  {name:<10} {:7.2} us of CPU an event  {:8.0} events/s  p50 {:.2}  p99 {:.2}  p99.9 {:.2} ms  {:.0} MiB",
+                of(rounds, |round| round.cpu_micros),
+                of(rounds, |round| round.rate),
+                of(rounds, |round| round.answered.millis(0.5)),
+                of(rounds, |round| round.answered.millis(0.99)),
+                of(rounds, |round| round.answered.millis(0.999)),
+                of(rounds, |round| round.peak_mib),
+            );
+        }
+        let ratios = own.iter().zip(&bare);
+        let ratios = ratios.map(|(own, bare)| own.cpu_micros / bare.cpu_micros);
         println!(
-            "{events:>4} events a request, {clients} connections: {:6.1} us of CPU an event from request to delivery, {:.0} events/s, {:.2} of posting straight to the simulated Graph",
-            cpu.as_secs_f64() * 1e6 / count as f64,
-            count as f64 / wall.as_secs_f64(),
-            ratios[ratios.len() / 2],
+            "  capigate takes {:.2} times the CPU of bare hyper",
+            median(ratios.collect())
         );
     }
-    sandbox.stop().await;
+}
+
+/// Loads a server; with a Graph, until what was accepted is delivered.
+async fn round(server: &Server, graph: Option<&Server>, events: usize, plan: Plan) -> Round {
+    let template = Template::new(&server.addr, &path(), KEY, EVENT, events);
+    // connections and buffers are there, tables are warm
+    let warm = client::closed(&server.addr, &template, CONNECTIONS, plan.time / 8).await;
+    let mut expected = warm.requests * events as u64;
+    if let Some(graph) = graph {
+        expected = graph.received_at_least(expected).await;
+    }
+    let before = server.cpu();
+    let answered = client::closed(&server.addr, &template, CONNECTIONS, plan.time).await;
+    let sent = answered.requests * events as u64;
+    if let Some(graph) = graph {
+        let received = graph.received_at_least(expected + sent).await;
+        assert_eq!(received, expected + sent, "each event once");
+    }
+    let cpu = server.cpu().saturating_sub(before);
+    Round {
+        cpu_micros: cpu.as_secs_f64() * 1e6 / sent as f64,
+        rate: sent as f64 / answered.took.as_secs_f64(),
+        answered,
+        peak_mib: server.memory().1,
+    }
+}
+
+/// Memory idle, and at full load while Graph takes 150 ms for an answer.
+async fn memory(plan: Plan) {
+    let graph = Server::own("graph", Duration::from_millis(150), None);
+    let options = Options {
+        config: FREE,
+        ..Options::default()
+    };
+    let gateway = Server::gateway(&graph.addr, options);
+    tokio::time::sleep(plan.time.min(Duration::from_secs(1))).await;
+    let idle = gateway.memory().0;
+    for events in [1, 100] {
+        let template = Template::new(&gateway.addr, &path(), KEY, EVENT, events);
+        let answered = client::closed(&gateway.addr, &template, CONNECTIONS, plan.time * 2).await;
+        let (now, peak) = gateway.memory();
+        if plan.time.is_zero() {
+            continue;
+        }
+        println!(
+            "memory: {idle:.1} MiB idle; {events} events a request, Graph takes 150 ms: {:.0} events/s, {now:.0} MiB, {peak:.0} MiB at most so far",
+            answered.requests as f64 * events as f64 / answered.took.as_secs_f64(),
+        );
+    }
+}
+
+/// How long answers take when the gateway has one core.
+async fn latencies(plan: Plan) {
+    let graph = Server::own("graph", Duration::ZERO, None);
+    let options = Options {
+        config: FREE,
+        core: Some(0),
+        ..Options::default()
+    };
+    let gateway = Server::gateway(&graph.addr, options);
+    let template = Template::new(&gateway.addr, &path(), KEY, EVENT, 1);
+    client::closed(&gateway.addr, &template, 8, plan.latency_time / 8).await;
+    for (name, connections, rate) in [
+        ("one connection", 1, None),
+        ("2,000 events/s offered", CONNECTIONS, Some(2_000.0)),
+        ("4,000 events/s offered", CONNECTIONS, Some(4_000.0)),
+        ("64 connections, saturated", CONNECTIONS, None),
+    ] {
+        let time = plan.latency_time;
+        let answered = match rate {
+            None => client::closed(&gateway.addr, &template, connections, time).await,
+            Some(rate) => client::open(&gateway.addr, &template, connections, time, rate).await,
+        };
+        if plan.latency_time.is_zero() {
+            continue;
+        }
+        println!(
+            "{name}: {:.0} events/s, durable answer p50 {:.2}  p99 {:.2}  p99.9 {:.2} ms",
+            answered.requests as f64 / answered.took.as_secs_f64(),
+            answered.millis(0.5),
+            answered.millis(0.99),
+            answered.millis(0.999),
+        );
+    }
+}
+
+/// Keeps this process, and those it starts without a core of their own, on one core.
+fn on_core(core: usize) {
+    use rustix::thread::{CpuSet, sched_setaffinity};
+    let mut set = CpuSet::new();
+    set.set(core);
+    // on a machine of one core all share it
+    let _ = sched_setaffinity(None, &set);
+}
+
+/// Prints how long this disk takes to sync 4 KiB of a file that has its size already.
+fn sync_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = File::create(dir.path().join("file")).unwrap();
+    file.write_all_at(&vec![1; 4 << 20], 0).unwrap();
+    file.sync_all().unwrap();
+    let mut times: Vec<f64> = (0..1000)
+        .map(|n| {
+            let started = Instant::now();
+            file.write_all_at(&[2; 4096], n * 4096).unwrap();
+            file.sync_data().unwrap();
+            started.elapsed().as_secs_f64() * 1e3
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    println!(
+        "gateway on a core of its own; this disk syncs 4 KiB in {:.2} ms (p50), {:.2} ms (p99)",
+        times[500], times[990],
+    );
 }

@@ -47,6 +47,7 @@ pub use self::envelope::{Class, Envelope, LaneKey, Platform, Progress, RequestOp
 pub use self::error::{AppendError, Limit, OpenError};
 pub use self::lease::{Lease, LeaseLimits, Settlement, settle_all};
 pub use self::look::{Found, Waiting};
+use self::segment::admit::Admitted;
 pub use self::segment::disk::{Disk, RealDisk};
 use self::segment::keeper::Keeper;
 use self::segment::recover::recover;
@@ -204,11 +205,16 @@ impl Journal {
     ///
     /// After the first two a call of one commit may stay too, as a whole.
     pub async fn append(&self, envelopes: Vec<Envelope>) -> Result<(), AppendError> {
-        let Some(job) = self.shared().admit(envelopes)? else {
+        let Some(Admitted { answer, bell }) = self.shared().admit(envelopes)? else {
             return Ok(());
         };
+        if let Some(bell) = bell {
+            // the other requests that have come meanwhile join: one call and one sync for all
+            tokio::task::yield_now().await;
+            drop(bell);
+        }
         // the writer answers every job; it can only vanish by a defect of its own
-        job.await.unwrap_or(Err(AppendError::Poisoned))
+        answer.await.unwrap_or(Err(AppendError::Poisoned))
     }
 
     /// Hands out the most urgent records of a lane, at least one if any waits; they are in the

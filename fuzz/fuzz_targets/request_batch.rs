@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|body: &[u8]| {
     let none = parse_form(b"", common::MAX_EVENTS).expect("an empty form");
     let members = if body.first() == Some(&b'{') {
-        parse_json(body)
+        parse_json(body, common::MAX_EVENTS)
     } else {
         parse_form(body, common::MAX_EVENTS)
     };

@@ -18,6 +18,8 @@ use crate::codes;
 
 /// For how long a refused body is read on.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
+/// Most bytes that room is made for because a client says that they will come.
+const EXPECTED_MAX: u64 = 256 * 1024;
 /// Bodies that are unpacked at once: each may take some 16 MiB for the window of its decoder.
 pub(super) const UNPACKERS: usize = 8;
 
@@ -30,7 +32,7 @@ pub(super) struct Arriving {
 
 /// A whole body in memory, and its share of `ingest.max_in_flight`.
 pub(super) struct Held {
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Bytes,
     pub(super) reservation: Reservation,
 }
 
@@ -72,7 +74,8 @@ pub(super) async fn read(
     if declared(headers).is_some_and(|length| length > max_body as u64) {
         return Err(Rejection::Limited(Limit::MaxBody, None));
     }
-    let reading = collect(shared, body, is_known);
+    let expected = declared(headers).map_or(0, |length| length.min(EXPECTED_MAX) as usize);
+    let reading = collect(shared, body, expected, is_known);
     let held = tokio::time::timeout(shared.settings.body_timeout, reading)
         .await
         .map_err(|_| Rejection::Limited(Limit::BodyTimeout, None))??;
@@ -110,7 +113,7 @@ impl Packed {
             let packed = std::mem::take(&mut held.bytes);
             let mut room = |bytes| held.grow(shared, bytes);
             let max_body = shared.settings.max_body;
-            held.bytes = encoding::unpack(&packed, &layers, max_body, &mut room)?;
+            held.bytes = encoding::unpack(&packed, &layers, max_body, &mut room)?.into();
             held.reservation.shrink_to(held.bytes.len());
         }
         Ok(held)
@@ -137,26 +140,47 @@ pub(super) async fn drain(shared: &Shared, body: &mut Arriving) {
     let _ = tokio::time::timeout(DRAIN_TIME, discard).await;
 }
 
-async fn collect(shared: &Shared, body: &mut Arriving, is_known: bool) -> Result<Held, Rejection> {
+/// `expected` is what to make room for at first.
+async fn collect(
+    shared: &Shared,
+    body: &mut Arriving,
+    expected: usize,
+    is_known: bool,
+) -> Result<Held, Rejection> {
     let mut held = Held {
-        bytes: Vec::new(),
+        bytes: Bytes::new(),
         reservation: shared.admission.open(is_known),
     };
+    // a body that comes in one piece is not copied
+    let (mut first, mut joined) = (Bytes::new(), Vec::new());
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Rejection::Body {
             code: codes::CUT_BODY,
             path: "",
             rule: "it ended before it was whole; send it again".to_owned(),
         })?;
-        let Ok(chunk) = frame.into_data() else {
+        let Ok(piece) = frame.into_data() else {
             continue;
         };
-        if held.bytes.len() + chunk.len() > shared.settings.max_body {
+        if first.len() + joined.len() + piece.len() > shared.settings.max_body {
             return Err(Rejection::Limited(Limit::MaxBody, None));
         }
-        held.grow(shared, chunk.len())?;
-        held.bytes.extend_from_slice(&chunk);
+        held.grow(shared, piece.len())?;
+        if first.is_empty() && joined.is_empty() {
+            first = piece;
+        } else {
+            if joined.is_empty() {
+                joined.reserve(expected);
+                joined.extend_from_slice(&std::mem::take(&mut first));
+            }
+            joined.extend_from_slice(&piece);
+        }
     }
+    held.bytes = if joined.is_empty() {
+        first
+    } else {
+        joined.into()
+    };
     Ok(held)
 }
 

@@ -71,6 +71,8 @@ enum Value<'a> {
     Text(Cow<'a, str>),
     /// Any other JSON value, as its text.
     Json(&'a str),
+    /// The entries of an array that is `data`, each as its text; none when there are too many.
+    Events(Option<Vec<&'a str>>),
 }
 
 /// A request that has been read. The events are still raw text, one slice each, so that a bad one
@@ -129,8 +131,8 @@ impl Kind {
         let is_object = body.trim_ascii_start().first() == Some(&b'{');
         match self {
             Self::Unsaid if body.is_empty() => Ok(Members::default()),
-            Self::Json | Self::Unsaid => parse_json(body),
-            Self::Form | Self::Other if is_object => parse_json(body),
+            Self::Json | Self::Unsaid => parse_json(body, max_events),
+            Self::Form | Self::Other if is_object => parse_json(body, max_events),
             Self::Form => parse_form(body, max_events),
             Self::Multipart(boundary) => parse_multipart(body, boundary, max_events),
             Self::Other => Err(Rejection::ContentType),
@@ -286,6 +288,8 @@ impl<'a> Value<'a> {
         match self {
             Self::Text(text) => text,
             Self::Json(text) => text,
+            // `data` is not read like the others
+            Self::Events(_) => "[]",
         }
     }
 }

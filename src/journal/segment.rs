@@ -9,7 +9,7 @@
 //! `Writer` and `Keeper` are plain structs driven by calls, so that a test can run them in any
 //! order on a disk that lies; the threads are thin shells around them.
 
-mod admit;
+pub(crate) mod admit;
 pub mod disk;
 pub(crate) mod evacuate;
 pub(crate) mod file;
@@ -78,6 +78,8 @@ pub(crate) struct Shared {
 #[derive(Debug, Default)]
 struct Door {
     jobs: VecDeque<Job>,
+    /// The writer is to take them.
+    called: bool,
     /// Record bytes that wait for a commit, or are in one.
     pending: u64,
     full: Option<Limit>,
@@ -101,6 +103,18 @@ pub(crate) struct Job {
     /// What it counts against `max_pending`.
     pub(crate) bytes: u64,
     pub(crate) reply: oneshot::Sender<Result<(), AppendError>>,
+}
+
+/// Calls the writer when it is dropped. Whoever is first in line has it, and waits with it for as long
+/// as others are about to join.
+#[derive(Debug)]
+pub(crate) struct Bell<'s>(&'s Shared);
+
+impl Drop for Bell<'_> {
+    fn drop(&mut self) {
+        locked(&self.0.door).called = true;
+        self.0.arrived.notify_one();
+    }
 }
 
 /// Why the keeper woke.
@@ -159,8 +173,9 @@ impl Shared {
         }
     }
 
-    /// Puts an append in line for the writer, unless a limit is reached.
-    pub(crate) fn enqueue(&self, job: Job) -> Result<(), (Job, AppendError)> {
+    /// Puts an append in line for the writer, unless a limit is reached. The first in line is to
+    /// call the writer.
+    pub(crate) fn enqueue(&self, job: Job) -> Result<Option<Bell<'_>>, (Job, AppendError)> {
         let door = locked(&self.door);
         let refusal = if let Some(shut) = door.shut {
             Some(shut)
@@ -174,8 +189,7 @@ impl Shared {
         if let Some(error) = refusal {
             return Err((job, error));
         }
-        self.line_up(door, job);
-        Ok(())
+        Ok(self.line_up(door, job))
     }
 
     /// Puts copies in line: they pass when the journal is full, for they make it less so.
@@ -188,29 +202,30 @@ impl Shared {
         Ok(())
     }
 
-    fn line_up(&self, mut door: MutexGuard<'_, Door>, job: Job) {
+    fn line_up(&self, mut door: MutexGuard<'_, Door>, job: Job) -> Option<Bell<'_>> {
         door.pending += job.bytes;
         door.jobs.push_back(job);
-        let first = door.jobs.len() == 1;
-        drop(door);
-        if first {
-            self.arrived.notify_one();
-        }
+        (door.jobs.len() == 1).then(|| Bell(self))
     }
 
-    /// Waits for appends and takes all that are there; false when the journal closes and all is
+    /// Waits for a call and takes all appends that are there; false when the journal closes and all is
     /// out.
     pub(crate) fn next_jobs(&self, jobs: &mut VecDeque<Job>) -> bool {
         let mut door = locked(&self.door);
-        while door.jobs.is_empty() {
+        loop {
+            if (door.called || door.closing) && !door.jobs.is_empty() {
+                break;
+            }
             if door.closing {
                 return false;
             }
+            door.called = false;
             door = self
                 .arrived
                 .wait(door)
                 .unwrap_or_else(PoisonError::into_inner);
         }
+        door.called = false;
         std::mem::swap(&mut door.jobs, jobs);
         true
     }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::Deserializer;
+use serde::de::DeserializeSeed;
 use serde_json::value::RawValue;
 
 use super::events::List;
@@ -66,7 +66,7 @@ impl Operation<'_> {
     pub fn members(&self, max_events: usize) -> Result<Members<'_>, Rejection> {
         let body = self.body.json().as_bytes();
         if body.trim_ascii_start().first() == Some(&b'{') {
-            return parse_json(body);
+            return parse_json(body, max_events);
         }
         parse_form(body, max_events)
     }
@@ -102,10 +102,11 @@ pub fn parse_batch<'a>(
         !text.eq_ignore_ascii_case("false") && text != "0"
     });
     let mut json = serde_json::Deserializer::from_str(batch.json());
-    let operations = json
-        .deserialize_seq(List {
-            max: MAX_OPERATIONS,
-        })
+    let list = List {
+        max: MAX_OPERATIONS,
+    };
+    let operations = list
+        .deserialize(&mut json)
         .and_then(|operations| json.end().map(|()| operations))
         .map_err(|_| wrong("batch", "an array of operations is expected"))?;
     let operations = match operations {
@@ -148,8 +149,8 @@ struct Raw<'a> {
     access_token: Option<Text<'a>>,
 }
 
-fn operation(raw: &RawValue) -> Result<Operation<'_>, Rejection> {
-    let raw: Raw<'_> = serde_json::from_str(raw.get()).map_err(|_| {
+fn operation(text: &str) -> Result<Operation<'_>, Rejection> {
+    let raw: Raw<'_> = serde_json::from_str(text).map_err(|_| {
         wrong(
             "batch",
             "an operation is an object with method, relative_url and body",

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{Value, fault};
@@ -22,22 +22,32 @@ pub(super) fn read<'a>(
             "an array of events is needed, such as {\"data\":[{…}]}",
         ));
     };
-    let mut json = serde_json::Deserializer::from_str(data.json());
-    let list = json
-        .deserialize_seq(List { max: max_events })
-        .and_then(|list| json.end().map(|()| list))
+    let read;
+    let list = match data {
+        Value::Events(list) => list,
+        Value::Text(_) | Value::Json(_) => {
+            read = from_text(data.json(), max_events)?;
+            &read
+        }
+    };
+    match list {
+        Some(list) if list.is_empty() => Err(none()),
+        Some(list) => Ok(list.iter().map(|event| unquote(event)).collect()),
+        None => Err(too_many()),
+    }
+}
+
+fn from_text(text: &str, max: usize) -> Result<Option<Vec<&str>>, Rejection> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let list = List { max }.deserialize(&mut json);
+    list.and_then(|list| json.end().map(|()| list))
         .map_err(|_| {
             fault(
                 codes::MALFORMED,
                 "data",
                 "an array of event objects is expected",
             )
-        })?;
-    match list {
-        Some(list) if list.is_empty() => Err(none()),
-        Some(list) => Ok(list.into_iter().map(unquote).collect()),
-        None => Err(too_many()),
-    }
+        })
 }
 
 pub(super) fn none() -> Rejection {
@@ -49,8 +59,7 @@ pub(super) fn too_many() -> Rejection {
 }
 
 /// Some clients send each event as a JSON text inside a string.
-fn unquote(event: &RawValue) -> Cow<'_, str> {
-    let text = event.get();
+fn unquote(text: &str) -> Cow<'_, str> {
     if text.starts_with('"')
         && let Ok(inner) = serde_json::from_str::<String>(text)
     {
@@ -64,9 +73,17 @@ pub(super) struct List {
     pub(super) max: usize,
 }
 
-impl<'de> Visitor<'de> for List {
+impl<'de> DeserializeSeed<'de> for List {
     /// None when there are more than `max`.
-    type Value = Option<Vec<&'de RawValue>>;
+    type Value = Option<Vec<&'de str>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
+        json.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for List {
+    type Value = Option<Vec<&'de str>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an array")
@@ -79,7 +96,7 @@ impl<'de> Visitor<'de> for List {
                 while seq.next_element::<IgnoredAny>()?.is_some() {}
                 return Ok(None);
             }
-            list.push(item);
+            list.push(item.get());
         }
         Ok(Some(list))
     }

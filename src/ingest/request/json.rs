@@ -4,21 +4,20 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
 
+use super::events::List;
 use super::{KNOWN, MAX_MEMBERS, Members, Value, fault, utf8};
 use crate::codes;
 use crate::ingest::answer::Rejection;
 
-/// Reads a body of JSON.
-pub fn parse_json(body: &[u8]) -> Result<Members<'_>, Rejection> {
+/// Reads a body of JSON. `max_events` is `ingest.max_events`.
+pub fn parse_json(body: &[u8], max_events: usize) -> Result<Members<'_>, Rejection> {
     let text = utf8(body)?;
     // some editors and exporters put one in front
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut json = serde_json::Deserializer::from_str(text);
-    let found = json
-        .deserialize_any(MembersVisitor)
-        .and_then(|found| json.end().map(|()| found))
+    // nearly always `data` is an array, whose entries are found in the same pass
+    let found = members(text, Some(max_events))
+        .or_else(|_| members(text, None))
         .map_err(|error| bad_json(&error))?;
     let Some(found) = found else {
         return Err(fault(
@@ -28,7 +27,7 @@ pub fn parse_json(body: &[u8]) -> Result<Members<'_>, Rejection> {
         ));
     };
     let mut list: Vec<(Cow<'_, str>, Value<'_>)> = Vec::with_capacity(found.len());
-    for (name, raw) in found {
+    for (name, value) in found {
         if list.iter().any(|(other, _)| *other == name) {
             let path = KNOWN.iter().find(|known| **known == name);
             return Err(fault(
@@ -37,7 +36,7 @@ pub fn parse_json(body: &[u8]) -> Result<Members<'_>, Rejection> {
                 "each member may stand once",
             ));
         }
-        list.push((name, Value::of_json(raw)));
+        list.push((name, value));
     }
     Ok(Members {
         list,
@@ -66,11 +65,23 @@ pub(super) fn bad_json(error: &serde_json::Error) -> Rejection {
 #[serde(transparent)]
 pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
-struct MembersVisitor;
+/// The members of an object, in order; none when there are too many.
+type Found<'a> = Option<Vec<(Cow<'a, str>, Value<'a>)>>;
+
+fn members(text: &str, max_events: Option<usize>) -> Result<Found<'_>, serde_json::Error> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let found = json.deserialize_any(MembersVisitor { max_events })?;
+    json.end()?;
+    Ok(found)
+}
+
+struct MembersVisitor {
+    /// The bound of `data`, which must then be an array.
+    max_events: Option<usize>,
+}
 
 impl<'de> Visitor<'de> for MembersVisitor {
-    /// None when there are too many.
-    type Value = Option<Vec<(Cow<'de, str>, &'de RawValue)>>;
+    type Value = Found<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
@@ -79,7 +90,10 @@ impl<'de> Visitor<'de> for MembersVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut members = Vec::new();
         while let Some(Text(name)) = map.next_key::<Text<'de>>()? {
-            let value = map.next_value::<&'de RawValue>()?;
+            let value = match self.max_events {
+                Some(max) if name == "data" => Value::Events(map.next_value_seed(List { max })?),
+                _ => Value::of_json(map.next_value()?),
+            };
             if members.len() == MAX_MEMBERS {
                 while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
                 return Ok(None);

@@ -68,7 +68,7 @@ pub(super) fn key<'a>(value: Option<&'a Value<'_>>) -> Result<Option<&'a str>, R
 pub(super) fn check_ignored(name: &str, value: &Value<'_>) -> Result<(), Rejection> {
     let is_other = |value: &Value<'_>| match value {
         Value::Text(text) => !text.is_empty() && !text.eq_ignore_ascii_case("post"),
-        Value::Json(_) => false,
+        Value::Json(_) | Value::Events(_) => false,
     };
     if name == "method" && is_other(value) {
         return Err(Rejection::Method);
@@ -109,7 +109,7 @@ fn text<'a>(
     let text = match value {
         Value::Text(text) => text,
         Value::Json("null") => return Ok(None),
-        Value::Json(_) => {
+        Value::Json(_) | Value::Events(_) => {
             return Err(fault(
                 codes::MALFORMED,
                 path,

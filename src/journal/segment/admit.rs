@@ -6,16 +6,25 @@ use super::index::LaneBounds;
 use super::queue::Times;
 use super::tiers::Tier;
 use super::writer::{Item, max_record};
-use super::{Job, Shared, locked};
+use super::{Bell, Job, Shared, locked};
 use crate::journal::envelope::{Envelope, LaneKey};
 use crate::journal::{AppendError, Limit};
+
+/// An append that stands in line.
+#[derive(Debug)]
+pub(crate) struct Admitted<'s> {
+    /// What becomes of it.
+    pub(crate) answer: oneshot::Receiver<Result<(), AppendError>>,
+    /// It is the first in line.
+    pub(crate) bell: Option<Bell<'s>>,
+}
 
 impl Shared {
     /// Puts an append in line; none if there is nothing to do.
     pub(crate) fn admit(
         &self,
         envelopes: Vec<Envelope>,
-    ) -> Result<Option<oneshot::Receiver<Result<(), AppendError>>>, AppendError> {
+    ) -> Result<Option<Admitted<'_>>, AppendError> {
         if envelopes.is_empty() {
             return Ok(None);
         }
@@ -27,7 +36,7 @@ impl Shared {
             reply,
         };
         match self.enqueue(job) {
-            Ok(()) => Ok(Some(answer)),
+            Ok(bell) => Ok(Some(Admitted { answer, bell })),
             Err((job, error)) => {
                 self.renounce(&job.items);
                 Err(error)

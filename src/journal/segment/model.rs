@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::admit::Admitted;
 use super::evacuate::copy_job;
 use super::keeper::Keeper;
 use super::sim::SimDisk;
@@ -323,7 +324,7 @@ impl World {
                     expires_at: UnixMs(id as i64).plus(life(id)),
                 });
             }
-            if let Ok(Some(answer)) = parts.shared.admit(envelopes) {
+            if let Ok(Some(Admitted { answer, .. })) = parts.shared.admit(envelopes) {
                 waiting.push((sent, answer));
             }
         }

@@ -287,10 +287,16 @@ impl Writer {
             self.written.clear();
             self.commit.begin(0, 0);
         }
-        for job in std::mem::take(&mut self.complete) {
-            self.answer(job, Ok(()));
-        }
+        self.answer_complete(Ok(()));
         Ok(())
+    }
+
+    fn answer_complete(&mut self, outcome: Result<(), AppendError>) {
+        let bytes = self.complete.iter().map(|job| job.bytes).sum();
+        self.shared.release_pending(bytes);
+        for job in self.complete.drain(..) {
+            let _caller_gone = job.reply.send(outcome);
+        }
     }
 
     fn answer(&self, job: Job, outcome: Result<(), AppendError>) {
@@ -303,9 +309,7 @@ impl Writer {
         self.written.clear();
         self.commit.begin(0, 0);
         self.active = None;
-        for job in std::mem::take(&mut self.complete) {
-            self.answer(job, Err(AppendError::Poisoned));
-        }
+        self.answer_complete(Err(AppendError::Poisoned));
         AppendError::Poisoned
     }
 
