@@ -4,12 +4,13 @@
 //! `writer` makes commits durable; `keeper` does what may wait (the settle log, recycling), with
 //! `spares` and `evacuate`; `index`, `records` and `table` know where everything is, `lane`,
 //! `tiers` and `queue` whose turn it is; `recover` rebuilds them from the files; `read` reads
-//! what is leased, `walk` all there is; `inspect` only looks.
+//! what is leased, `walk` all there is, `commits` commit by commit; `inspect` only looks.
 //!
 //! `Writer` and `Keeper` are plain structs driven by calls, so that a test can run them in any
 //! order on a disk that lies; the threads are thin shells around them.
 
 pub(crate) mod admit;
+pub(crate) mod commits;
 pub mod disk;
 pub(crate) mod evacuate;
 pub(crate) mod file;

@@ -7,18 +7,22 @@
 //! and the end of the original, recovery takes the copy.
 
 use std::collections::VecDeque;
+use std::io;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::commits::{Reach, commits};
 use super::file::SegmentFile;
 use super::index::Index;
 use super::keeper::Keeper;
 use super::queue::{Place, Times};
 use super::read::read_whole;
 use super::records::Source;
-use super::scan::scan;
+use super::scan::{Found, records, scan};
+use super::settled::Bits;
 use super::table::Segment;
 use super::tiers::Tier;
 use super::writer::Item;
@@ -157,57 +161,33 @@ impl Keeper {
     }
 
     fn move_out(&self, victim: &Victim, copy: &mut CopyFn<'_>) -> Result<u64, AppendError> {
-        let mut bytes = Vec::new();
-        if let Err(error) = read_whole(&*victim.file.file, &mut bytes) {
-            tracing::error!(error = %error, "a journal segment cannot be read");
-            return Ok(0);
-        }
-        let settled = locked(&self.shared.index)
+        let (settled, end) = locked(&self.shared.index)
             .segment(victim.slot)
-            .map(|s| s.settled.clone())
+            .map(|s| (s.settled.clone(), s.end))
             .unwrap_or_default();
         let mut items = Vec::new();
-        let first_seq = victim.file.first_seq;
-        let scanned = scan(&bytes, first_seq, false, &mut |found| {
-            let ordinal = (found.record.seq - first_seq) as u32;
-            let key = PixelId::from_u64(found.record.pixel)
-                .zip(RequestOptions::from_stored(found.record.options));
-            let Some((pixel, options)) = key.filter(|_| !settled.has(ordinal)) else {
-                return;
-            };
-            let key = LaneKey {
-                pixel,
-                options: Arc::new(options),
-                class: Class::of_json(found.record.payload),
-            };
-            let place = Place {
-                slot: victim.slot,
-                offset: found.offset as u32,
-                len: found.len as u32,
-            };
-            let times = Times {
-                received_at: found.record.received_at,
-                expires_at: found.record.expires_at,
-            };
-            let weights = &self.shared.settings.weights;
-            let tier = Tier::of(weights, found.record.payload, times);
-            let index = locked(&self.shared.index);
-            // no lane: it was settled since
-            let Some(lane) = index.find_lane(&key) else {
-                return;
-            };
-            items.push(Item {
-                lane,
-                tier,
-                pixel,
-                options: index.options(lane),
-                payload: bytes::Bytes::copy_from_slice(found.record.payload),
-                times,
-                copy_of: Some((found.record.origin, Source { place, ordinal })),
+        let reach = commits(&victim.file, end, &mut |commit, at| {
+            records(commit.body, victim.file.salt, at, &mut |found| {
+                items.extend(self.survivor(victim, &settled, &found));
             });
+            ControlFlow::Continue(())
         });
-        drop(bytes);
-        if scanned.is_err() {
+        let read = reach.and_then(|reach| match reach {
+            Reach::All => Ok(()),
+            Reach::Damaged(_) => {
+                items.clear();
+                let mut bytes = Vec::new();
+                read_whole(&*victim.file.file, &mut bytes)?;
+                let scanned = scan(&bytes, victim.file.first_seq, false, &mut |found| {
+                    items.extend(self.survivor(victim, &settled, &found));
+                });
+                scanned
+                    .map(drop)
+                    .map_err(|_| io::ErrorKind::InvalidData.into())
+            }
+        });
+        if let Err(error) = read {
+            tracing::error!(error = %error, "a journal segment cannot be read");
             return Ok(0);
         }
         let total = items.len() as u64;
@@ -224,6 +204,42 @@ impl Keeper {
             copy(&self.shared, part)?;
         }
         Ok(total)
+    }
+
+    /// What is to be written of a record at the head; none of one that has met its end.
+    fn survivor(&self, victim: &Victim, settled: &Bits, found: &Found<'_>) -> Option<Item> {
+        let record = &found.record;
+        let ordinal = (record.seq - victim.file.first_seq) as u32;
+        if settled.has(ordinal) {
+            return None;
+        }
+        let key = LaneKey {
+            pixel: PixelId::from_u64(record.pixel)?,
+            options: Arc::new(RequestOptions::from_stored(record.options)?),
+            class: Class::of_json(record.payload),
+        };
+        let place = Place {
+            slot: victim.slot,
+            offset: found.offset as u32,
+            len: found.len as u32,
+        };
+        let times = Times {
+            received_at: record.received_at,
+            expires_at: record.expires_at,
+        };
+        let tier = Tier::of(&self.shared.settings.weights, record.payload, times);
+        let index = locked(&self.shared.index);
+        // no lane: it was settled since
+        let lane = index.find_lane(&key)?;
+        Some(Item {
+            lane,
+            tier,
+            pixel: key.pixel,
+            options: index.options(lane),
+            payload: bytes::Bytes::copy_from_slice(record.payload),
+            times,
+            copy_of: Some((record.origin, Source { place, ordinal })),
+        })
     }
 }
 

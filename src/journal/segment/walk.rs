@@ -9,17 +9,15 @@ use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use super::commits::{Reach, commits, read_into};
 use super::file::SegmentFile;
-use super::frame::{COMMIT_BYTES, Commit, HEADER_BYTES, Record};
+use super::frame::Record;
 use super::scan::{Found, records, scan};
 use super::settled::Bits;
 use super::{Shared, locked};
 use crate::journal::Waiting;
 use crate::journal::envelope::{Class, LaneKey, RequestOptions};
 use crate::pixel::PixelId;
-
-/// Bytes read in one call, and held, unless one commit is larger.
-const WINDOW: u64 = 1 << 20;
 
 /// Which records are wanted, by their raw bytes.
 pub(crate) type Want<'a> = dyn Fn(&Record<'_>) -> bool + 'a;
@@ -96,38 +94,20 @@ impl Shared {
 
 impl Walk<'_> {
     fn segment(&mut self, stretch: &Stretch) -> io::Result<ControlFlow<()>> {
-        let (file, end) = (&stretch.file, stretch.end);
-        let mut buf = Vec::new();
-        // where the bytes in `buf` start, and where the next commit does
-        let (mut start, mut at) = (0, HEADER_BYTES);
-        let mut next_seq = file.first_seq;
-        while at < end {
-            let held = buf.get((at - start) as usize..).unwrap_or_default();
-            let whole = Commit::len_of(held).is_some_and(|len| len <= held.len());
-            if !whole {
-                start = at;
-                read_into(&mut buf, file, at, WINDOW.min(end - at))?;
-                let len = Commit::len_of(&buf).unwrap_or(COMMIT_BYTES) as u64;
-                if len > WINDOW && len <= end - at {
-                    read_into(&mut buf, file, at, len)?;
-                }
-            }
-            let held = buf.get((at - start) as usize..).unwrap_or_default();
-            let commit = Commit::decode(held, file.salt).filter(|c| c.first_seq == next_seq);
-            let Some(commit) = commit else {
-                return self.damaged(stretch, next_seq);
-            };
-            at += commit.len as u64;
-            next_seq += u64::from(commit.records);
+        let file = &stretch.file;
+        let mut flow = ControlFlow::Continue(());
+        let reach = commits(file, stretch.end, &mut |commit, at| {
             let mut candidates = Vec::new();
-            records(commit.body, file.salt, 0, &mut |found| {
+            records(commit.body, file.salt, at, &mut |found| {
                 self.consider(stretch, found, &mut candidates);
             });
-            if self.tell(stretch, &mut candidates).is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
+            flow = self.tell(stretch, &mut candidates);
+            flow
+        })?;
+        match reach {
+            Reach::All => Ok(flow),
+            Reach::Damaged(from) => self.damaged(stretch, from),
         }
-        Ok(ControlFlow::Continue(()))
     }
 
     /// What can be read of a segment from number `from` on, of which some cannot.
@@ -206,11 +186,4 @@ impl Walk<'_> {
         }
         ControlFlow::Continue(())
     }
-}
-
-fn read_into(buf: &mut Vec<u8>, file: &SegmentFile, at: u64, len: u64) -> io::Result<()> {
-    buf.resize(len as usize, 0);
-    let read = file.file.read_at(buf, at)?;
-    buf.truncate(read);
-    Ok(())
 }
