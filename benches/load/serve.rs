@@ -1,17 +1,17 @@
 //! Servers that the bench starts itself again as: the floor, and a Graph of little cost.
 //!
 //! The Graph is simulated: it counts the events of each body and answers as Meta does when all are
-//! well, after a delay that can be set. It checks nothing.
+//! well, after a delay that can be set; or it refuses them, if told to. It checks nothing.
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use memchr::memmem::Finder;
 use tokio::net::TcpListener;
@@ -26,20 +26,33 @@ pub(crate) fn if_asked() {
     runtime.block_on(serve(role == "graph", Duration::from_millis(delay)));
 }
 
+/// Stands before the number of an event.
+const EVENT_ID: &str = "\"event_id\":\"";
+
+/// What the Graph has taken, and whether it takes more.
+#[derive(Default)]
+struct Counts {
+    events: AtomicU64,
+    batches: AtomicU64,
+    /// Of the numbers in the events.
+    sum: AtomicU64,
+    is_down: AtomicBool,
+}
+
 async fn serve(is_graph: bool, delay: Duration) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     println!("listening on {}", listener.local_addr().unwrap());
-    let count = Arc::new(AtomicU64::new(0));
+    let counts = Arc::new(Counts::default());
     loop {
         let (stream, _) = listener.accept().await.unwrap();
         stream.set_nodelay(true).unwrap();
-        let count = Arc::clone(&count);
+        let counts = Arc::clone(&counts);
         tokio::spawn(async move {
             let service = service_fn(move |request| {
-                let count = Arc::clone(&count);
+                let counts = Arc::clone(&counts);
                 async move {
                     let answer = if is_graph {
-                        graph(request, &count, delay).await
+                        graph(request, &counts, delay).await
                     } else {
                         bare(request).await
                     };
@@ -70,18 +83,41 @@ async fn bare(request: Request<Incoming>) -> Response<Full<Bytes>> {
 
 async fn graph(
     request: Request<Incoming>,
-    count: &AtomicU64,
+    counts: &Counts,
     delay: Duration,
 ) -> Response<Full<Bytes>> {
-    if request.method() == Method::GET {
-        return answer(count.load(Ordering::Relaxed).to_string());
+    let of = |count: &AtomicU64| count.load(Ordering::Acquire);
+    match (request.method(), request.uri().path()) {
+        (&Method::GET, "/count") => {
+            let (events, batches) = (of(&counts.events), of(&counts.batches));
+            return answer(format!("{events} {batches} {}", of(&counts.sum)));
+        }
+        (&Method::GET, wish) => {
+            counts.is_down.store(wish == "/down", Ordering::Relaxed);
+            return answer("done".to_owned());
+        }
+        _ => {}
     }
     let body = request.into_body().collect().await.unwrap().to_bytes();
+    if counts.is_down.load(Ordering::Relaxed) {
+        let mut down = answer(String::new());
+        *down.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        return down;
+    }
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
     let events = Finder::new("\"action_source\":").find_iter(&body).count();
-    count.fetch_add(events as u64, Ordering::Relaxed);
+    let number = |at: usize| {
+        let digits = body[at + EVENT_ID.len()..].iter();
+        let digits = digits.take_while(|byte| byte.is_ascii_digit());
+        digits.fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))
+    };
+    let sum = Finder::new(EVENT_ID).find_iter(&body).map(number).sum();
+    counts.sum.fetch_add(sum, Ordering::Relaxed);
+    counts.batches.fetch_add(1, Ordering::Relaxed);
+    // last: who waits for the events wants to see the rest as well
+    counts.events.fetch_add(events as u64, Ordering::Release);
     answer(format!(
         r#"{{"events_received":{events},"messages":[],"fbtrace_id":"simulated"}}"#
     ))
