@@ -19,7 +19,7 @@ use super::reject::{EventError, path_of};
 use super::{MAX_DEPTH, MAX_MEMBERS};
 use crate::codes;
 
-pub(super) use outline::{Part, outline};
+pub(super) use outline::{Part, Parts, outline};
 use scan::Scan;
 pub(super) use vet::vet;
 pub(super) use words::any_of;
@@ -201,9 +201,6 @@ pub(super) fn same(a: &str, b: &str) -> bool {
 
 /// The elements of a list, at most `bound`; an error when it is not one.
 pub(super) fn elements(text: &str, bound: usize) -> Result<List<'_>, Flaw> {
-    if let Some(element) = only_string(text).filter(|_| bound > 0) {
-        return Ok(SmallVec::from_slice(&[element]));
-    }
     let mut scan = Scan::new(text);
     match scan.elements(bound) {
         Some(elements) if scan.is_at_end() => Ok(elements),
@@ -220,12 +217,14 @@ fn parse_elements(text: &str, bound: usize) -> Result<List<'_>, Flaw> {
     }
 }
 
-/// The element of a list of one string in which nothing is escaped, as most values of `user_data`
-/// come.
-fn only_string(text: &str) -> Option<&str> {
-    let element = text.strip_prefix('[')?.strip_suffix(']')?;
-    let inner = element.strip_prefix('"')?.strip_suffix('"')?;
-    (!words::needs_escape(inner.as_bytes())).then_some(element)
+/// The text of a string in which nothing is escaped, be it alone or alone in a list, as most values
+/// of `user_data` come; `None` for anything else.
+pub(super) fn only_text(raw: &str) -> Option<&str> {
+    let list = raw
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    let inner = list.unwrap_or(raw).strip_prefix('"')?.strip_suffix('"')?;
+    (!words::needs_escape(inner.as_bytes())).then_some(inner)
 }
 
 struct Elements(usize);

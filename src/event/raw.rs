@@ -105,9 +105,10 @@ impl<'a> RawEvent<'a> {
             app_data: None,
             other: Vec::new(),
         };
-        let parts = json::outline(json, &["user_data", "custom_data", "app_data"])
+        let mut parts = json::Parts::new();
+        json::outline(json, &["user_data", "custom_data", "app_data"], &mut parts)
             .map_err(|(path, flaw)| flaw.at(path))?;
-        for (key, part) in parts {
+        for (key, part) in parts.drain(..) {
             match part {
                 Part::Raw(raw) => event.put(key, raw),
                 Part::Section(members) => event.put_section(&key, members),

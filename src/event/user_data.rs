@@ -84,6 +84,9 @@ type Readings = SmallVec<[Reading; 24]>;
 
 /// What the first country of a value names, be it alone or in a list.
 fn named_country(raw: &str, buffer: &mut String) -> Named {
+    if let Some(text) = json::only_text(raw) {
+        return place::named(text, buffer);
+    }
     let first = match json::shape(raw) {
         Shape::List => json::elements(raw, MAX_LIST)
             .ok()

@@ -7,7 +7,8 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
-use super::{Flaw, Key, Member, Members, Scan, same};
+use super::scan::{Scan, Seen};
+use super::{Flaw, Key, Member, Members, same};
 use crate::event::MAX_MEMBERS;
 
 /// The members of the event, in order.
@@ -25,24 +26,25 @@ pub(in crate::event) enum Part<'a> {
     NoObject,
 }
 
-/// The members of the event, with the members of its `sections` read in the same pass. A flaw
-/// comes with the section it is in; that is empty for the event itself.
+/// Puts the members of the event into `parts`, with the members of its `sections` read in the same
+/// pass. A flaw comes with the section it is in; that is empty for the event itself.
 pub(in crate::event) fn outline<'a>(
     text: &'a str,
     sections: &'static [&'static str],
-) -> Result<Parts<'a>, (&'static str, Flaw)> {
-    match scan(text, sections) {
-        Some(parts) => Ok(parts),
-        None => parse(text, sections),
+    parts: &mut Parts<'a>,
+) -> Result<(), (&'static str, Flaw)> {
+    if scan(text, sections, parts).is_none() {
+        *parts = parse(text, sections)?;
     }
+    Ok(())
 }
 
 /// Of an event in which nothing is unusual.
-fn scan<'a>(text: &'a str, sections: &'static [&'static str]) -> Option<Parts<'a>> {
-    let mut parts = Parts::new();
+fn scan<'a>(text: &'a str, sections: &'static [&'static str], parts: &mut Parts<'a>) -> Option<()> {
+    let mut seen = Seen::default();
     let mut scan = Scan::new(text);
     scan.object(|scan, key| {
-        let is_known = parts.iter().any(|(earlier, _)| same(earlier, key));
+        let is_known = seen.may_have(key) && parts.iter().any(|(earlier, _)| same(earlier, key));
         if is_known || parts.len() == MAX_MEMBERS {
             return None;
         }
@@ -69,7 +71,7 @@ fn scan<'a>(text: &'a str, sections: &'static [&'static str]) -> Option<Parts<'a
         parts.push((Cow::Borrowed(key), part));
         Some(())
     })?;
-    scan.is_at_end().then_some(parts)
+    scan.is_at_end().then_some(())
 }
 
 fn parse<'a>(
@@ -194,7 +196,9 @@ mod tests {
     #[test]
     fn sections_are_read_in_the_same_pass() {
         let text = r#"{"a":[1],"s":{"b":1.50},"t":null,"u":[],"v":[1],"w":7,"x":"s"}"#;
-        let parts = outline(text, &["s", "t", "u", "v", "w", "x"]).ok().unwrap();
+        let mut parts = Parts::new();
+        let sections = &["s", "t", "u", "v", "w", "x"];
+        outline(text, sections, &mut parts).ok().unwrap();
         let mut parts = parts.into_iter().map(|(_, part)| part);
         assert!(matches!(parts.next(), Some(Part::Raw("[1]"))));
         let Some(Part::Section(members)) = parts.next() else {
@@ -208,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_flaw_comes_with_its_section() {
-        let flaw = |text| outline(text, &["s"]).err();
+        let flaw = |text| outline(text, &["s"], &mut Parts::new()).err();
         let repeated = |key: &str| Flaw::Repeated(key.to_owned());
         assert_eq!(flaw(r#"{"a":1,"a":2}"#), Some(("", repeated("a"))));
         assert_eq!(flaw(r#"{"s":{"a":1,"a":2}}"#), Some(("s", repeated("a"))));

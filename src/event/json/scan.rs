@@ -11,6 +11,22 @@ use super::words::plain_bytes;
 use super::{List, Member, USUAL_MEMBERS, same};
 use crate::event::{MAX_DEPTH, MAX_MEMBERS};
 
+/// Which keys an object has had, as far as a bit can tell.
+#[derive(Default)]
+pub(super) struct Seen(u64);
+
+impl Seen {
+    /// Adds a key; says whether it may have been there before. Most are surely new.
+    pub(super) fn may_have(&mut self, key: &str) -> bool {
+        let byte = |byte: Option<&u8>| usize::from(byte.copied().unwrap_or_default());
+        let bytes = key.as_bytes();
+        let hash = bytes.len() + 5 * byte(bytes.first()) + 7 * byte(bytes.last());
+        let before = self.0;
+        self.0 |= 1 << (hash % 64);
+        self.0 == before
+    }
+}
+
 /// A place in a text, before which everything was valid.
 pub(super) struct Scan<'a> {
     text: &'a str,
@@ -99,8 +115,10 @@ impl<'a> Scan<'a> {
 
     /// The members of an object; none when one is unusual.
     pub(super) fn members(&mut self, members: &mut Vec<Member<'a>>) -> Option<()> {
+        let mut seen = Seen::default();
         self.object(|scan, key| {
-            let is_known = members.iter().any(|(earlier, _)| same(earlier, key));
+            let is_known =
+                seen.may_have(key) && members.iter().any(|(earlier, _)| same(earlier, key));
             if is_known || members.len() == MAX_MEMBERS {
                 return None;
             }

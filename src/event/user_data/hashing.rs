@@ -87,35 +87,33 @@ pub(super) fn write(
     let flawed = |flaw: json::Flaw| flaw.at(&path_of(PATH, field.key));
     // where the values stand in `out`
     let mut all: SmallVec<[Range<usize>; 4]> = SmallVec::new();
-    let mut take = |raw: &str| {
-        let scalar = json::scalar(raw).map_err(flawed)?;
-        match sent(field, scalar.as_deref(), context, remarks, buffer) {
-            Ok(sent) => {
-                let before = out.len();
-                out.push(if all.is_empty() { b'[' } else { b',' });
-                let start = out.len();
-                sent.write(out);
-                let value = start..out.len();
-                let is_same =
-                    |earlier: &Range<usize>| out.get(earlier.clone()) == out.get(value.clone());
-                if all.iter().any(is_same) {
-                    out.truncate(before);
-                } else {
-                    all.push(value);
-                }
+    let mut take = |scalar: Option<&str>| match sent(field, scalar, context, remarks, buffer) {
+        Ok(sent) => {
+            let before = out.len();
+            out.push(if all.is_empty() { b'[' } else { b',' });
+            let start = out.len();
+            sent.write(out);
+            let value = start..out.len();
+            let is_same =
+                |earlier: &Range<usize>| out.get(earlier.clone()) == out.get(value.clone());
+            if all.iter().any(is_same) {
+                out.truncate(before);
+            } else {
+                all.push(value);
             }
-            Err(reason) => remarks.dropped = Some(reason),
         }
-        Ok::<(), EventError>(())
+        Err(reason) => remarks.dropped = Some(reason),
     };
     for value in values {
         let raw = value.open();
-        if json::shape(raw) == Shape::List {
+        if let Some(text) = json::only_text(raw) {
+            take(Some(text));
+        } else if json::shape(raw) == Shape::List {
             for element in json::elements(raw, MAX_LIST).map_err(flawed)? {
-                take(element)?;
+                take(json::scalar(element).map_err(flawed)?.as_deref());
             }
         } else {
-            take(raw)?;
+            take(json::scalar(raw).map_err(flawed)?.as_deref());
         }
     }
     if all.is_empty() {
