@@ -130,11 +130,21 @@ impl Server {
         (of("VmRSS:"), of("VmHWM:"))
     }
 
+    /// How many events the simulated Graph that this is has received.
+    pub(crate) async fn received(&self) -> u64 {
+        client::get(&self.addr, "/count").await.parse().unwrap()
+    }
+
+    /// How many different events the simulated Graph that this is has received.
+    pub(crate) async fn received_distinct(&self) -> u64 {
+        client::get(&self.addr, "/distinct").await.parse().unwrap()
+    }
+
     /// Waits until the simulated Graph that this is has received so many events; gives how many it
     /// has.
     pub(crate) async fn received_at_least(&self, events: u64) -> u64 {
         for _ in 0..12_000 {
-            let received = client::get(&self.addr, "/count").await.parse().unwrap();
+            let received = self.received().await;
             if received >= events {
                 return received;
             }
