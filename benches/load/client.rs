@@ -183,19 +183,16 @@ async fn run(
                 .mul_f64(place as f64 / connections as f64);
             let mut due = started + offset;
             loop {
-                match between {
-                    Some(between) => {
-                        until(due).await;
-                        connection.ask().await;
-                        latencies.push(due.elapsed());
-                        due += between;
-                    }
-                    None => {
-                        let sent = Instant::now();
-                        connection.ask().await;
-                        latencies.push(sent.elapsed());
-                        due = Instant::now();
-                    }
+                if let Some(between) = between {
+                    until(due).await;
+                    connection.ask().await;
+                    latencies.push(due.elapsed());
+                    due += between;
+                } else {
+                    let sent = Instant::now();
+                    connection.ask().await;
+                    latencies.push(sent.elapsed());
+                    due = Instant::now();
                 }
                 if due >= end {
                     return latencies;

@@ -19,13 +19,13 @@ use crate::pixel::PixelId;
 use crate::time::UnixMs;
 
 /// Takes an event all the way from raw to hashed.
-pub(super) fn build(
-    raw: &RawEvent<'_>,
+pub(super) fn build<'a>(
+    raw: &RawEvent<'a>,
     pixel: PixelId,
     rules: &Rules,
     now: UnixMs,
     visit: Option<&Visit>,
-) -> Result<HashedEvent, EventError> {
+) -> Result<HashedEvent<'a>, EventError> {
     let mut work = Work {
         rules,
         now,
@@ -36,12 +36,12 @@ pub(super) fn build(
         .map_err(|error| error.after(std::mem::take(&mut work.warnings)))
 }
 
-fn steps(
-    raw: &RawEvent<'_>,
+fn steps<'a>(
+    raw: &RawEvent<'a>,
     pixel: PixelId,
     visit: Option<&Visit>,
     work: &mut Work<'_>,
-) -> Result<HashedEvent, EventError> {
+) -> Result<HashedEvent<'a>, EventError> {
     let (rules, now) = (work.rules, work.now);
     let event_name = event_name(raw.event_name, work)?;
     let source = action_source(raw.action_source)?;
@@ -70,7 +70,7 @@ fn steps(
             ));
         }
     };
-    json::write_key(&mut rest, "user_data");
+    json::write_name(&mut rest, "user_data");
     let user_data_start = rest.len();
     let mut user_data = user_data::write(members, source, work, &mut rest)?;
     let user_data_range = user_data_start..rest.len();
@@ -115,7 +115,7 @@ fn steps(
     if let Some(value) = raw.opt_out
         && let Some(value) = boolean(value, "opt_out")?
     {
-        json::write_key(&mut rest, "opt_out");
+        json::write_name(&mut rest, "opt_out");
         rest.extend_from_slice(if value { b"true" } else { b"false" });
     }
     privacy::write(
@@ -142,7 +142,7 @@ fn steps(
             event_source_url: part(page_range),
             person: person.as_deref(),
         };
-        identity::make(rules.event_id, &content)
+        identity::make(rules.event_id, &content).map(Cow::Owned)
     });
     Ok(HashedEvent {
         event_name,
@@ -166,12 +166,15 @@ pub(super) fn label(raw: &RawEvent<'_>, rules: &Rules) -> Label {
         warnings: Vec::new(),
     };
     Label {
-        event_name: event_name(raw.event_name, &mut work).unwrap_or_default(),
-        event_id: event_id(raw.event_id, &mut work).unwrap_or_default(),
+        event_name: event_name(raw.event_name, &mut work)
+            .map_or_else(|_| String::new(), Cow::into_owned),
+        event_id: event_id(raw.event_id, &mut work)
+            .unwrap_or_default()
+            .map(Cow::into_owned),
     }
 }
 
-fn event_name(raw: Option<&str>, work: &mut Work<'_>) -> Result<String, EventError> {
+fn event_name<'a>(raw: Option<&'a str>, work: &mut Work<'_>) -> Result<Cow<'a, str>, EventError> {
     let (path, example) = ("event_name", "\"Purchase\"");
     let name = match raw {
         Some(raw) => string(raw, path, example)?,
@@ -181,7 +184,7 @@ fn event_name(raw: Option<&str>, work: &mut Work<'_>) -> Result<String, EventErr
         .filter(|name| !name.trim().is_empty())
         .ok_or_else(|| missing(path, "an event needs a name", example))?;
     let clean = work.redact(&name, Mark::Bracketed, || path.into());
-    Ok(clean.unwrap_or_else(|| name.into_owned()))
+    Ok(clean.map_or(name, Cow::Owned))
 }
 
 fn action_source(raw: Option<&str>) -> Result<ActionSource, EventError> {
@@ -198,7 +201,10 @@ fn action_source(raw: Option<&str>) -> Result<ActionSource, EventError> {
     }
 }
 
-fn event_id(raw: Option<&str>, work: &mut Work<'_>) -> Result<Option<String>, EventError> {
+fn event_id<'a>(
+    raw: Option<&'a str>,
+    work: &mut Work<'_>,
+) -> Result<Option<Cow<'a, str>>, EventError> {
     let path = "event_id";
     let Some(id) = raw
         .map(|raw| string_or_integer(raw, path, "\"order-1001\""))
@@ -209,7 +215,7 @@ fn event_id(raw: Option<&str>, work: &mut Work<'_>) -> Result<Option<String>, Ev
         return Ok(None);
     };
     let clean = work.redact(&id, Mark::Digest, || path.into());
-    Ok(Some(clean.unwrap_or_else(|| id.into_owned())))
+    Ok(Some(clean.map_or(id, Cow::Owned)))
 }
 
 fn url<'a>(raw: Option<&'a str>, path: &'static str) -> Result<Option<Cow<'a, str>>, EventError> {
@@ -239,7 +245,7 @@ fn write_url(
     if clean.is_some() {
         work.warn_redacted(key.into());
     }
-    json::write_key(out, key);
+    json::write_name(out, key);
     let start = out.len();
     json::write_text(out, clean.as_deref().unwrap_or(&url));
     start..out.len()
@@ -254,7 +260,7 @@ fn write_custom_data(
 ) -> Result<Range<usize>, EventError> {
     let before = out.len();
     let members = raw.custom_data.as_deref().unwrap_or_default();
-    json::write_key(out, "custom_data");
+    json::write_name(out, "custom_data");
     let start = out.len();
     let written = custom_data::write(members, work, out)?;
     let range = if out.len() == start + 2 {
@@ -292,7 +298,7 @@ fn write_app_data(
     let is_app = source == ActionSource::App;
     match &raw.app_data {
         Some(members) if is_app || !members.is_empty() => {
-            json::write_key(out, "app_data");
+            json::write_name(out, "app_data");
             app_data::write(members, is_app, work, out)
         }
         None if is_app => Err(app_data::absent()),

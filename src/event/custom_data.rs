@@ -60,7 +60,7 @@ pub(super) fn write(
             continue;
         };
         let start = out.len();
-        json::write_key(out, name);
+        json::write_name(out, name);
         let value_start = out.len();
         match rule(raw, out).map_err(|flaw| flaw.at(&path_of(PATH, name)))? {
             Outcome::Written => {}

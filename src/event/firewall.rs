@@ -46,13 +46,12 @@ impl Mark {
 
 /// Whether a text could hold an address at all; cheap, and right for nearly every string.
 pub(super) fn is_suspect(text: &str) -> bool {
-    text.bytes()
-        .any(|b| matches!(b, b'@' | b'%' | b'\\' | 0xef))
+    json::any_of(text.as_bytes(), [b'@', b'%', b'\\', 0xef])
 }
 
 /// Whether a key says that its value is a phone number or an access token.
-pub(super) fn names_a_secret(key: &str) -> bool {
-    names_a_phone(key) || key.eq_ignore_ascii_case("access_token")
+pub(super) fn names_a_secret(key: &[u8]) -> bool {
+    names_a_phone(key) || key.eq_ignore_ascii_case(b"access_token")
 }
 
 /// What a key says of its value, where the firewall goes by that, or people do.
@@ -68,23 +67,36 @@ pub(super) fn says(key: &str) -> Option<Says> {
     let lower = key.to_ascii_lowercase();
     if lower == "access_token" {
         Some(Says::Token)
-    } else if names_a_phone(key) {
+    } else if names_a_phone(key.as_bytes()) {
         Some(Says::Phone)
     } else {
         (lower == "em" || lower.contains("mail")).then_some(Says::Mail)
     }
 }
 
-fn names_a_phone(key: &str) -> bool {
+fn names_a_phone(key: &[u8]) -> bool {
     const WHOLE: [&str; 8] = [
         "ph", "tel", "cell", "msisdn", "whatsapp", "fax", "handy", "gsm",
     ];
     const PART: [&str; 3] = ["phone", "mobile", "telefon"];
-    let is_part = |part: &&str| {
-        let mut windows = key.as_bytes().windows(part.len());
-        windows.any(|window| window.eq_ignore_ascii_case(part.as_bytes()))
+    let is_whole = |whole: &&str| whole.as_bytes().eq_ignore_ascii_case(key);
+    let starts_with = |text: &[u8], part: &str| {
+        let start = text.get(..part.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(part.as_bytes()))
     };
-    WHOLE.iter().any(|whole| whole.eq_ignore_ascii_case(key)) || PART.iter().any(is_part)
+    let is_part_at = |(at, byte): (usize, &u8)| {
+        let part = match byte.to_ascii_lowercase() {
+            b'p' => PART[0],
+            b'm' => PART[1],
+            b't' => PART[2],
+            _ => return false,
+        };
+        starts_with(key.get(at..).unwrap_or_default(), part)
+    };
+    // there is an o in each part
+    let may_have_part = key.len() >= PART[0].len() && json::any_of(key, [b'o', b'O']);
+    (key.len() <= 8 && WHOLE.iter().any(is_whole))
+        || may_have_part && key.iter().enumerate().any(is_part_at)
 }
 
 /// Whether all of a text is a phone number: 7 to 20 digits and the usual signs between them.
@@ -281,7 +293,7 @@ pub(super) fn rewrite(key: &str, raw: &str, out: &mut Vec<u8>) -> bool {
     match json::shape(raw) {
         Shape::Text | Shape::Number => {
             let text = json::scalar(raw).ok().flatten().unwrap_or_default();
-            let clean = if names_a_phone(key) && is_phone(trim(&text)) {
+            let clean = if names_a_phone(key.as_bytes()) && is_phone(trim(&text)) {
                 Some(Mark::Bracketed.instead_of(&text))
             } else {
                 redact(&text, mark_under(key))

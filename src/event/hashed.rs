@@ -1,5 +1,6 @@
 //! An event with nothing personal left in clear that Meta wants hashed.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::encoded::EncodedEvent;
@@ -10,13 +11,14 @@ use super::source::ActionSource;
 use crate::codes;
 use crate::time::UnixMs;
 
-/// An event that Meta is expected to take, with every personal value hashed.
+/// An event that Meta is expected to take, with every personal value hashed. It borrows its name and
+/// id from the raw one.
 ///
 /// The only way to one is [`RawEvent::hash`](super::RawEvent::hash). `Debug` tells the name and the length only.
-pub struct HashedEvent {
-    pub(in crate::event) event_name: String,
+pub struct HashedEvent<'a> {
+    pub(in crate::event) event_name: Cow<'a, str>,
     pub(in crate::event) event_time: i64,
-    pub(in crate::event) event_id: Option<String>,
+    pub(in crate::event) event_id: Option<Cow<'a, str>>,
     pub(in crate::event) brought_id: bool,
     pub(in crate::event) match_keys: MatchKeys,
     pub(in crate::event) action_source: ActionSource,
@@ -27,7 +29,7 @@ pub struct HashedEvent {
     pub(in crate::event) max_bytes: usize,
 }
 
-impl HashedEvent {
+impl HashedEvent<'_> {
     /// `event_name` as it goes on the wire.
     pub fn event_name(&self) -> &str {
         &self.event_name
@@ -42,7 +44,7 @@ impl HashedEvent {
     /// The same event under another id: that of the event it is a copy of.
     #[must_use]
     pub fn with_event_id(mut self, event_id: Option<String>) -> Self {
-        self.event_id = event_id;
+        self.event_id = event_id.map(Cow::Owned);
         self
     }
 
@@ -81,19 +83,28 @@ impl HashedEvent {
     /// The event as the JSON text that is stored and sent; refused when it is larger than the
     /// source's bound.
     pub fn encode(&self) -> Result<EncodedEvent, EventError> {
-        let mut out = Vec::with_capacity(self.rest.len() + self.event_name.len() + 160);
-        out.push(b'{');
-        json::write_key(&mut out, "event_name");
+        let mut digits = itoa::Buffer::new();
+        let (time, source) = (digits.format(self.event_time), self.action_source.as_str());
+        let id = self.event_id.as_deref();
+        let exact = r#"{"event_name":"","event_time":,"action_source":"",}"#.len()
+            + self.event_name.len()
+            + time.len()
+            + id.map_or(0, |id| r#","event_id":"""#.len() + id.len())
+            + source.len()
+            + self.rest.len();
+        // as much as is needed where nothing is escaped, so that nothing is wasted while it waits
+        let mut out = Vec::with_capacity(exact);
+        out.extend_from_slice(br#"{"event_name":"#);
         json::write_text(&mut out, &self.event_name);
-        json::write_key(&mut out, "event_time");
-        out.extend_from_slice(self.event_time.to_string().as_bytes());
-        if let Some(id) = &self.event_id {
-            json::write_key(&mut out, "event_id");
+        out.extend_from_slice(br#","event_time":"#);
+        out.extend_from_slice(time.as_bytes());
+        if let Some(id) = id {
+            out.extend_from_slice(br#","event_id":"#);
             json::write_text(&mut out, id);
         }
-        json::write_key(&mut out, "action_source");
-        json::write_text(&mut out, self.action_source.as_str());
-        out.push(b',');
+        out.extend_from_slice(br#","action_source":""#);
+        out.extend_from_slice(source.as_bytes());
+        out.extend_from_slice(b"\",");
         out.extend_from_slice(&self.rest);
         out.push(b'}');
         if out.len() > self.max_bytes {
@@ -108,7 +119,7 @@ impl HashedEvent {
     }
 }
 
-impl fmt::Debug for HashedEvent {
+impl fmt::Debug for HashedEvent<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "HashedEvent({} bytes)", self.rest.len())
     }

@@ -4,23 +4,31 @@
 //! what is passed through is passed byte for byte.
 
 mod outline;
+mod scan;
 mod vet;
+mod words;
 
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+use smallvec::SmallVec;
 
 use super::reject::{EventError, path_of};
 use super::{MAX_DEPTH, MAX_MEMBERS};
 use crate::codes;
 
 pub(super) use outline::{Part, outline};
+use scan::Scan;
 pub(super) use vet::vet;
+pub(super) use words::any_of;
 
 /// One member of an object: its key, and its value as raw JSON text.
 pub(super) type Member<'a> = (Cow<'a, str>, &'a str);
+
+/// The elements of a list as raw JSON text; most lists are short.
+pub(super) type List<'a> = SmallVec<[&'a str; 4]>;
 
 /// Why a piece of JSON cannot be taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,10 +126,31 @@ pub(super) fn is_shallow(text: &str) -> bool {
 
 /// The members of an object, in order; an error when it is not one.
 pub(super) fn members(text: &str) -> Result<Vec<Member<'_>>, Flaw> {
+    let mut members = Vec::new();
+    read_members(text, &mut members)?;
+    Ok(members)
+}
+
+/// As [`members`], in place of what `members` held before.
+pub(super) fn read_members<'a>(text: &'a str, members: &mut Vec<Member<'a>>) -> Result<(), Flaw> {
+    members.clear();
+    let mut scan = Scan::new(text);
+    if scan.members(members).is_some() && scan.is_at_end() {
+        return Ok(());
+    }
+    members.clear();
+    parse_members(text, members)
+}
+
+fn parse_members<'a>(text: &'a str, members: &mut Vec<Member<'a>>) -> Result<(), Flaw> {
     let mut flaw = Flaw::Syntax;
     let mut json = serde_json::Deserializer::from_str(text);
-    match json.deserialize_map(Members(&mut flaw)) {
-        Ok(members) if json.end().is_ok() => Ok(members),
+    let visitor = Members {
+        members,
+        flaw: &mut flaw,
+    };
+    match json.deserialize_map(visitor) {
+        Ok(()) if json.end().is_ok() => Ok(()),
         _ => Err(flaw),
     }
 }
@@ -129,30 +158,39 @@ pub(super) fn members(text: &str) -> Result<Vec<Member<'_>>, Flaw> {
 #[derive(serde::Deserialize)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
-struct Members<'f>(&'f mut Flaw);
+/// How many members an object has room for at first.
+const USUAL_MEMBERS: usize = 16;
 
-impl<'de> Visitor<'de> for Members<'_> {
-    type Value = Vec<Member<'de>>;
+struct Members<'f, 'de> {
+    members: &'f mut Vec<Member<'de>>,
+    flaw: &'f mut Flaw,
+}
+
+impl<'de> Visitor<'de> for Members<'_, 'de> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members: Self::Value = Vec::with_capacity(16);
+        let Self { members, flaw } = self;
         while let Some(Key(key)) = map.next_key()? {
             if members.len() == MAX_MEMBERS {
-                *self.0 = Flaw::TooMany;
+                *flaw = Flaw::TooMany;
                 return Err(A::Error::custom(""));
             }
             if members.iter().any(|(earlier, _)| same(earlier, &key)) {
-                *self.0 = Flaw::Repeated(key.into_owned());
+                *flaw = Flaw::Repeated(key.into_owned());
                 return Err(A::Error::custom(""));
+            }
+            if members.is_empty() {
+                members.reserve(USUAL_MEMBERS);
             }
             let value: &RawValue = map.next_value()?;
             members.push((key, value.get()));
         }
-        Ok(members)
+        Ok(())
     }
 }
 
@@ -162,7 +200,18 @@ pub(super) fn same(a: &str, b: &str) -> bool {
 }
 
 /// The elements of a list, at most `bound`; an error when it is not one.
-pub(super) fn elements(text: &str, bound: usize) -> Result<Vec<&str>, Flaw> {
+pub(super) fn elements(text: &str, bound: usize) -> Result<List<'_>, Flaw> {
+    if let Some(element) = only_string(text).filter(|_| bound > 0) {
+        return Ok(SmallVec::from_slice(&[element]));
+    }
+    let mut scan = Scan::new(text);
+    match scan.elements(bound) {
+        Some(elements) if scan.is_at_end() => Ok(elements),
+        _ => parse_elements(text, bound),
+    }
+}
+
+fn parse_elements(text: &str, bound: usize) -> Result<List<'_>, Flaw> {
     let mut json = serde_json::Deserializer::from_str(text);
     match json.deserialize_seq(Elements(bound)) {
         Ok(Some(list)) if json.end().is_ok() => Ok(list),
@@ -171,17 +220,25 @@ pub(super) fn elements(text: &str, bound: usize) -> Result<Vec<&str>, Flaw> {
     }
 }
 
+/// The element of a list of one string in which nothing is escaped, as most values of `user_data`
+/// come.
+fn only_string(text: &str) -> Option<&str> {
+    let element = text.strip_prefix('[')?.strip_suffix(']')?;
+    let inner = element.strip_prefix('"')?.strip_suffix('"')?;
+    (!words::needs_escape(inner.as_bytes())).then_some(element)
+}
+
 struct Elements(usize);
 
 impl<'de> Visitor<'de> for Elements {
-    type Value = Option<Vec<&'de str>>;
+    type Value = Option<List<'de>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a list")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        let mut elements = Vec::with_capacity(4);
+        let mut elements = List::new();
         let mut fits = true;
         while let Some(element) = list.next_element::<&RawValue>()? {
             if elements.len() < self.0 {
@@ -194,13 +251,44 @@ impl<'de> Visitor<'de> for Elements {
     }
 }
 
+/// Calls `each` with the members of every object of a list, which may have `bound` elements; says
+/// whether it is a list of objects only. What it says counts only then, and without a flaw; some
+/// may be given twice.
+pub(super) fn objects<'a>(
+    text: &'a str,
+    bound: usize,
+    each: &mut impl FnMut(&[Member<'a>]) -> Result<(), Flaw>,
+) -> Result<bool, Flaw> {
+    let mut members = Vec::new();
+    let mut scan = Scan::new(text);
+    let mut count = 0;
+    let is_done = scan.list(|scan| {
+        count += 1;
+        members.clear();
+        scan.members(&mut members).filter(|()| count <= bound)?;
+        each(&members).ok()
+    });
+    if is_done.is_some() && scan.is_at_end() {
+        return Ok(true);
+    }
+    // something is unusual
+    for object in elements(text, bound)? {
+        if shape(object) != Shape::Object {
+            return Ok(false);
+        }
+        read_members(object, &mut members)?;
+        each(&members)?;
+    }
+    Ok(true)
+}
+
 /// The text of a JSON string.
 pub(super) fn text(raw: &str) -> Result<Cow<'_, str>, Flaw> {
     let inner = raw
         .strip_prefix('"')
         .and_then(|rest| rest.strip_suffix('"'))
         .ok_or(Flaw::Syntax)?;
-    if inner.contains('\\') {
+    if any_of(inner.as_bytes(), [b'\\']) {
         let text: String = serde_json::from_str(raw).map_err(|_| Flaw::Syntax)?;
         Ok(Cow::Owned(text))
     } else {
@@ -223,18 +311,19 @@ pub(super) fn is_integer(number: &str) -> bool {
     !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Whether the text of a JSON number stands for a finite value.
+/// Whether the text of a JSON number stands for a finite value. Without an exponent it takes more
+/// than 300 digits not to.
 pub(super) fn is_finite(number: &str) -> bool {
-    number.parse::<f64>().is_ok_and(f64::is_finite)
+    let is_plain = |b: u8| matches!(b, b'0'..=b'9' | b'.' | b'-');
+    number.len() <= 300 && number.bytes().all(is_plain)
+        || number.parse::<f64>().is_ok_and(f64::is_finite)
 }
 
 /// Writes a string with its quotes.
 pub(super) fn write_text(out: &mut Vec<u8>, text: &str) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push(b'"');
-    // no early exit, which the compiler turns into vector code
-    let special = |b: u8| b < b' ' || b == b'"' || b == b'\\';
-    if text.bytes().fold(false, |any, b| any | special(b)) {
+    if words::needs_escape(text.as_bytes()) {
         for byte in text.bytes() {
             match byte {
                 b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
@@ -253,6 +342,20 @@ pub(super) fn write_text(out: &mut Vec<u8>, text: &str) {
         out.extend_from_slice(text.as_bytes());
     }
     out.push(b'"');
+}
+
+/// As [`write_key`], for a name of ours, in which there is nothing to escape.
+pub(super) fn write_name(out: &mut Vec<u8>, name: &'static str) {
+    debug_assert!(
+        name.bytes()
+            .all(|b| b.is_ascii_lowercase() || matches!(b, b'_' | b'0'..=b'9'))
+    );
+    if !matches!(out.last(), Some(b'{') | None) {
+        out.push(b',');
+    }
+    out.push(b'"');
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
 }
 
 /// Writes `"key":`, with a comma before it unless it opens the object.

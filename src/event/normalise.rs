@@ -1,7 +1,8 @@
 //! How a value is brought to the one form that is hashed or forwarded: one function a rule.
 //!
 //! Every function takes text without white space at its ends and gives the normal form, or `None`
-//! when there is nothing usable. Each is idempotent: a normal form is its own normal form.
+//! when there is nothing usable. Each is idempotent: a normal form is its own normal form. What
+//! differs from the text is written into a buffer of the caller's, one for all values of an event.
 //!
 //! "White space" is the Unicode property White_Space and U+FEFF; "lower-case" is Unicode
 //! lower-casing of the whole string, so a Greek final sigma depends on its place.
@@ -21,8 +22,9 @@ use icu_properties::{CodePointMapData, CodePointMapDataBorrowed};
 use super::ExternalId;
 use crate::time::UnixMs;
 
-/// A rule: from trimmed text to its normal form.
-pub(super) type Rule = for<'t> fn(&'t str, &Context) -> Option<Cow<'t, str>>;
+/// A rule: from trimmed text to its normal form, which is a part of the text or stands in the
+/// buffer; what was in the buffer before is lost.
+pub(super) type Rule = for<'t> fn(&'t str, &Context, &'t mut String) -> Option<&'t str>;
 
 /// What a rule may know beside the value.
 #[derive(Clone, Copy, Debug)]
@@ -85,26 +87,43 @@ pub(super) fn trim(text: &str) -> &str {
     }
 }
 
-fn lower(text: &str) -> Cow<'_, str> {
-    if !text.is_ascii() {
-        Cow::Owned(text.to_lowercase())
-    } else if text.bytes().any(|b| b.is_ascii_uppercase()) {
-        Cow::Owned(text.to_ascii_lowercase())
+fn lower<'t>(text: &'t str, buffer: &'t mut String) -> &'t str {
+    if text.is_ascii() {
+        lower_ascii(text, |_| true, buffer)
     } else {
-        Cow::Borrowed(text)
+        *buffer = text.to_lowercase();
+        buffer
     }
 }
 
-/// Lower-cases ASCII text, keeping only the bytes that `keep` takes.
-fn lower_ascii(text: &str, keep: impl Fn(u8) -> bool) -> Cow<'_, str> {
-    if text.bytes().all(|b| keep(b) && !b.is_ascii_uppercase()) {
-        return Cow::Borrowed(text);
+/// Lower-cases ASCII text, keeping only the bytes that `keep` takes, whatever their case.
+fn lower_ascii<'t>(text: &'t str, keep: impl Fn(u8) -> bool, buffer: &'t mut String) -> &'t str {
+    let (mut all_kept, mut any_upper) = (true, false);
+    for byte in text.bytes() {
+        all_kept &= keep(byte);
+        any_upper |= byte.is_ascii_uppercase();
     }
-    let mut kept = String::with_capacity(text.len());
-    for byte in text.bytes().filter(|b| keep(*b)) {
-        kept.push(char::from(byte.to_ascii_lowercase()));
+    if all_kept && !any_upper {
+        return text;
     }
-    Cow::Owned(kept)
+    buffer.clear();
+    buffer.push_str(text);
+    buffer.make_ascii_lowercase();
+    if !all_kept {
+        buffer.retain(|c| u8::try_from(c).is_ok_and(&keep));
+    }
+    buffer
+}
+
+/// The text as a rule gives it.
+fn settle<'t>(text: Cow<'t, str>, buffer: &'t mut String) -> &'t str {
+    match text {
+        Cow::Borrowed(text) => text,
+        Cow::Owned(text) => {
+            *buffer = text;
+            buffer
+        }
+    }
 }
 
 /// Drops the characters that `keep` does not take.
@@ -116,7 +135,7 @@ fn retain(text: Cow<'_, str>, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
     }
 }
 
-fn filled(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
+fn filled(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }
 
@@ -134,10 +153,16 @@ pub(super) mod testing {
         }
     }
 
+    /// What a rule makes of a text, with something else in the buffer before.
+    pub(in crate::event) fn normal(rule: Rule, text: &str, context: &Context) -> Option<String> {
+        let mut buffer = "Of another value".to_owned();
+        rule(text, context, &mut buffer).map(str::to_owned)
+    }
+
     /// What a rule makes of each input; the empty string stands for nothing.
     pub(in crate::event) fn check(rule: Rule, cases: &[(&str, &str)]) {
         for (raw, want) in cases {
-            let got = rule(trim(raw), &context()).unwrap_or_default().into_owned();
+            let got = normal(rule, trim(raw), &context()).unwrap_or_default();
             assert_eq!(got, *want, "{raw:?}");
         }
     }
@@ -148,7 +173,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::field;
-    use super::testing::context;
+    use super::testing::{context, normal};
     use super::*;
 
     #[test]
@@ -164,8 +189,8 @@ mod tests {
         fn a_normal_form_is_its_own_normal_form(text in any_text()) {
             for known in field::all() {
                 let context = context();
-                let Some(once) = (known.normalise)(trim(&text), &context) else { continue };
-                let twice = (known.normalise)(&once, &context);
+                let Some(once) = normal(known.normalise, trim(&text), &context) else { continue };
+                let twice = normal(known.normalise, &once, &context);
                 prop_assert_eq!(twice.as_deref(), Some(&*once), "{}", known.key);
                 prop_assert!(!once.is_empty(), "{}", known.key);
             }
@@ -177,8 +202,8 @@ mod tests {
                 let context = context();
                 let upper = format!(" \u{a0}{}\t", text.to_uppercase());
                 prop_assert_eq!(
-                    (known.normalise)(trim(&text), &context),
-                    (known.normalise)(trim(&upper), &context),
+                    normal(known.normalise, trim(&text), &context),
+                    normal(known.normalise, trim(&upper), &context),
                     "{}", known.key
                 );
             }

@@ -152,6 +152,11 @@ impl Policy {
         }
     }
 
+    /// Whether it says nothing at all, so that there is nothing to ask.
+    pub fn is_idle(&self) -> bool {
+        self.is_idle
+    }
+
     /// Asks whether the event may be sent, and changes it; says what was changed. `visit` is what
     /// the browser's request tells, if it comes from one.
     pub fn ask<'a>(

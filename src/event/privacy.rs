@@ -31,14 +31,14 @@ pub(super) fn write(
     })?;
     match limited {
         Some(true) => {
-            json::write_key(out, OPTIONS);
+            json::write_name(out, OPTIONS);
             out.extend_from_slice(b"[\"LDU\"]");
             if country.is_none() && state.is_none() {
                 (country, state) = (Some(0), Some(0));
             }
         }
         Some(false) => {
-            json::write_key(out, OPTIONS);
+            json::write_name(out, OPTIONS);
             out.extend_from_slice(b"[]");
         }
         None => {}
@@ -52,8 +52,8 @@ pub(super) fn write(
     }
     for (key, code) in [(COUNTRY, country), (STATE, state)] {
         if let Some(code) = code {
-            json::write_key(out, key);
-            out.extend_from_slice(code.to_string().as_bytes());
+            json::write_name(out, key);
+            out.extend_from_slice(itoa::Buffer::new().format(code).as_bytes());
         }
     }
     Ok(())
@@ -65,7 +65,7 @@ fn read_options(raw: &str) -> Result<Option<bool>, EventError> {
     let words = match json::shape(raw) {
         Shape::Null => return Ok(None),
         Shape::List => json::elements(raw, MAX_LIST).map_err(|flaw| flaw.at(OPTIONS))?,
-        Shape::Text => vec![raw],
+        Shape::Text => json::List::from_slice(&[raw]),
         _ => return Err(wrong()),
     };
     for word in &words {

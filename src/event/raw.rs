@@ -241,7 +241,7 @@ impl<'a> RawEvent<'a> {
         pixel: PixelId,
         rules: &Rules,
         now: UnixMs,
-    ) -> Result<HashedEvent, EventError> {
+    ) -> Result<HashedEvent<'a>, EventError> {
         build(&self, pixel, rules, now, None)
     }
 
@@ -254,7 +254,7 @@ impl<'a> RawEvent<'a> {
         rules: &Rules,
         now: UnixMs,
         visit: &Visit,
-    ) -> Result<HashedEvent, EventError> {
+    ) -> Result<HashedEvent<'a>, EventError> {
         build(&self, pixel, rules, now, Some(visit))
     }
 }

@@ -18,11 +18,12 @@ fn pixel() -> PixelId {
     PixelId::from_u64(1_234_567_890_123_456).unwrap()
 }
 
-fn hashed_at(event: &str, rules: &Rules, now: UnixMs) -> Result<HashedEvent, EventError> {
-    RawEvent::parse(event)?.hash(pixel(), rules, now)
+/// What it borrows is never given back: there is little of it.
+fn hashed_at(event: &str, rules: &Rules, now: UnixMs) -> Result<HashedEvent<'static>, EventError> {
+    RawEvent::parse(event.to_owned().leak())?.hash(pixel(), rules, now)
 }
 
-fn hashed(event: &Value) -> Result<HashedEvent, EventError> {
+fn hashed(event: &Value) -> Result<HashedEvent<'static>, EventError> {
     hashed_at(&event.to_string(), &Rules::default(), T0)
 }
 

@@ -4,6 +4,8 @@ mod hashing;
 
 use std::borrow::Cow;
 
+use smallvec::SmallVec;
+
 use super::field::{self, EVERY_BROAD, FIELD_COUNT, Field, Treat};
 use super::json::{self, Shape};
 use super::look::{Becomes, Look};
@@ -18,6 +20,9 @@ use crate::codes;
 use crate::time::UnixMs;
 
 const PATH: &str = "user_data";
+
+/// Bytes of most normal forms, at most.
+const USUAL_NORMAL: usize = 64;
 
 /// What was written of `user_data`.
 #[derive(Clone, Copy, Debug)]
@@ -74,8 +79,11 @@ impl Reading {
     }
 }
 
+/// The readings of all keys.
+type Readings = SmallVec<[Reading; 24]>;
+
 /// What the first country of a value names, be it alone or in a list.
-fn named_country(raw: &str) -> Named {
+fn named_country(raw: &str, buffer: &mut String) -> Named {
     let first = match json::shape(raw) {
         Shape::List => json::elements(raw, MAX_LIST)
             .ok()
@@ -83,7 +91,7 @@ fn named_country(raw: &str) -> Named {
         _ => Some(raw),
     };
     let text = first.and_then(|raw| json::scalar(raw).ok().flatten());
-    text.map_or(Named::Nothing, |text| place::named(&text))
+    text.map_or(Named::Nothing, |text| place::named(&text, buffer))
 }
 
 /// What rules may know beside each value.
@@ -92,6 +100,7 @@ fn context(
     members: &[(Cow<'_, str>, Pii<'_>)],
     rules: &Rules,
     now: UnixMs,
+    buffer: &mut String,
 ) -> Context {
     let countries = readings.iter().zip(members).filter(|(reading, _)| {
         let field = reading.index().and_then(field::at);
@@ -102,7 +111,7 @@ fn context(
         default_country: rules.default_country,
         external_id: rules.external_id,
         named: countries
-            .map(|(_, (_, value))| named_country(value.open()))
+            .map(|(_, (_, value))| named_country(value.open(), buffer))
             .find(|named| *named != Named::Nothing)
             .unwrap_or(Named::Nothing),
     }
@@ -110,18 +119,19 @@ fn context(
 
 /// What a person may see of the members, by the same rules as [`write()`].
 pub(super) fn look(members: &[(Cow<'_, str>, Pii<'_>)], rules: &Rules, now: UnixMs) -> Vec<Look> {
-    let readings: Vec<Reading> = members.iter().map(|(key, _)| Reading::of(key)).collect();
-    let context = context(&readings, members, rules, now);
+    let readings: Readings = members.iter().map(|(key, _)| Reading::of(key)).collect();
+    let mut buffer = String::new();
+    let context = context(&readings, members, rules, now, &mut buffer);
     let pairs = readings.iter().zip(members);
     let looks = pairs.map(|(reading, (key, value))| {
         let field = reading.index().and_then(field::at);
         let raw = value.open();
         let list = match json::shape(raw) {
             Shape::List => json::elements(raw, MAX_LIST).unwrap_or_default(),
-            _ => vec![raw],
+            _ => json::List::from_slice(&[raw]),
         };
         let values = list.into_iter().map(|raw| match field {
-            Some(field) => becomes(field, raw, &context),
+            Some(field) => becomes(field, raw, &context, &mut buffer),
             None if rules.allow_user_data.iter().any(|allowed| allowed == key) => {
                 Becomes::Clear(raw.chars().count())
             }
@@ -136,13 +146,13 @@ pub(super) fn look(members: &[(Cow<'_, str>, Pii<'_>)], rules: &Rules, now: Unix
     looks.collect()
 }
 
-fn becomes(field: &Field, raw: &str, context: &Context) -> Becomes {
+fn becomes(field: &Field, raw: &str, context: &Context, buffer: &mut String) -> Becomes {
     if field.is_hashed() {
-        return hashing::look(field, raw, context);
+        return hashing::look(field, raw, context, buffer);
     }
     let scalar = json::scalar(raw).ok().flatten();
     let text = scalar.as_deref().map(trim);
-    let normal = text.and_then(|text| (field.normalise)(text, context));
+    let normal = text.and_then(|text| (field.normalise)(text, context, buffer));
     normal.map_or(Becomes::Dropped(hashing::UNUSABLE), |text| {
         Becomes::Clear(text.chars().count())
     })
@@ -155,8 +165,9 @@ pub(super) fn write(
     work: &mut Work<'_>,
     out: &mut Vec<u8>,
 ) -> Result<Written, EventError> {
-    let readings: Vec<Reading> = members.iter().map(|(key, _)| Reading::of(key)).collect();
-    let context = context(&readings, members, work.rules, work.now);
+    let readings: Readings = members.iter().map(|(key, _)| Reading::of(key)).collect();
+    let mut buffer = String::with_capacity(USUAL_NORMAL);
+    let context = context(&readings, members, work.rules, work.now, &mut buffer);
     let mut counts = [0_u16; FIELD_COUNT];
     for index in readings.iter().filter_map(|reading| reading.index()) {
         if let Some(count) = counts.get_mut(index) {
@@ -195,7 +206,7 @@ pub(super) fn write(
                 );
                 continue;
             }
-            1 => write_field(field, &[*value], &context, work, out)?,
+            1 => write_field(field, &[*value], &context, &mut buffer, work, out)?,
             _ => {
                 let own = Reading::Field(index);
                 let other = Reading::Alias(index);
@@ -206,7 +217,7 @@ pub(super) fn write(
                         .map(|(_, (_, v))| *v)
                 };
                 let values: Vec<Pii<'_>> = of(own).chain(of(other)).collect();
-                write_field(field, &values, &context, work, out)?
+                write_field(field, &values, &context, &mut buffer, work, out)?
             }
         };
         if done {
@@ -225,7 +236,7 @@ pub(super) fn add(key: &str, value: Option<&str>, written: &mut Written, out: &m
     if written.has(key) {
         return;
     }
-    json::write_key(out, field.key);
+    json::write_name(out, field.key);
     json::write_text(out, value);
     written.add(index, field);
 }
@@ -272,16 +283,24 @@ fn write_field(
     field: &Field,
     values: &[Pii<'_>],
     context: &Context,
+    buffer: &mut String,
     work: &mut Work<'_>,
     out: &mut Vec<u8>,
 ) -> Result<bool, EventError> {
     let start = out.len();
-    json::write_key(out, field.key);
+    json::write_name(out, field.key);
     let mut remarks = hashing::Remarks::default();
     let done = if field.is_hashed() {
-        hashing::write(field, values, context, &mut remarks, out)?
+        hashing::write(field, values, context, &mut remarks, buffer, out)?
     } else {
-        write_plain(field, values, context, work, &mut remarks.dropped, out)?
+        write_plain(
+            field,
+            values,
+            (context, buffer),
+            work,
+            &mut remarks.dropped,
+            out,
+        )?
     };
     if !done {
         out.truncate(start);
@@ -293,7 +312,7 @@ fn write_field(
 fn write_plain(
     field: &Field,
     values: &[Pii<'_>],
-    context: &Context,
+    (context, buffer): (&Context, &mut String),
     work: &mut Work<'_>,
     dropped: &mut Option<&'static str>,
     out: &mut Vec<u8>,
@@ -301,21 +320,21 @@ fn write_plain(
     for value in values {
         let scalar = json::scalar(value.open()).map_err(|f| f.at(&path_of(PATH, field.key)))?;
         let text = scalar.as_deref().map(trim);
-        let Some(plain) = text.and_then(|text| (field.normalise)(text, context)) else {
+        let Some(plain) = text.and_then(|text| (field.normalise)(text, context, buffer)) else {
             *dropped = Some(hashing::UNUSABLE);
             continue;
         };
-        if plain.contains('@') && work.rules.pii_firewall {
+        if work.rules.pii_firewall && json::any_of(plain.as_bytes(), [b'@']) {
             work.warn(
                 path_of(PATH, field.key),
                 codes::UNKNOWN_VALUE,
                 "sent in clear and may hold an e-mail address",
             );
         }
-        if field.treat == Treat::PassInteger && is_exact(&plain) {
+        if field.treat == Treat::PassInteger && is_exact(plain) {
             out.extend_from_slice(plain.as_bytes());
         } else {
-            json::write_text(out, &plain);
+            json::write_text(out, plain);
         }
         return Ok(true);
     }

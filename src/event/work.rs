@@ -39,7 +39,7 @@ impl Work<'_> {
         out: &mut Vec<u8>,
     ) -> Result<(), EventError> {
         let suspect = match json::vet(raw) {
-            Ok(suspect) => suspect || firewall::names_a_secret(key),
+            Ok(suspect) => suspect || firewall::names_a_secret(key.as_bytes()),
             Err(flaw) => return Err(flaw.at(&path_of(parent, key))),
         };
         let clean_key = self.redact(key, Mark::Digest, || path_of(parent, key));

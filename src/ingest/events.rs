@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::answer::EventFault;
 use super::auth::{Source, Sources};
 use crate::codes;
-use crate::event::policy::{Applied, KeptBack};
+use crate::event::policy::{Applied, KeptBack, Policy};
 use crate::event::{EncodedEvent, EventError, Label, RawEvent, Visit, Warning};
 use crate::journal::{Class, Envelope, LaneKey, RequestOptions};
 use crate::pixel::PixelId;
@@ -165,15 +165,55 @@ pub fn check(events: &[Cow<'_, str>], job: &Job<'_>) -> Checked {
         places: Vec::with_capacity(events.len()),
         ..Checked::default()
     };
+    let routes = Routes::of(job);
     for (index, text) in events.iter().enumerate() {
-        if let Err(error) = one(index, text, job, &mut checked) {
+        if let Err(error) = one(index, text, job, &routes, &mut checked) {
             checked.faults.push(EventFault { index, error });
         }
     }
     checked
 }
 
-fn one(index: usize, text: &str, job: &Job<'_>, checked: &mut Checked) -> Result<(), EventError> {
+/// Where an event goes, and under whose policy.
+struct Route<'j> {
+    pixel: PixelId,
+    options: &'j Arc<RequestOptions>,
+    mirror: Option<&'j Arc<RequestOptions>>,
+    /// The pixel's own policy, if it says anything.
+    policy: Option<&'j Policy>,
+}
+
+/// The ways of every event of a request, looked up once for all of them.
+struct Routes<'j> {
+    own: Route<'j>,
+    copies: Vec<Route<'j>>,
+}
+
+impl<'j> Routes<'j> {
+    fn of(job: &'j Job<'j>) -> Self {
+        let route = |pixel, options, mirror: &'j Option<Arc<RequestOptions>>| Route {
+            pixel,
+            options,
+            mirror: mirror.as_ref(),
+            policy: job.sources.policy(pixel).filter(|policy| !policy.is_idle()),
+        };
+        let copies = job.copies.iter();
+        Self {
+            own: route(job.pixel, &job.options, &job.mirror),
+            copies: copies
+                .map(|copy| route(copy.pixel, &copy.options, &copy.mirror))
+                .collect(),
+        }
+    }
+}
+
+fn one(
+    index: usize,
+    text: &str,
+    job: &Job<'_>,
+    routes: &Routes<'_>,
+    checked: &mut Checked,
+) -> Result<(), EventError> {
     let mut event = RawEvent::parse(text)?;
     let applied = match job.source.policy.ask(&mut event, job.visit.as_ref()) {
         Ok(applied) => applied,
@@ -189,28 +229,13 @@ fn one(index: usize, text: &str, job: &Job<'_>, checked: &mut Checked) -> Result
         id: None,
         checked,
     };
-    if job.copies.is_empty() {
-        return way.go(
-            event,
-            job.pixel,
-            (&job.options, job.mirror.as_ref()),
-            applied,
-        );
+    if routes.copies.is_empty() {
+        return way.go(event, &routes.own, applied);
     }
-    way.go(
-        event.clone(),
-        job.pixel,
-        (&job.options, job.mirror.as_ref()),
-        applied,
-    )?;
-    for copy in &job.copies {
+    way.go(event.clone(), &routes.own, applied)?;
+    for copy in &routes.copies {
         let made = applied.and(Applied::FAN_OUT);
-        if let Err(error) = way.go(
-            event.clone(),
-            copy.pixel,
-            (&copy.options, copy.mirror.as_ref()),
-            made,
-        ) {
+        if let Err(error) = way.go(event.clone(), copy, made) {
             way.checked
                 .warnings
                 .push((index, copy_refused(copy.pixel, &error)));
@@ -234,12 +259,11 @@ impl<'j> Way<'j, '_> {
     fn go(
         &mut self,
         mut event: RawEvent<'j>,
-        pixel: PixelId,
-        (options, mirror): (&Arc<RequestOptions>, Option<&Arc<RequestOptions>>),
+        route: &Route<'j>,
         mut applied: Applied,
     ) -> Result<(), EventError> {
-        let job = self.job;
-        if let Some(policy) = job.sources.policy(pixel) {
+        let (job, pixel) = (self.job, route.pixel);
+        if let Some(policy) = route.policy {
             match policy.ask(&mut event, job.visit.as_ref()) {
                 Ok(more) => applied = applied.and(more),
                 Err(kept_back) => {
@@ -264,7 +288,9 @@ impl<'j> Way<'j, '_> {
         let checked = &mut *self.checked;
         if !self.is_copied {
             self.is_copied = true;
-            self.id = hashed.event_id().map(str::to_owned);
+            if !job.copies.is_empty() {
+                self.id = hashed.event_id().map(str::to_owned);
+            }
             let warnings = hashed.warnings().iter();
             let warnings = warnings.map(|warning| (self.index, warning.clone()));
             checked.warnings.extend(warnings);
@@ -285,12 +311,12 @@ impl<'j> Way<'j, '_> {
             });
         }
         let envelope = Envelope {
-            lane: LaneKey::of(pixel, Arc::clone(options), &event),
+            lane: LaneKey::of(pixel, Arc::clone(route.options), &event),
             event,
             received_at: job.now,
             expires_at: hashed.expires_at(),
         };
-        checked.add(self.index, envelope, mirror);
+        checked.add(self.index, envelope, route.mirror);
         Ok(())
     }
 }

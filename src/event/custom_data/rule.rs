@@ -35,9 +35,14 @@ pub(super) fn currency(raw: &str, out: &mut Vec<u8>) -> Result<Outcome, Flaw> {
     if json::shape(raw) != Shape::Text {
         return Ok(Outcome::Dropped);
     }
-    let mut code = json::text(raw)?.to_uppercase();
-    code.retain(|c| c.is_ascii_uppercase());
-    let Some(code) = tables::find_in(tables::CURRENCIES, &code) else {
+    let text = json::text(raw)?;
+    // as it should be, before anything is made of it
+    let code = tables::find_in(tables::CURRENCIES, &text).or_else(|| {
+        let mut code = text.to_uppercase();
+        code.retain(|c| c.is_ascii_uppercase());
+        tables::find_in(tables::CURRENCIES, &code)
+    });
+    let Some(code) = code else {
         return Ok(Outcome::Dropped);
     };
     json::write_text(out, code);
@@ -62,7 +67,7 @@ pub(super) fn number(raw: &str, out: &mut Vec<u8>) -> Result<Outcome, Flaw> {
 }
 
 /// Text of the form `-12.50` as a JSON number, without leading zeros.
-fn plain_decimal(text: &str) -> Option<String> {
+fn plain_decimal(text: &str) -> Option<Cow<'_, str>> {
     let (sign, unsigned) = match text.strip_prefix('-') {
         Some(rest) => ("-", rest),
         None => ("", text),
@@ -76,11 +81,15 @@ fn plain_decimal(text: &str) -> Option<String> {
     if !is_digits(whole) {
         return None;
     }
-    let whole = whole.trim_start_matches('0');
-    let whole = if whole.is_empty() { "0" } else { whole };
-    let number = match fraction {
-        Some(fraction) => format!("{sign}{whole}.{fraction}"),
-        None => format!("{sign}{whole}"),
+    let number = if whole.len() > 1 && whole.starts_with('0') {
+        let whole = whole.trim_start_matches('0');
+        let whole = if whole.is_empty() { "0" } else { whole };
+        Cow::Owned(match fraction {
+            Some(fraction) => format!("{sign}{whole}.{fraction}"),
+            None => format!("{sign}{whole}"),
+        })
+    } else {
+        Cow::Borrowed(text)
     };
     json::is_finite(&number).then_some(number)
 }
@@ -118,7 +127,7 @@ pub(super) fn content_ids(raw: &str, out: &mut Vec<u8>) -> Result<Outcome, Flaw>
     let elements = if json::shape(raw) == Shape::List {
         json::elements(raw, MAX_ITEMS)?
     } else {
-        vec![raw]
+        json::List::from_slice(&[raw])
     };
     out.push(b'[');
     let (start, mut suspect) = (out.len(), false);
@@ -157,51 +166,58 @@ pub(super) fn delivery_category(raw: &str, out: &mut Vec<u8>) -> Result<Outcome,
 /// `contents`: passed, but with `id` as a string and `quantity` and `item_price` as numbers, where
 /// they came as the other.
 pub(super) fn contents(raw: &str, out: &mut Vec<u8>) -> Result<Outcome, Flaw> {
-    let start = out.len();
-    let items = match json::shape(raw) {
-        Shape::List => write_items(raw, out)?,
-        _ => None,
+    // then no text within needs a look of its own
+    let is_plain = !firewall::is_suspect(raw);
+    let (mut changes, mut suspect) = (false, false);
+    let mut look = |members: &[json::Member<'_>]| {
+        for (key, value) in members {
+            suspect |= firewall::names_a_secret(key.as_bytes());
+            if !is_plain {
+                suspect |= firewall::is_suspect(key);
+            }
+            if !is_plain || json::shape(value) != Shape::Text {
+                suspect |= json::vet(value)?;
+            }
+            changes |= matches!(wire_form(key, value)?, Cow::Owned(_));
+        }
+        Ok(())
     };
-    let (changed, suspect) = match items {
-        Some(outcome) => outcome,
-        None => (false, json::vet(raw)?),
-    };
-    if !changed {
-        out.truncate(start);
+    let is_list = json::shape(raw) == Shape::List;
+    if !is_list || !json::objects(raw, MAX_ITEMS, &mut look)? {
+        out.extend_from_slice(raw.as_bytes());
+        return json::vet(raw).map(Outcome::written);
+    }
+    if changes {
+        write_items(raw, out)?;
+    } else {
         out.extend_from_slice(raw.as_bytes());
     }
     Ok(Outcome::written(suspect))
 }
 
-/// Writes the list of items; says whether it changed and whether the firewall should have a closer
-/// look. `None` when it is no list of objects.
-fn write_items(raw: &str, out: &mut Vec<u8>) -> Result<Option<(bool, bool)>, Flaw> {
-    let (mut changed, mut suspect) = (false, false);
+/// Writes a list of items that were looked at before.
+fn write_items(raw: &str, out: &mut Vec<u8>) -> Result<(), Flaw> {
     out.push(b'[');
     for (index, item) in json::elements(raw, MAX_ITEMS)?.into_iter().enumerate() {
-        if json::shape(item) != Shape::Object {
-            return Ok(None);
-        }
         out.extend_from_slice(if index == 0 { b"{" } else { b",{" });
         for (key, value) in json::members(item)? {
-            suspect |= firewall::is_suspect(&key) || firewall::names_a_secret(&key);
-            suspect |= json::vet(value)?;
             json::write_key(out, &key);
-            let value = wire_form(&key, value)?;
-            changed |= matches!(value, Cow::Owned(_));
-            out.extend_from_slice(value.as_bytes());
+            out.extend_from_slice(wire_form(&key, value)?.as_bytes());
         }
         out.push(b'}');
     }
     out.push(b']');
-    Ok(Some((changed, suspect)))
+    Ok(())
 }
 
 /// A value of an item in the type that Meta documents for it; borrowed when it is so already.
 fn wire_form<'a>(key: &str, raw: &'a str) -> Result<Cow<'a, str>, Flaw> {
     let own = match (key, json::shape(raw)) {
         ("id", Shape::Number) if json::is_integer(raw) => Some(format!("\"{raw}\"")),
-        ("quantity" | "item_price", Shape::Text) => plain_decimal(trim(&json::text(raw)?)),
+        ("quantity" | "item_price", Shape::Text) => {
+            let text = json::text(raw)?;
+            plain_decimal(trim(&text)).map(Cow::into_owned)
+        }
         _ => None,
     };
     Ok(own.map_or(Cow::Borrowed(raw), Cow::Owned))

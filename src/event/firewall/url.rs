@@ -3,15 +3,20 @@
 //! Only what is replaced changes; the rest of the address stays byte for byte, and the click id
 //! (`fbclid`) is never touched, except when there is an e-mail address in it, which is in no click id.
 
-use super::{Mark, addresses, has_address, is_phone, is_suspect, names_a_phone, redact};
+use super::{
+    Mark, addresses, has_address, is_phone, is_suspect, names_a_phone, names_a_secret, redact,
+};
 use crate::event::click_id;
 use crate::event::normalise::contact::is_address;
 use crate::event::normalise::trim;
 
 /// The URL without personal values; `None` when there are none.
 pub(in crate::event) fn clean(url: &str) -> Option<String> {
-    let (rest, fragment) = split_before(url, '#');
-    let (page, query) = split_before(rest, '?');
+    let (rest, fragment) = split_before(url, b'#');
+    let (page, query) = split_before(rest, b'?');
+    if !is_suspect(url) && !has_secret(query) && !has_secret(fragment) {
+        return None;
+    }
     if !page.contains(['@', '%', '\u{ff20}']) && query.len() < 2 && fragment.len() < 2 {
         return None;
     }
@@ -26,9 +31,21 @@ pub(in crate::event) fn clean(url: &str) -> Option<String> {
     changed.then_some(out)
 }
 
+/// Whether a query or a fragment has a pair under a name that says that its value is personal. It
+/// must have no encoded characters.
+fn has_secret(query: &str) -> bool {
+    let pairs = query.as_bytes().get(1..).unwrap_or_default();
+    pairs.split(|b| *b == b'&').any(|pair| {
+        let mut parts = pair.splitn(2, |b| *b == b'=');
+        let name = parts.next().unwrap_or_default();
+        parts.next().is_some() && names_a_secret(name)
+    })
+}
+
 /// Splits before the first `mark`, which stays with the second half.
-fn split_before(text: &str, mark: char) -> (&str, &str) {
-    text.split_at(text.find(mark).unwrap_or(text.len()))
+fn split_before(text: &str, mark: u8) -> (&str, &str) {
+    let at = memchr::memchr(mark, text.as_bytes());
+    text.split_at(at.unwrap_or(text.len()))
 }
 
 fn push(out: &mut String, changed: Option<&str>, otherwise: &str) -> bool {
@@ -82,7 +99,7 @@ fn clean_pair(pair: &str) -> Option<String> {
     let plain = click_id::decode(name).unwrap_or_default();
     let decoded = || click_id::decode(value).unwrap_or_default();
     if plain.eq_ignore_ascii_case("access_token") && !value.is_empty()
-        || names_a_phone(&plain) && is_phone(trim(&decoded()))
+        || names_a_phone(plain.as_bytes()) && is_phone(trim(&decoded()))
     {
         return Some(format!("{name}=redacted"));
     }

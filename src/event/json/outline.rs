@@ -5,12 +5,13 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+use smallvec::SmallVec;
 
-use super::{Flaw, Key, Member, Members, same};
+use super::{Flaw, Key, Member, Members, Scan, same};
 use crate::event::MAX_MEMBERS;
 
 /// The members of the event, in order.
-pub(in crate::event) type Parts<'a> = Vec<(Cow<'a, str>, Part<'a>)>;
+pub(in crate::event) type Parts<'a> = SmallVec<[(Cow<'a, str>, Part<'a>); 16]>;
 
 /// A member of the event itself.
 pub(in crate::event) enum Part<'a> {
@@ -27,6 +28,51 @@ pub(in crate::event) enum Part<'a> {
 /// The members of the event, with the members of its `sections` read in the same pass. A flaw
 /// comes with the section it is in; that is empty for the event itself.
 pub(in crate::event) fn outline<'a>(
+    text: &'a str,
+    sections: &'static [&'static str],
+) -> Result<Parts<'a>, (&'static str, Flaw)> {
+    match scan(text, sections) {
+        Some(parts) => Ok(parts),
+        None => parse(text, sections),
+    }
+}
+
+/// Of an event in which nothing is unusual.
+fn scan<'a>(text: &'a str, sections: &'static [&'static str]) -> Option<Parts<'a>> {
+    let mut parts = Parts::new();
+    let mut scan = Scan::new(text);
+    scan.object(|scan, key| {
+        let is_known = parts.iter().any(|(earlier, _)| same(earlier, key));
+        if is_known || parts.len() == MAX_MEMBERS {
+            return None;
+        }
+        let part = if sections.iter().any(|section| same(section, key)) {
+            match scan.first_byte()? {
+                b'{' => {
+                    let mut members = Vec::new();
+                    scan.members(&mut members)?;
+                    Part::Section(members)
+                }
+                b'n' => {
+                    scan.value()?;
+                    Part::Nothing
+                }
+                _ => {
+                    // an empty list
+                    scan.list(|_| None)?;
+                    Part::Section(Vec::new())
+                }
+            }
+        } else {
+            Part::Raw(scan.value()?)
+        };
+        parts.push((Cow::Borrowed(key), part));
+        Some(())
+    })?;
+    scan.is_at_end().then_some(parts)
+}
+
+fn parse<'a>(
     text: &'a str,
     sections: &'static [&'static str],
 ) -> Result<Parts<'a>, (&'static str, Flaw)> {
@@ -55,7 +101,7 @@ impl<'de> Visitor<'de> for Outline<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut parts: Self::Value = Vec::with_capacity(16);
+        let mut parts = Parts::new();
         while let Some(Key(key)) = map.next_key()? {
             if parts.len() == MAX_MEMBERS {
                 self.flaw.1 = Flaw::TooMany;
@@ -98,7 +144,13 @@ impl<'de> Visitor<'de> for Section<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Part<'de>, A::Error> {
-        Members(self.0).visit_map(map).map(Part::Section)
+        let mut members = Vec::new();
+        let visitor = Members {
+            members: &mut members,
+            flaw: self.0,
+        };
+        visitor.visit_map(map)?;
+        Ok(Part::Section(members))
     }
 
     /// An empty list stands for an empty object, because that is how PHP writes one.

@@ -12,6 +12,8 @@ use crate::event::{MAX_ITEMS, MAX_MEMBERS, firewall};
 /// twice, bounded lists. Says whether the firewall should have a closer look.
 pub(in crate::event) fn vet(raw: &str) -> Result<bool, Flaw> {
     match shape(raw) {
+        // what has a backslash is suspect in any case
+        Shape::Text if !firewall::is_suspect(raw) => return Ok(false),
         Shape::Text => return text(raw).map(|text| firewall::is_suspect(&text)),
         Shape::Bool(_) | Shape::Null => return Ok(false),
         Shape::Number if is_finite(raw) => return Ok(false),
@@ -107,7 +109,8 @@ impl<'de> Visitor<'de> for Step<'_, 'de> {
                 self.0.flaw = Flaw::Repeated(key.into_owned());
                 return Err(A::Error::custom(""));
             }
-            self.0.suspect |= firewall::is_suspect(&key) || firewall::names_a_secret(&key);
+            self.0.suspect |=
+                firewall::is_suspect(&key) || firewall::names_a_secret(key.as_bytes());
             self.0.keys.push(key);
             map.next_value_seed(Step(&mut *self.0))?;
         }

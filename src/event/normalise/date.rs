@@ -1,6 +1,6 @@
 //! Dates of birth, whole and in parts.
 
-use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use super::Context;
 
@@ -8,7 +8,11 @@ use super::Context;
 ///
 /// A group above 31 is the year, wherever it stands; otherwise the third is. Of the other two the
 /// first is the month unless it exceeds 12.
-pub(in crate::event) fn birth<'t>(text: &'t str, context: &Context) -> Option<Cow<'t, str>> {
+pub(in crate::event) fn birth<'t>(
+    text: &'t str,
+    context: &Context,
+    buffer: &'t mut String,
+) -> Option<&'t str> {
     let mut runs = text
         .split(|c: char| !c.is_ascii_digit())
         .filter(|run| !run.is_empty());
@@ -25,16 +29,21 @@ pub(in crate::event) fn birth<'t>(text: &'t str, context: &Context) -> Option<Co
         (n3, n1, n2)
     };
     let (month, day) = if a > 12 { (b, a) } else { (a, b) };
-    is_date(year, month, day, context).then(|| Cow::Owned(format!("{year:04}{month:02}{day:02}")))
+    if !is_date(year, month, day, context) {
+        return None;
+    }
+    buffer.clear();
+    write!(buffer, "{year:04}{month:02}{day:02}").ok()?;
+    Some(buffer)
 }
 
-fn whole<'t>(run: &str, context: &Context) -> Option<Cow<'t, str>> {
+fn whole<'t>(run: &'t str, context: &Context) -> Option<&'t str> {
     if run.len() != 8 {
         return None;
     }
     let date = number(run);
     let (year, month, day) = (date / 10_000, date / 100 % 100, date % 100);
-    is_date(year, month, day, context).then(|| Cow::Owned(run.to_owned()))
+    is_date(year, month, day, context).then_some(run)
 }
 
 /// A run of digits; one too long for any date counts as out of range.
@@ -59,25 +68,42 @@ fn this_year(context: &Context) -> u64 {
 }
 
 /// `doby`: four digits, 1900 to the current year.
-pub(in crate::event) fn birth_year<'t>(text: &'t str, context: &Context) -> Option<Cow<'t, str>> {
+pub(in crate::event) fn birth_year<'t>(
+    text: &'t str,
+    context: &Context,
+    _: &'t mut String,
+) -> Option<&'t str> {
     let fits = text.len() == 4 && is_digits(text) && is_year(number(text), context);
-    fits.then_some(Cow::Borrowed(text))
+    fits.then_some(text)
 }
 
 /// `dobm`: 1 to 12, two digits.
-pub(in crate::event) fn birth_month<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, str>> {
-    two_digits(text, 12)
+pub(in crate::event) fn birth_month<'t>(
+    text: &'t str,
+    _: &Context,
+    buffer: &'t mut String,
+) -> Option<&'t str> {
+    two_digits(text, 12, buffer)
 }
 
 /// `dobd`: 1 to 31, two digits.
-pub(in crate::event) fn birth_day<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, str>> {
-    two_digits(text, 31)
+pub(in crate::event) fn birth_day<'t>(
+    text: &'t str,
+    _: &Context,
+    buffer: &'t mut String,
+) -> Option<&'t str> {
+    two_digits(text, 31, buffer)
 }
 
-fn two_digits(text: &str, most: u64) -> Option<Cow<'_, str>> {
+fn two_digits<'t>(text: &str, most: u64, buffer: &'t mut String) -> Option<&'t str> {
     let fits = (1..=2).contains(&text.len()) && is_digits(text);
     let value = number(text);
-    (fits && (1..=most).contains(&value)).then(|| Cow::Owned(format!("{value:02}")))
+    if !fits || !(1..=most).contains(&value) {
+        return None;
+    }
+    buffer.clear();
+    write!(buffer, "{value:02}").ok()?;
+    Some(buffer)
 }
 
 fn is_digits(text: &str) -> bool {

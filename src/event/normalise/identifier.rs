@@ -6,43 +6,65 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::super::ExternalId;
 use super::super::digest::is_appendix;
 use super::super::firewall::has_address;
-use super::{Context, filled, is_space, lower, lower_ascii, retain};
+use super::super::json;
+use super::{Context, filled, is_space, lower, lower_ascii, retain, settle};
 
 /// `external_id`: lower-case, without white space; or as it is, where the source wants that.
-pub(in crate::event) fn external<'t>(text: &'t str, context: &Context) -> Option<Cow<'t, str>> {
+pub(in crate::event) fn external<'t>(
+    text: &'t str,
+    context: &Context,
+    buffer: &'t mut String,
+) -> Option<&'t str> {
     match context.external_id {
-        ExternalId::Hash => joined(text),
-        ExternalId::Trim | ExternalId::Raw => plain(text, context),
+        ExternalId::Hash => joined(text, buffer),
+        ExternalId::Trim | ExternalId::Raw => filled(text),
     }
 }
 
 /// Lower-case, without white space: the form that Meta's Parameter Builder gives an external id.
-pub(in crate::event) fn joined(text: &str) -> Option<Cow<'_, str>> {
+pub(in crate::event) fn joined<'t>(text: &'t str, buffer: &'t mut String) -> Option<&'t str> {
     if text.is_ascii() {
-        return filled(lower_ascii(text, |b| !is_space(char::from(b))));
+        return filled(lower_ascii(text, |b| !is_space(char::from(b)), buffer));
     }
-    filled(retain(lower(text), |c| !is_space(c)))
+    let joined = retain(text.to_lowercase().into(), |c| !is_space(c));
+    filled(settle(joined, buffer))
 }
 
 /// `madid`: lower-case, hyphens kept.
-pub(in crate::event) fn mobile<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, str>> {
-    filled(lower(text))
+pub(in crate::event) fn mobile<'t>(
+    text: &'t str,
+    _: &Context,
+    buffer: &'t mut String,
+) -> Option<&'t str> {
+    filled(lower(text, buffer))
 }
 
 /// Passed as it is.
-pub(in crate::event) fn plain<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, str>> {
-    filled(Cow::Borrowed(text))
+pub(in crate::event) fn plain<'t>(
+    text: &'t str,
+    _: &Context,
+    _: &'t mut String,
+) -> Option<&'t str> {
+    filled(text)
 }
 
 /// `lead_id`, `fb_login_id`: ASCII digits, all of them kept.
-pub(in crate::event) fn digits<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, str>> {
+pub(in crate::event) fn digits<'t>(
+    text: &'t str,
+    _: &Context,
+    _: &'t mut String,
+) -> Option<&'t str> {
     let fits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    fits.then_some(Cow::Borrowed(text))
+    fits.then_some(text)
 }
 
 /// `fbc`, `fbp`: `fb.<digits>.<digits>.<anything>`, and perhaps an appendix. Never changed.
-pub(in crate::event) fn click<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, str>> {
-    is_click(text).then_some(Cow::Borrowed(text))
+pub(in crate::event) fn click<'t>(
+    text: &'t str,
+    _: &Context,
+    _: &'t mut String,
+) -> Option<&'t str> {
+    is_click(text).then_some(text)
 }
 
 /// Whether a text is a usable `fbc` or `fbp`.
@@ -51,34 +73,36 @@ pub(in crate::event) fn is_click(text: &str) -> bool {
     if has_address(text) {
         return false;
     }
-    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    let mut parts = text.split('.');
-    parts.next() == Some("fb")
+    let is_number = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
+    let mut parts = text.as_bytes().split(|b| *b == b'.');
+    parts.next() == Some(b"fb")
         && parts.next().is_some_and(is_number)
         && parts.next().is_some_and(is_number)
         && parts.next().is_some_and(|payload| !payload.is_empty())
-        && parts
-            .next()
-            .is_none_or(|appendix| is_appendix(appendix.as_bytes()))
+        && parts.next().is_none_or(is_appendix)
         && parts.next().is_none()
 }
 
 /// `client_ip_address`: one public address, perhaps with an appendix. An IPv4 address written as
 /// IPv6 (`::ffff:a.b.c.d`) is forwarded as IPv4.
-pub(in crate::event) fn address<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, str>> {
-    public_address(text)
+pub(in crate::event) fn address<'t>(
+    text: &'t str,
+    _: &Context,
+    buffer: &'t mut String,
+) -> Option<&'t str> {
+    public_address(text).map(|address| settle(address, buffer))
 }
 
 /// The address of a text as it is forwarded, if it is a public one.
 pub(in crate::event) fn public_address(text: &str) -> Option<Cow<'_, str>> {
-    let (address, appendix) = if let Ok(address) = text.parse::<IpAddr>() {
+    let (address, appendix) = if let Some(address) = parse(text) {
         (address, "")
     } else {
         let (head, appendix) = text.rsplit_once('.')?;
         if !is_appendix(appendix.as_bytes()) {
             return None;
         }
-        (head.parse().ok()?, appendix)
+        (parse(head)?, appendix)
     };
     match address {
         IpAddr::V4(v4) => is_public_v4(v4).then_some(Cow::Borrowed(text)),
@@ -87,6 +111,15 @@ pub(in crate::event) fn public_address(text: &str) -> Option<Cow<'_, str>> {
             Some(v4) => is_public_v4(v4).then(|| Cow::Owned(format!("{v4}.{appendix}"))),
             None => is_public_v6(v6).then_some(Cow::Borrowed(text)),
         },
+    }
+}
+
+fn parse(address: &str) -> Option<IpAddr> {
+    // both kinds need not be tried
+    if json::any_of(address.as_bytes(), [b':']) {
+        address.parse().ok().map(IpAddr::V6)
+    } else {
+        address.parse().ok().map(IpAddr::V4)
     }
 }
 

@@ -6,17 +6,22 @@ use icu_normalizer::ComposingNormalizer;
 use icu_properties::props::GeneralCategoryGroup;
 
 use super::super::tables;
-use super::{Context, filled, is_in, is_space, lower, lower_ascii, retain};
+use super::{Context, filled, is_in, is_space, lower, lower_ascii, retain, settle};
 
 /// `fn`, `ln`: lower-case without white space and punctuation, composed.
-pub(in crate::event) fn name<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, str>> {
+pub(in crate::event) fn name<'t>(
+    text: &'t str,
+    _: &Context,
+    buffer: &'t mut String,
+) -> Option<&'t str> {
     if text.is_ascii() {
         let keep = |b: u8| !b.is_ascii_punctuation() && !is_space(char::from(b));
-        return filled(lower_ascii(text, keep));
+        return filled(lower_ascii(text, keep, buffer));
     }
     let keep = |c| !is_space(c) && !is_punctuation(c);
     // again after composing, which turns a few marks into ASCII ones
-    filled(retain(compose(retain(lower(text), keep)), keep))
+    let composed = compose(retain(text.to_lowercase().into(), keep));
+    filled(settle(retain(composed, keep), buffer))
 }
 
 /// Unicode punctuation, and the ASCII symbols that are punctuation to everyone else.
@@ -37,25 +42,35 @@ pub(super) fn compose(text: Cow<'_, str>) -> Cow<'_, str> {
 }
 
 /// `ge`: the initial of a known word.
-pub(in crate::event) fn gender<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, str>> {
-    tables::find(tables::GENDERS, &lower(text)).map(Cow::Borrowed)
+pub(in crate::event) fn gender<'t>(
+    text: &'t str,
+    _: &Context,
+    buffer: &'t mut String,
+) -> Option<&'t str> {
+    tables::find(tables::GENDERS, lower(text, buffer))
 }
 
 /// `f5first`, `f5last`: the first five characters, lower-case.
-pub(in crate::event) fn first_five<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, str>> {
-    filled(cut(lower(text), 5))
+pub(in crate::event) fn first_five<'t>(
+    text: &'t str,
+    _: &Context,
+    buffer: &'t mut String,
+) -> Option<&'t str> {
+    filled(cut(lower(text, buffer), 5))
 }
 
 /// `fi`: the first character, lower-case.
-pub(in crate::event) fn initial<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, str>> {
-    filled(cut(lower(text), 1))
+pub(in crate::event) fn initial<'t>(
+    text: &'t str,
+    _: &Context,
+    buffer: &'t mut String,
+) -> Option<&'t str> {
+    filled(cut(lower(text, buffer), 1))
 }
 
-fn cut(text: Cow<'_, str>, characters: usize) -> Cow<'_, str> {
-    match text.char_indices().nth(characters) {
-        Some((end, _)) => Cow::Owned(text.get(..end).unwrap_or_default().to_owned()),
-        None => text,
-    }
+fn cut(text: &str, characters: usize) -> &str {
+    let end = text.char_indices().nth(characters);
+    end.and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }
 
 #[cfg(test)]

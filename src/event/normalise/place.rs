@@ -1,6 +1,5 @@
 //! Cities, states, postal codes and countries.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -10,45 +9,55 @@ use icu_properties::props::GeneralCategoryGroup;
 use super::super::digest::{self, Arrived, Sha256Hex};
 use super::super::tables;
 use super::name::compose;
-use super::{Context, Named, filled, is_in, is_space, lower, lower_ascii, retain, trim};
+use super::{Context, Named, filled, is_in, is_space, lower_ascii, retain, settle, trim};
 
 /// The longest name of a place that is looked up; longer ones are in no table.
 const LONGEST_NAME: usize = 256;
 
 /// `ct`: lower-case letters, marks and ASCII digits, composed; nothing without a letter.
-pub(in crate::event) fn city<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, str>> {
+pub(in crate::event) fn city<'t>(
+    text: &'t str,
+    _: &Context,
+    buffer: &'t mut String,
+) -> Option<&'t str> {
     if text.is_ascii() {
-        let kept = lower_ascii(text, |b| b.is_ascii_alphanumeric());
+        let kept = lower_ascii(text, |b| b.is_ascii_alphanumeric(), buffer);
         return kept
             .bytes()
             .any(|b| b.is_ascii_alphabetic())
             .then_some(kept);
     }
-    lettered(compose(retain(lower(text), |c| {
+    let kept = retain(text.to_lowercase().into(), |c| {
         c.is_ascii_digit() || is_letter_or_mark(c)
-    })))
+    });
+    lettered(settle(compose(kept), buffer))
 }
 
 /// `st`: the two-letter code of a state of the United States or a province of Canada, else the
 /// lower-case letters.
-pub(in crate::event) fn state<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, str>> {
-    let key = table_key(text);
+pub(in crate::event) fn state<'t>(
+    text: &'t str,
+    _: &Context,
+    buffer: &'t mut String,
+) -> Option<&'t str> {
+    let key = table_key(text, buffer);
     let code =
-        tables::find(tables::US_STATES, &key).or_else(|| tables::find(tables::CA_PROVINCES, &key));
-    if let Some(code) = code {
-        return Some(Cow::Borrowed(code));
+        tables::find(tables::US_STATES, key).or_else(|| tables::find(tables::CA_PROVINCES, key));
+    if code.is_some() {
+        return code;
     }
     if text.is_ascii() {
-        return filled(lower_ascii(text, |b| b.is_ascii_alphabetic()));
+        return filled(lower_ascii(text, |b| b.is_ascii_alphabetic(), buffer));
     }
-    lettered(compose(retain(lower(text), is_letter_or_mark)))
+    let kept = compose(retain(text.to_lowercase().into(), is_letter_or_mark));
+    lettered(settle(kept, buffer))
 }
 
 fn is_letter_or_mark(character: char) -> bool {
     is_in(character, GeneralCategoryGroup::Letter) || is_in(character, GeneralCategoryGroup::Mark)
 }
 
-fn lettered(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
+fn lettered(text: &str) -> Option<&str> {
     text.chars()
         .any(|c| is_in(c, GeneralCategoryGroup::Letter))
         .then_some(text)
@@ -56,29 +65,37 @@ fn lettered(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
 
 /// `zp`: lower-case, up to the first dash, without white space; at least two characters. Nine
 /// digits in the United States keep the first five.
-pub(in crate::event) fn postal_code<'t>(text: &'t str, context: &Context) -> Option<Cow<'t, str>> {
+pub(in crate::event) fn postal_code<'t>(
+    text: &'t str,
+    context: &Context,
+    buffer: &'t mut String,
+) -> Option<&'t str> {
     let head = if text.is_ascii() {
         text.split('-').next()
     } else {
         text.split(|c| is_in(c, GeneralCategoryGroup::DashPunctuation))
             .next()
     }?;
-    let code = retain(lower(head), |c| !is_space(c));
+    let code = if head.is_ascii() {
+        lower_ascii(head, |b| !is_space(char::from(b)), buffer)
+    } else {
+        settle(retain(head.to_lowercase().into(), |c| !is_space(c)), buffer)
+    };
     if code.len() == 9 && code.bytes().all(|b| b.is_ascii_digit()) && context.is_in_us() {
-        return Some(Cow::Owned(code.get(..5)?.to_owned()));
+        return code.get(..5);
     }
     (code.chars().nth(1).is_some()).then_some(code)
 }
 
 /// What a text in the place of a country names; it may be hashed already.
-pub(in crate::event) fn named(text: &str) -> Named {
+pub(in crate::event) fn named(text: &str, buffer: &mut String) -> Named {
     let text = trim(text);
     if text.is_empty() {
         return Named::Nothing;
     }
     let code = match digest::read(text) {
         Arrived::Digest(digest) => digested(digest.as_str()),
-        Arrived::OfNothing | Arrived::Plain => code_of(text),
+        Arrived::OfNothing | Arrived::Plain => code_of(text, buffer),
     };
     let letters = code.and_then(|code| code.as_bytes().try_into().ok());
     letters.map_or(Named::Elsewhere, Named::Country)
@@ -96,45 +113,54 @@ fn digested(digest: &str) -> Option<&'static str> {
 }
 
 /// `country`: ISO 3166-1 alpha-2, lower-case, from a code or a name.
-pub(in crate::event) fn country<'t>(text: &'t str, _: &Context) -> Option<Cow<'t, str>> {
-    code_of(text).map(Cow::Borrowed)
+pub(in crate::event) fn country<'t>(
+    text: &'t str,
+    _: &Context,
+    buffer: &'t mut String,
+) -> Option<&'t str> {
+    code_of(text, buffer)
 }
 
-fn code_of(text: &str) -> Option<&'static str> {
-    let key = table_key(text);
+fn code_of(text: &str, buffer: &mut String) -> Option<&'static str> {
+    let key = table_key(text, buffer);
     if key.len() == 2 {
-        let code = tables::find(tables::COUNTRY_ALIASES, &key).unwrap_or(&key);
+        let code = tables::find(tables::COUNTRY_ALIASES, key).unwrap_or(key);
         return tables::find_in(tables::COUNTRY_ALPHA2, code);
     }
     let alpha3 = (key.len() == 3)
-        .then(|| tables::find(tables::COUNTRY_ALPHA3, &key))
+        .then(|| tables::find(tables::COUNTRY_ALPHA3, key))
         .flatten();
     let name = |key: &str| tables::find(tables::COUNTRY_NAMES, key);
     alpha3
-        .or_else(|| name(&key))
+        .or_else(|| name(key))
         .or_else(|| key.strip_prefix("the").and_then(name))
 }
 
 /// The form in which places are looked up: `&` written out, lower-case, decomposed, only `a`-`z`.
-fn table_key(text: &str) -> Cow<'_, str> {
+fn table_key<'t>(text: &'t str, buffer: &'t mut String) -> &'t str {
     if text.len() > LONGEST_NAME {
-        return Cow::Borrowed("");
+        return "";
     }
     if text.is_ascii() && !text.contains('&') {
-        return lower_ascii(text, |b| b.is_ascii_alphabetic());
+        return lower_ascii(text, |b| b.is_ascii_alphabetic(), buffer);
     }
     let spelled = text.replace('&', "and").to_lowercase();
     let mut key = DecomposingNormalizer::new_nfd()
         .normalize(&spelled)
         .into_owned();
     key.retain(|c| c.is_ascii_lowercase());
-    Cow::Owned(key)
+    *buffer = key;
+    buffer
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{check, context};
+    use super::super::testing::{check, context, normal};
     use super::*;
+
+    fn named(text: &str) -> Named {
+        super::named(text, &mut String::new())
+    }
 
     #[test]
     fn cities() {
@@ -192,12 +218,13 @@ mod tests {
             default_country: Some(*b"de"),
             ..context()
         };
-        assert_eq!(postal_code("940351234", &in_us).unwrap(), "94035");
+        let cut = Some("94035".to_owned());
+        assert_eq!(normal(postal_code, "940351234", &in_us), cut);
         let by_default = Context {
             default_country: Some(*b"us"),
             ..context()
         };
-        assert_eq!(postal_code("940351234", &by_default).unwrap(), "94035");
+        assert_eq!(normal(postal_code, "940351234", &by_default), cut);
     }
 
     #[test]
@@ -234,6 +261,6 @@ mod tests {
                 ("日本", ""),
             ],
         );
-        assert_eq!(code_of(&"a".repeat(100_000)), None);
+        assert_eq!(code_of(&"a".repeat(100_000), &mut String::new()), None);
     }
 }

@@ -45,14 +45,15 @@ impl Plan {
         })
     }
 
-    /// The digits of a number as it is written within the country, with the calling code in front;
-    /// `None` when they do not say for sure what they are.
-    pub(super) fn complete(self, digits: &str) -> Option<String> {
+    /// What a number becomes as it is written within the country: the calling code that belongs in
+    /// front, if it is not there, and how the digits end behind it. `None` when they do not say for
+    /// sure what they are.
+    pub(super) fn complete(self, digits: &str) -> Option<(&'static str, &str)> {
         let fits = |digits: &str| (self.fewest..=self.most).contains(&digits.len());
         let keeps_zero = KEEP_ZERO.contains(&self.country);
         let digits = if self.code == "1" {
             if let Some(abroad) = digits.strip_prefix(NORTH_AMERICAN_EXIT) {
-                return (abroad.len() > self.most).then(|| abroad.to_owned());
+                return (abroad.len() > self.most).then_some(("", abroad));
             }
             digits.trim_start_matches('0')
         } else {
@@ -77,10 +78,10 @@ impl Plan {
             _ => None,
         };
         if let Some(national) = national {
-            return Some(format!("{}{national}", self.code));
+            return Some((self.code, national));
         }
         let is_international = digits.strip_prefix(self.code).is_some_and(fits);
-        is_international.then(|| digits.to_owned())
+        is_international.then_some(("", digits))
     }
 }
 
@@ -246,8 +247,8 @@ mod tests {
             ("jp", "010442079460958", ""),
         ] {
             let plan = Plan::of(country.as_bytes().try_into().unwrap()).unwrap();
-            let got = plan.complete(digits).unwrap_or_default();
-            assert_eq!(got, whole, "{country} {digits}");
+            let (code, national) = plan.complete(digits).unwrap_or_default();
+            assert_eq!(format!("{code}{national}"), whole, "{country} {digits}");
         }
         assert!(Plan::of(*b"ar").is_none());
         assert!(Plan::of(*b"zz").is_none());

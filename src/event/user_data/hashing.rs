@@ -1,5 +1,9 @@
 //! The fields of `user_data` whose values are hashed.
 
+use std::ops::Range;
+
+use smallvec::SmallVec;
+
 use super::super::digest::{self, Arrived, Sha256Hex};
 use super::super::field::Field;
 use super::super::json::{self, Shape};
@@ -20,11 +24,31 @@ const PERSONAL_ID: &str = "looks like an e-mail address or a phone number, so it
      external ids in clear";
 
 /// What is sent of one value of a hashed field.
-#[derive(PartialEq, Eq)]
-enum Sent {
+enum Sent<'t> {
+    /// As it arrived.
     Digest(Sha256Hex),
+    /// The digest of this normal form.
+    Hashed(&'t str),
     /// An external id of a source that sends them in clear.
-    Clear(String),
+    Clear(&'t str),
+}
+
+impl Sent<'_> {
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Digest(digest) => {
+                out.push(b'"');
+                out.extend_from_slice(digest.as_bytes());
+                out.push(b'"');
+            }
+            Self::Hashed(normal) => {
+                out.push(b'"');
+                out.extend_from_slice(&digest::hex_of(normal));
+                out.push(b'"');
+            }
+            Self::Clear(text) => json::write_text(out, text),
+        }
+    }
 }
 
 /// What is to be said about a field once it is written.
@@ -57,14 +81,29 @@ pub(super) fn write(
     values: &[Pii<'_>],
     context: &Context,
     remarks: &mut Remarks,
+    buffer: &mut String,
     out: &mut Vec<u8>,
 ) -> Result<bool, EventError> {
     let flawed = |flaw: json::Flaw| flaw.at(&path_of(PATH, field.key));
-    let mut all: Vec<Sent> = Vec::with_capacity(values.len());
+    // where the values stand in `out`
+    let mut all: SmallVec<[Range<usize>; 4]> = SmallVec::new();
     let mut take = |raw: &str| {
-        match sent(field, raw, context, remarks).map_err(flawed)? {
-            Ok(sent) if all.contains(&sent) => {}
-            Ok(sent) => all.push(sent),
+        let scalar = json::scalar(raw).map_err(flawed)?;
+        match sent(field, scalar.as_deref(), context, remarks, buffer) {
+            Ok(sent) => {
+                let before = out.len();
+                out.push(if all.is_empty() { b'[' } else { b',' });
+                let start = out.len();
+                sent.write(out);
+                let value = start..out.len();
+                let is_same =
+                    |earlier: &Range<usize>| out.get(earlier.clone()) == out.get(value.clone());
+                if all.iter().any(is_same) {
+                    out.truncate(before);
+                } else {
+                    all.push(value);
+                }
+            }
             Err(reason) => remarks.dropped = Some(reason),
         }
         Ok::<(), EventError>(())
@@ -83,70 +122,58 @@ pub(super) fn write(
         remarks.dropped = remarks.dropped.or(Some(UNUSABLE));
         return Ok(false);
     }
-    for (index, sent) in all.iter().enumerate() {
-        out.push(if index == 0 { b'[' } else { b',' });
-        match sent {
-            Sent::Digest(digest) => {
-                out.push(b'"');
-                out.extend_from_slice(digest.as_bytes());
-                out.push(b'"');
-            }
-            Sent::Clear(text) => json::write_text(out, text),
-        }
-    }
     out.push(b']');
     Ok(true)
 }
 
 /// What a person may see of one value.
-pub(super) fn look(field: &Field, raw: &str, context: &Context) -> Becomes {
-    let digest = match sent(field, raw, context, &mut Remarks::default()) {
-        Ok(Ok(Sent::Digest(digest))) => digest,
-        Ok(Ok(Sent::Clear(text))) => return Becomes::Clear(text.chars().count()),
-        Ok(Err(reason)) => return Becomes::Dropped(reason),
-        Err(_) => return Becomes::Dropped(UNUSABLE),
+pub(super) fn look(field: &Field, raw: &str, context: &Context, buffer: &mut String) -> Becomes {
+    let Ok(scalar) = json::scalar(raw) else {
+        return Becomes::Dropped(UNUSABLE);
     };
-    let scalar = json::scalar(raw).ok().flatten();
-    let text = scalar.as_deref().map_or("", trim);
-    if digest::read(text) != Arrived::Plain {
-        return Becomes::digest(digest.as_str());
+    let mut remarks = Remarks::default();
+    match sent(field, scalar.as_deref(), context, &mut remarks, buffer) {
+        Ok(Sent::Digest(digest)) => Becomes::digest(digest.as_str()),
+        Ok(Sent::Hashed(normal)) => match Sha256Hex::of(normal) {
+            Some(digest) => Becomes::hashed(field.key, normal, digest.as_str()),
+            None => Becomes::Dropped(UNUSABLE),
+        },
+        Ok(Sent::Clear(text)) => Becomes::Clear(text.chars().count()),
+        Err(reason) => Becomes::Dropped(reason),
     }
-    let normal = (field.normalise)(text, context).unwrap_or_default();
-    Becomes::hashed(field.key, &normal, digest.as_str())
 }
 
-/// What is sent of one value, or why nothing is.
-fn sent(
+/// What is sent of one value, or why nothing is; none is no text.
+fn sent<'t>(
     field: &Field,
-    raw: &str,
+    scalar: Option<&'t str>,
     context: &Context,
     remarks: &mut Remarks,
-) -> Result<Result<Sent, &'static str>, json::Flaw> {
-    let Some(text) = json::scalar(raw)? else {
-        return Ok(Err(UNUSABLE));
-    };
-    let text = trim(&text);
+    buffer: &'t mut String,
+) -> Result<Sent<'t>, &'static str> {
+    let text = trim(scalar.ok_or(UNUSABLE)?);
     match digest::read(text) {
-        Arrived::Digest(digest) => return Ok(Ok(Sent::Digest(digest))),
-        Arrived::OfNothing => return Ok(Err(OF_NOTHING)),
+        Arrived::Digest(digest) => return Ok(Sent::Digest(digest)),
+        Arrived::OfNothing => return Err(OF_NOTHING),
         Arrived::Plain => {}
     }
     // an external id of 32 hex digits is more likely a UUID
     if digest::is_md5(text) && field.key != "external_id" {
-        return Ok(Err(MD5));
+        return Err(MD5);
     }
-    if field.key == "external_id" && context.external_id == ExternalId::Raw && !text.is_empty() {
+    let is_clear = field.key == "external_id" && context.external_id == ExternalId::Raw;
+    let (normal, lacks_code) = if is_clear && !text.is_empty() {
         if !firewall::is_personal(text) {
-            return Ok(Ok(Sent::Clear(text.to_owned())));
+            return Ok(Sent::Clear(text));
         }
         remarks.personal_id = true;
-        let digest = identifier::joined(text).and_then(|text| Sha256Hex::of(&text));
-        return Ok(digest.map(Sent::Digest).ok_or(UNUSABLE));
-    }
-    let normalised = (field.normalise)(text, context);
-    let Some(digest) = normalised.and_then(|text| Sha256Hex::of(&text)) else {
-        return Ok(Err(UNUSABLE));
+        (identifier::joined(text, buffer), false)
+    } else if field.key == "ph" {
+        contact::number(text, context, buffer)
+    } else {
+        ((field.normalise)(text, context, buffer), false)
     };
-    remarks.lacks_code |= field.key == "ph" && contact::lacks_code(text, context);
-    Ok(Ok(Sent::Digest(digest)))
+    let normal = normal.filter(|normal| !normal.is_empty()).ok_or(UNUSABLE)?;
+    remarks.lacks_code |= lacks_code;
+    Ok(Sent::Hashed(normal))
 }

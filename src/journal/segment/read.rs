@@ -21,8 +21,8 @@ const GAP: u64 = 4096;
 const READ_TARGET: u64 = 256 << 10;
 
 /// A record as it was read.
-struct Content {
-    payload: Bytes,
+struct Content<'a> {
+    payload: &'a [u8],
     ordinal: u32,
     times: Times,
 }
@@ -38,7 +38,6 @@ impl Shared {
         let (taken, files) = index.take(lane, limits, now);
         drop(index);
         let mut leases = Vec::with_capacity(taken.len());
-        let mut buf = Vec::new();
         let mut rest = taken.as_slice();
         while let Some(first) = rest.first() {
             let (run, others) = rest.split_at(run_len(rest));
@@ -49,18 +48,29 @@ impl Shared {
             };
             let start = u64::from(first.place.offset);
             let end = run.last().map_or(start, end_of);
-            buf.resize((end - start) as usize, 0);
+            let mut buf = vec![0; (end - start) as usize];
             let read = file.file.read_at(&mut buf, start);
-            let bytes = buf.get(..read.unwrap_or(0)).unwrap_or_default();
+            buf.truncate(read.unwrap_or(0));
+            let bytes = Bytes::from(buf);
+            // the events of a run share what was read, unless others take most of it
+            let wanted: u64 = run.iter().map(|one| u64::from(one.place.len)).sum();
+            let event = |payload: &[u8]| {
+                if wanted * 2 >= end - start {
+                    bytes.slice_ref(payload)
+                } else {
+                    Bytes::copy_from_slice(payload)
+                }
+            };
             for one in run {
                 let at = (u64::from(one.place.offset) - start) as usize;
-                match decode(bytes.get(at..).unwrap_or_default(), one, file) {
+                let decoded = bytes.get(at..).and_then(|rest| decode(rest, one, file));
+                match decoded {
                     Some(content) => leases.push(Lease::new(
                         self.clone(),
                         lane,
                         one.origin,
                         content.ordinal,
-                        EncodedEvent::from_record(content.payload),
+                        EncodedEvent::from_record(event(content.payload)),
                         content.times,
                     )),
                     None => self.lose(lane, std::slice::from_ref(one)),
@@ -125,14 +135,14 @@ fn run_len(taken: &[Taken]) -> usize {
     1 + joins.count()
 }
 
-fn decode(bytes: &[u8], one: &Taken, file: &SegmentFile) -> Option<Content> {
+fn decode<'a>(bytes: &'a [u8], one: &Taken, file: &SegmentFile) -> Option<Content<'a>> {
     let (record, len) = Record::decode(bytes, file.salt)?;
     debug_assert!(len >= RECORD_BYTES, "a record has its fixed fields");
     if record.origin != one.origin || len != one.place.len as usize {
         return None;
     }
     Some(Content {
-        payload: Bytes::copy_from_slice(record.payload),
+        payload: record.payload,
         ordinal: u32::try_from(record.seq.checked_sub(file.first_seq)?).ok()?,
         times: Times {
             received_at: record.received_at,
