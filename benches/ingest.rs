@@ -103,7 +103,9 @@ async fn full_path(plan: Plan) {
         plan.rounds,
         plan.time,
     );
-    for events in [1, 100] {
+    let wanted = load::argument("--events");
+    let is_wanted = |events: &usize| wanted.as_ref().is_none_or(|w| *w == events.to_string());
+    for events in [1, 100].into_iter().filter(is_wanted) {
         let (mut bare, mut own) = (Vec::new(), Vec::new());
         for _ in 0..plan.rounds {
             bare.push(

@@ -258,7 +258,7 @@ async fn round(peer: &Peer, name: &str, events: usize, plan: Plan) -> Round {
         delivered_in = settled(&graph, warm + sent).await - started;
         let distinct = graph.received_distinct().await;
         lost = warm + sent - distinct;
-        twice = graph.received().await - distinct;
+        twice = graph.taken().await.events - distinct;
     }
     let cpu = server.cpu().saturating_sub(before);
     Round {
@@ -274,10 +274,10 @@ async fn round(peer: &Peer, name: &str, events: usize, plan: Plan) -> Round {
 
 /// Waits until Graph has received so many events, or no more come; gives when the last one came.
 async fn settled(graph: &Server, events: u64) -> Instant {
-    let (mut received, mut last) = (graph.received().await, Instant::now());
+    let (mut received, mut last) = (graph.taken().await.events, Instant::now());
     while received < events && last.elapsed() < GIVE_UP {
         tokio::time::sleep(Duration::from_millis(5)).await;
-        let now = graph.received().await;
+        let now = graph.taken().await.events;
         if now > received {
             (received, last) = (now, Instant::now());
         }

@@ -106,8 +106,8 @@ pub struct App {
     test_mode: TestMode,
     oauth: OauthClient,
     admin: Admin,
-    ingest_listener: Listener,
-    admin_listener: Listener,
+    ingest_listener: Listener<Ingest>,
+    admin_listener: Listener<axum::Router>,
 }
 
 /// A running gateway.
@@ -292,7 +292,7 @@ impl App {
         let ingest_listener = Listener::new(
             open(sockets.ingest, listen.ingest, "listen.ingest")?,
             tls,
-            ingest.router(),
+            ingest.clone(),
             wiring::listener(&config.ingest),
             metrics.connections.clone(),
         );

@@ -8,17 +8,21 @@ use std::time::Duration;
 use capigate::time::Clock;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// What each event's own number takes the place of.
 const ORDER: &str = "order-1001";
 const DIGITS: usize = 10;
+const METHOD: &str = "POST ";
 
 /// A request that is sent over and over, with a new number in each of its events.
 #[derive(Clone)]
 pub(crate) struct Template {
     bytes: Arc<Vec<u8>>,
+    /// Paths of one length, in turn.
+    paths: Arc<Vec<String>>,
     /// Where the numbers stand.
     numbers: Arc<Vec<usize>>,
     next: Arc<AtomicU64>,
@@ -27,17 +31,30 @@ pub(crate) struct Template {
 impl Template {
     /// A request of `events` copies of `event`, each with a number of its own as `event_id`.
     pub(crate) fn new(host: &str, path: &str, key: &str, event: &str, events: usize) -> Self {
+        Self::over(host, vec![path.to_owned()], key, event, events)
+    }
+
+    /// The same, but each request goes to the next of some paths, which are of one length.
+    pub(crate) fn over(
+        host: &str,
+        paths: Vec<String>,
+        key: &str,
+        event: &str,
+        events: usize,
+    ) -> Self {
         let mut event: serde_json::Value = serde_json::from_str(event).unwrap();
         event["event_time"] = Clock::Real.now().secs().into();
         event["event_id"] = ORDER.into();
         let event = event.to_string();
         let body = format!("{{\"data\":[{}]}}", vec![event; events].join(","));
-        Self::of_body(host, path, key, &body)
+        Self::of_body(host, paths, key, &body)
     }
 
-    fn of_body(host: &str, path: &str, key: &str, body: &str) -> Self {
+    fn of_body(host: &str, paths: Vec<String>, key: &str, body: &str) -> Self {
+        let path = &paths[0];
+        assert!(paths.iter().all(|other| other.len() == path.len()));
         let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            "{METHOD}{path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
         let bytes = format!("{head}{body}");
@@ -48,6 +65,7 @@ impl Template {
             .collect();
         Self {
             bytes: Arc::new(bytes.into_bytes()),
+            paths: Arc::new(paths),
             numbers: Arc::new(numbers),
             next: Arc::default(),
         }
@@ -57,8 +75,19 @@ impl Template {
         self.numbers.len()
     }
 
+    /// How many events have been sent, and the sum of their numbers.
+    pub(crate) fn sent(&self) -> (u64, u64) {
+        let sent = self.next.load(Ordering::Relaxed);
+        (sent, sent * sent.saturating_sub(1) / 2)
+    }
+
     fn number(&self, bytes: &mut [u8]) {
         let first = self.next.fetch_add(self.events() as u64, Ordering::Relaxed);
+        if self.paths.len() > 1 {
+            let turn = first as usize / self.events() % self.paths.len();
+            let path = self.paths[turn].as_bytes();
+            bytes[METHOD.len()..METHOD.len() + path.len()].copy_from_slice(path);
+        }
         for (number, at) in (first..).zip(self.numbers.iter()) {
             bytes[*at..at + DIGITS].copy_from_slice(format!("{number:0DIGITS$}").as_bytes());
         }
@@ -207,6 +236,23 @@ async fn run(
         took: started.elapsed(),
         latencies,
     }
+}
+
+/// So many requests on `connections`, each as soon as the last is answered.
+pub(crate) async fn count(addr: &str, template: &Template, connections: usize, requests: usize) {
+    let left = Arc::new(Semaphore::new(requests));
+    let mut tasks = JoinSet::new();
+    for _ in 0..connections.min(requests) {
+        let mut connection = Connection::open(addr, template).await;
+        let left = Arc::clone(&left);
+        tasks.spawn(async move {
+            while let Ok(one) = left.try_acquire() {
+                one.forget();
+                connection.ask().await;
+            }
+        });
+    }
+    tasks.join_all().await;
 }
 
 /// Waits for a moment, more exactly than the runtime's timers, which know whole milliseconds.

@@ -13,6 +13,7 @@
 
 mod reading;
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
@@ -21,10 +22,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::http::header::CONNECTION;
-use axum::http::{HeaderValue, Request, Version};
+use axum::http::{HeaderValue, Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -75,11 +75,11 @@ pub struct Socket {
     outlives: bool,
 }
 
-/// A bound socket with its routes.
-pub struct Listener {
+/// A bound socket and what answers there: routes, or a room that has but one way.
+pub struct Listener<S> {
     socket: Socket,
     tls: Option<TlsAcceptor>,
-    router: Router,
+    answers: S,
     settings: Settings,
     connections: IntGauge,
 }
@@ -141,19 +141,24 @@ impl Socket {
     }
 }
 
-impl Listener {
-    /// Routes for what comes to `socket`. `connections` shows how many are open.
+impl<S> Listener<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S: Clone + Send + Sync + 'static,
+    S::Future: Send,
+{
+    /// What `answers` to what comes to `socket`. `connections` shows how many are open.
     pub fn new(
         socket: Socket,
         tls: Option<TlsAcceptor>,
-        router: Router,
+        answers: S,
         settings: Settings,
         connections: IntGauge,
     ) -> Self {
         Self {
             socket,
             tls,
-            router,
+            answers,
             settings,
             connections,
         }
@@ -249,7 +254,7 @@ impl Listener {
         stage: &Stage,
     ) {
         let activity = Arc::new(Activity::new());
-        let router = self.router.clone();
+        let answers = self.answers.clone();
         let seen = Arc::clone(&activity);
         let leaving = stage.leaving.clone();
         let service = service_fn(move |request: Request<Incoming>| {
@@ -261,7 +266,7 @@ impl Listener {
             if let Some(peer) = peer {
                 request.extensions_mut().insert(peer);
             }
-            let answer = router.clone().call(request);
+            let answer = answers.clone().call(request);
             async move {
                 let mut answer = answer.await;
                 if may_say_close

@@ -1,14 +1,16 @@
 //! The routes, and the way of one request through them.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
 use axum::http::header::ALLOW;
 use axum::http::request::Parts;
 use axum::http::{Method, Request, Response, StatusCode};
 use tokio::time::Instant;
+use tower_service::Service;
 
 use super::answer::{Accepted, Limit, METHODS, Rejection};
 use super::body::Arriving;
@@ -17,10 +19,19 @@ use crate::codes;
 use crate::pixel::PixelId;
 use crate::telemetry::metrics::Metrics;
 
-impl Ingest {
-    /// The routes of the front door.
-    pub fn router(&self) -> Router {
-        Router::new().fallback(answer).with_state(self.clone())
+/// The front door has routes of its own, without a table to look them up in.
+impl Service<Request<Body>> for Ingest {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let shared = self.shared();
+        Box::pin(async move { Ok(answer(&shared, request).await) })
     }
 }
 
@@ -62,12 +73,11 @@ fn of_pixel(path: &str) -> Result<PixelId, Rejection> {
     }
 }
 
-async fn answer(State(ingest): State<Ingest>, request: Request<Body>) -> Response<Body> {
+async fn answer(shared: &Shared, request: Request<Body>) -> Response<Body> {
     let (head, body) = request.into_parts();
-    let shared = ingest.shared();
     let body = Arriving::new(head.version, &head.headers, body);
-    let mut answer = answer_to(&shared, &head, body).await;
-    cors::let_read(&shared, &head.headers, &mut answer);
+    let mut answer = answer_to(shared, &head, body).await;
+    cors::let_read(shared, &head.headers, &mut answer);
     answer
 }
 

@@ -29,10 +29,12 @@ pub(super) struct Counts {
 #[derive(Clone, Debug)]
 struct Ring([u32; MINUTES]);
 
-/// A ring for each label.
+/// A ring for each label, in the same places. There are few labels, and nearly every event looks some
+/// up: they are together, away from the numbers.
 #[derive(Debug)]
 struct Labelled<K> {
-    rings: BTreeMap<K, Ring>,
+    labels: Vec<K>,
+    rings: Vec<Ring>,
     other: Ring,
 }
 
@@ -94,7 +96,7 @@ impl Counts {
     pub(super) fn report(&mut self, minutes: usize, minute: i64) -> Report {
         let now = self.advance(minute);
         let sum = |ring: &Ring| ring.sum(now, minutes);
-        let mut dead: Vec<Dead> = (self.dead.rings.iter())
+        let mut dead: Vec<Dead> = (self.dead.iter())
             .map(|(death, ring)| (*death, ring))
             .chain([(Death::OTHER, &self.dead.other)])
             .map(|(death, ring)| Dead {
@@ -192,20 +194,28 @@ impl Ring {
     }
 }
 
-impl<K: Ord> Labelled<K> {
+impl<K: PartialEq> Labelled<K> {
     fn new() -> Self {
         Self {
-            rings: BTreeMap::new(),
+            labels: Vec::new(),
+            rings: Vec::new(),
             other: Ring::new(),
         }
     }
 
+    fn iter(&self) -> impl Iterator<Item = (&K, &Ring)> {
+        self.labels.iter().zip(&self.rings)
+    }
+
     fn add(&mut self, label: K, now: Now, count: u32) {
-        if let Some(ring) = self.rings.get_mut(&label) {
+        let known = self.labels.iter().position(|known| *known == label);
+        if let Some(ring) = known.and_then(|at| self.rings.get_mut(at)) {
             ring.add(now, count);
-        } else if self.rings.len() < MAX_LABELS {
-            let ring = self.rings.entry(label).or_insert_with(Ring::new);
+        } else if self.labels.len() < MAX_LABELS {
+            let mut ring = Ring::new();
             ring.add(now, count);
+            self.labels.push(label);
+            self.rings.push(ring);
         } else {
             self.other.add(now, count);
         }
@@ -214,16 +224,19 @@ impl<K: Ord> Labelled<K> {
     /// Labels of which nothing is left make room for others.
     fn empty(&mut self, places: &[usize]) {
         self.other.empty(places);
-        self.rings.retain(|_, ring| {
+        for ring in &mut self.rings {
             ring.empty(places);
-            ring.0.iter().any(|count| *count > 0)
-        });
+        }
+        let is_left = |ring: &Ring| ring.0.iter().any(|count| *count > 0);
+        let mut rings = self.rings.iter();
+        self.labels.retain(|_| rings.next().is_some_and(is_left));
+        self.rings.retain(is_left);
     }
 }
 
 impl Labelled<Cow<'static, str>> {
     fn sums(&self, now: Now, minutes: usize) -> BTreeMap<String, u64> {
-        let rings = self.rings.iter().map(|(label, ring)| (&**label, ring));
+        let rings = self.iter().map(|(label, ring)| (&**label, ring));
         let all = rings.chain([(OTHER, &self.other)]);
         all.map(|(label, ring)| (label.to_owned(), ring.sum(now, minutes)))
             .filter(|(_, count)| *count > 0)

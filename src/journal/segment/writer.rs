@@ -273,7 +273,13 @@ impl Writer {
             }
             failpoint::hit("journal.after_sync");
             timer.observe_duration();
+            let half = active.file.size / 2;
+            let was_half = active.end >= half;
             active.end += bytes.len() as u64;
+            if !was_half && active.end >= half {
+                // from here on a spare does not wait any more for a segment to empty
+                self.shared.kick();
+            }
             self.next_seq += u64::from(records);
             let mut index = locked(&self.shared.index);
             self.shared.metrics.journal_commits.inc();
