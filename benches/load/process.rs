@@ -172,6 +172,11 @@ impl Server {
         (of("VmRSS:"), of("VmHWM:"))
     }
 
+    /// How many different events the simulated Graph that this is has received.
+    pub(crate) async fn received_distinct(&self) -> u64 {
+        client::get(&self.addr, "/distinct").await.parse().unwrap()
+    }
+
     /// Waits until the simulated Graph that this is has received so many events; gives how many it
     /// has.
     pub(crate) async fn received_at_least(&self, events: u64) -> u64 {

@@ -1,11 +1,12 @@
 //! Servers that the bench starts itself again as: the floor, and a Graph of little cost.
 //!
 //! The Graph is simulated: it counts the events of each body and answers as Meta does when all are
-//! well, after a delay that can be set; or it refuses them, if told to. It checks nothing.
+//! well, after a delay that can be set; or it refuses them, if told to. It checks nothing, but knows
+//! which numbers of a `Template` have come, and keeps the first body.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
@@ -36,6 +37,9 @@ struct Counts {
     batches: AtomicU64,
     /// Of the numbers in the events.
     sum: AtomicU64,
+    /// A bit for each of these numbers.
+    seen: Mutex<Vec<u64>>,
+    first: OnceLock<Bytes>,
     is_down: AtomicBool,
 }
 
@@ -66,8 +70,8 @@ async fn serve(is_graph: bool, delay: Duration) {
     }
 }
 
-fn answer(text: String) -> Response<Full<Bytes>> {
-    let mut answer = Response::new(Full::new(Bytes::from(text)));
+fn answer(text: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::new(text.into()));
     let json = hyper::header::HeaderValue::from_static("application/json");
     answer
         .headers_mut()
@@ -92,6 +96,14 @@ async fn graph(
             let (events, batches) = (of(&counts.events), of(&counts.batches));
             return answer(format!("{events} {batches} {}", of(&counts.sum)));
         }
+        (&Method::GET, "/distinct") => {
+            let seen = counts.seen.lock().unwrap();
+            let distinct: u32 = seen.iter().map(|bits| bits.count_ones()).sum();
+            return answer(distinct.to_string());
+        }
+        (&Method::GET, "/first") => {
+            return answer(counts.first.get().cloned().unwrap_or_default());
+        }
         (&Method::GET, wish) => {
             counts.is_down.store(wish == "/down", Ordering::Relaxed);
             return answer("done".to_owned());
@@ -113,8 +125,20 @@ async fn graph(
         let digits = digits.take_while(|byte| byte.is_ascii_digit());
         digits.fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))
     };
-    let sum = Finder::new(EVENT_ID).find_iter(&body).map(number).sum();
+    let mut sum = 0;
+    {
+        let mut seen = counts.seen.lock().unwrap();
+        for number in Finder::new(EVENT_ID).find_iter(&body).map(number) {
+            sum += number;
+            let word = (number / 64) as usize;
+            if seen.len() <= word {
+                seen.resize(word + 1, 0);
+            }
+            seen[word] |= 1 << (number % 64);
+        }
+    }
     counts.sum.fetch_add(sum, Ordering::Relaxed);
+    counts.first.get_or_init(|| body.clone());
     counts.batches.fetch_add(1, Ordering::Relaxed);
     // last: who waits for the events wants to see the rest as well
     counts.events.fetch_add(events as u64, Ordering::Release);
