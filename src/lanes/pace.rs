@@ -67,6 +67,8 @@ fn slowed(quota: Quota, steps: u32) -> Option<Quota> {
 struct Limiter {
     now: ArcSwap<(Quota, DefaultDirectRateLimiter)>,
     changed: Notify,
+    /// Whose turn it is. The limiter wakes all who wait when there is room for one.
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl Limiter {
@@ -74,6 +76,7 @@ impl Limiter {
         Self {
             now: ArcSwap::from_pointee((quota, RateLimiter::direct(quota))),
             changed: Notify::new(),
+            turn: tokio::sync::Mutex::default(),
         }
     }
 
@@ -85,7 +88,9 @@ impl Limiter {
         }
     }
 
+    /// Waits in the order of asking; only the first in line watches the time.
     async fn wait(&self) {
+        let _turn = self.turn.lock().await;
         self.wait_for(|| Some(self.now.load_full()), |limiter| &limiter.1)
             .await;
     }
@@ -263,6 +268,22 @@ mod tests {
             } else {
                 prop_assert!(factor >= 1.0);
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn who_asks_first_goes_first() {
+        let limiter = Arc::new(Limiter::new(quota(Duration::from_millis(2), 1)));
+        let (done, mut order) = tokio::sync::mpsc::unbounded_channel();
+        for asked in 0..50 {
+            let (limiter, done) = (Arc::clone(&limiter), done.clone());
+            tokio::spawn(async move {
+                limiter.wait().await;
+                done.send(asked).unwrap();
+            });
+        }
+        for asked in 0..50 {
+            assert_eq!(order.recv().await, Some(asked));
         }
     }
 
