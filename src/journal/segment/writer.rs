@@ -1,7 +1,8 @@
 //! Makes appends durable: group commit, one sync for all that waited.
 //!
 //! The order is write, sync, index, wake the callers; so memory never runs ahead of the disk.
-//! There is no timer: while one commit is synced, the next gathers. A failed write or sync
+//! There is no timer: while one commit is synced, the next gathers, and whoever is first in line lets
+//! those join that are about to before it calls. A failed write or sync
 //! poisons the journal, and nothing is retried, because after a failed sync the kernel may have
 //! forgotten what it did not write.
 
