@@ -437,3 +437,36 @@ async fn a_held_lane_is_moved_out_of_the_way_while_others_flow() {
     journal.close().await;
     assert_eq!(metrics.journal_corrupt.get(), 0);
 }
+
+#[tokio::test]
+async fn appends_that_come_together_are_one_commit() {
+    let base = tempfile::tempdir().unwrap();
+    let (journal, metrics) = open(settings(base.path()));
+    let appends = (0..20).map(|n| {
+        let journal = journal.clone();
+        tokio::spawn(async move { journal.append(vec![envelope(&lane(n + 1), "x")]).await })
+    });
+    let appends: Vec<_> = appends.collect();
+    for append in appends {
+        assert_eq!(append.await.unwrap(), Ok(()));
+    }
+    assert_eq!(metrics.journal_commits.get(), 1);
+    journal.close().await;
+}
+
+#[tokio::test]
+async fn an_append_that_nobody_waits_for_still_calls_the_writer() {
+    let base = tempfile::tempdir().unwrap();
+    let (journal, _) = open(settings(base.path()));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let mut first = Box::pin(journal.append(vec![envelope(&lane(1), "first")]));
+    assert!(first.as_mut().poll(&mut context).is_pending());
+    let mut second = Box::pin(journal.append(vec![envelope(&lane(1), "second")]));
+    assert!(second.as_mut().poll(&mut context).is_pending());
+    drop(first);
+    assert_eq!(second.await, Ok(()));
+    let leases = journal.lease(&lane(1), ALL);
+    assert_eq!(payloads(&leases), ["first", "second"]);
+    settle_all(leases, Settlement::Delivered);
+    journal.close().await;
+}

@@ -103,3 +103,47 @@ impl<'de> Visitor<'de> for MembersVisitor {
         Ok(Some(members))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::de::DeserializeSeed;
+
+    use super::*;
+
+    /// The entries of `data`, joined; found on the way or read from its text.
+    fn events(body: &str, on_the_way: bool) -> Option<String> {
+        let found = members(body, on_the_way.then_some(3)).unwrap().unwrap();
+        let data = found.into_iter().find(|(name, _)| name == "data");
+        match data.unwrap().1 {
+            Value::Events(list) => list.map(|list| list.join(";")),
+            other => {
+                let mut json = serde_json::Deserializer::from_str(other.json());
+                let list = List { max: 3 }.deserialize(&mut json).unwrap();
+                list.map(|list| list.join(";"))
+            }
+        }
+    }
+
+    #[test]
+    fn events_found_on_the_way_are_those_of_the_text() {
+        for data in [
+            r#"[{"a":[1,"]"]} , {"b":"\u0022,"}]"#,
+            r#"["{\"a\":1}", 7, null]"#,
+            "[ ]",
+            "[1,2,3,4]",
+        ] {
+            let body = format!("{{\"x\":1,\"data\": {data} ,\"y\":[2]}}");
+            assert_eq!(events(&body, true), events(&body, false), "{data}");
+        }
+        assert_eq!(events("{\"data\":[1,2,3,4]}", true), None);
+        assert_eq!(events("{\"data\":[1, {}]}", true), Some("1;{}".to_owned()));
+        for other in ["\"[1]\"", "{}", "7", "null"] {
+            let body = format!("{{\"data\":{other}}}");
+            assert!(
+                members(&body, Some(3)).is_err(),
+                "{other} is read the other way"
+            );
+            assert!(parse_json(body.as_bytes(), 3).is_ok(), "{other}");
+        }
+    }
+}
