@@ -244,26 +244,35 @@ fn is_domain_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte >= 0x80 || matches!(byte, b'.' | b'-')
 }
 
-/// How much of `domain` is a domain name with a dot in it; 0 when it is none.
+/// How much of `domain` is a domain name with a dot in it; 0 when it is none. What follows a name in a
+/// text may look like more of it, as in `jane@example.com.A new`.
 fn domain_length(domain: &[u8]) -> usize {
-    let mut length = domain.len();
-    while length > 0 && matches!(domain.get(length - 1), Some(b'.' | b'-')) {
-        length -= 1;
+    let end = domain.windows(2).position(|pair| pair == b"..");
+    let mut name = domain
+        .get(..end.unwrap_or(domain.len()))
+        .unwrap_or_default();
+    let mut is_whole = true;
+    loop {
+        while let [rest @ .., b'.' | b'-'] = name {
+            name = rest;
+        }
+        let mut labels = name.rsplit(|b| *b == b'.');
+        let top = labels.next().unwrap_or_default();
+        let rest: Vec<&[u8]> = labels.collect();
+        if rest.is_empty()
+            || rest.iter().any(|label| label.is_empty())
+            || is_image_scale(&rest, top)
+        {
+            return 0;
+        }
+        let is_number = top.iter().all(u8::is_ascii_digit);
+        // four numbers are an address of the internet, others are a version
+        if top.len() >= 2 && !is_number || is_whole && is_number && rest.len() == 3 {
+            return name.len();
+        }
+        name = name.get(..name.len() - top.len()).unwrap_or_default();
+        is_whole = false;
     }
-    let name = domain.get(..length).unwrap_or_default();
-    let mut labels = name.split(|b| *b == b'.').rev();
-    let top = labels.next().unwrap_or_default();
-    let rest: Vec<&[u8]> = labels.collect();
-    let is_version = top.iter().all(u8::is_ascii_digit) && rest.len() != 3;
-    if top.len() < 2 && !top.iter().all(u8::is_ascii_digit)
-        || is_version
-        || rest.is_empty()
-        || rest.iter().any(|label| label.is_empty())
-        || is_image_scale(&rest, top)
-    {
-        return 0;
-    }
-    length
 }
 
 /// `icon@2x.png` is a file.
@@ -376,6 +385,11 @@ mod tests {
             (r#""jane doe"@example.com"#, "[redacted]"),
             ("jane@[192.168.0.1] x", "[redacted] x"),
             ("jane@192.168.0.1", "[redacted]"),
+            // a name is found though what follows looks like more of it
+            ("to jane@example.com.A new one", "to [redacted].A new one"),
+            ("jane@example.comIII.C\0I", "[redacted].C\0I"),
+            ("jane@example.com.2 of 3", "[redacted].2 of 3"),
+            ("jane@example.com..bob", "[redacted]..bob"),
             (
                 "mailto:jane@example.com?subject=x",
                 "mailto:[redacted]?subject=x",
@@ -392,6 +406,8 @@ mod tests {
             "https://example.com/@jane.doe/1",
             "icon@2x.png",
             "left-pad@1.3.0",
+            "left-pad@1.3.0.4.5",
+            "icon@2x.png.C",
             "10% off 40",
             "a @ b.com",
             "jane@localhost",
