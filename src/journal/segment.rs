@@ -41,6 +41,7 @@ pub(crate) mod writer;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
 
@@ -51,6 +52,10 @@ use self::writer::Item;
 use super::{AppendError, Health, Limit, Settings};
 use crate::telemetry::metrics::Metrics;
 use crate::time::Clock;
+
+/// How long the writer waits at most for the call of the first in line: its task may be kept by other
+/// work, which must not keep everybody.
+const GATHER: Duration = Duration::from_millis(1);
 
 /// What the appends, the lanes, the writer and the keeper share.
 #[derive(Debug)]
@@ -79,6 +84,8 @@ pub(crate) struct Shared {
 #[derive(Debug, Default)]
 struct Door {
     jobs: VecDeque<Job>,
+    /// When the first of them came.
+    since: Option<Instant>,
     /// The writer is to take them.
     called: bool,
     /// Record bytes that wait for a commit, or are in one.
@@ -104,6 +111,14 @@ pub(crate) struct Job {
     /// What it counts against `max_pending`.
     pub(crate) bytes: u64,
     pub(crate) reply: oneshot::Sender<Result<(), AppendError>>,
+}
+
+impl Door {
+    /// Whether there is something to take that is not to wait any longer.
+    fn is_due(&self) -> bool {
+        let has_waited = || self.since.is_some_and(|since| since.elapsed() >= GATHER);
+        !self.jobs.is_empty() && (self.called || self.closing || has_waited())
+    }
 }
 
 /// Calls the writer when it is dropped. Whoever is first in line has it, and waits with it for as long
@@ -206,26 +221,37 @@ impl Shared {
     fn line_up(&self, mut door: MutexGuard<'_, Door>, job: Job) -> Option<Bell<'_>> {
         door.pending += job.bytes;
         door.jobs.push_back(job);
-        (door.jobs.len() == 1).then(|| Bell(self))
+        if door.jobs.len() > 1 {
+            return None;
+        }
+        door.since = Some(Instant::now());
+        drop(door);
+        // from now on it does not wait for ever
+        self.arrived.notify_one();
+        Some(Bell(self))
     }
 
     /// Waits for a call and takes all appends that are there; false when the journal closes and all is
     /// out.
     pub(crate) fn next_jobs(&self, jobs: &mut VecDeque<Job>) -> bool {
         let mut door = locked(&self.door);
-        loop {
-            if (door.called || door.closing) && !door.jobs.is_empty() {
-                break;
-            }
+        while !door.is_due() {
             if door.closing {
                 return false;
             }
             door.called = false;
-            door = self
-                .arrived
-                .wait(door)
-                .unwrap_or_else(PoisonError::into_inner);
+            let patience = door
+                .since
+                .map(|since| GATHER.saturating_sub(since.elapsed()));
+            door = match patience {
+                None => (self.arrived.wait(door)).unwrap_or_else(PoisonError::into_inner),
+                Some(patience) => {
+                    let waited = self.arrived.wait_timeout(door, patience);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
         }
+        door.since = None;
         door.called = false;
         std::mem::swap(&mut door.jobs, jobs);
         true
@@ -255,6 +281,7 @@ impl Shared {
     pub(crate) fn poison(&self, what: &'static str, error: &std::io::Error) {
         let mut door = locked(&self.door);
         door.shut = Some(AppendError::Poisoned);
+        door.since = None;
         let jobs = std::mem::take(&mut door.jobs);
         door.pending = 0;
         drop(door);
@@ -311,7 +338,7 @@ impl Shared {
     }
 
     /// Waits until the keeper is called or `patience` has passed (for ever if there is none).
-    pub(crate) fn next_call(&self, patience: Option<std::time::Duration>) -> Call {
+    pub(crate) fn next_call(&self, patience: Option<Duration>) -> Call {
         let mut chores = locked(&self.chores);
         while !chores.kicked && !chores.stop {
             let Some(patience) = patience else {

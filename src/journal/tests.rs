@@ -442,14 +442,12 @@ async fn a_held_lane_is_moved_out_of_the_way_while_others_flow() {
 async fn appends_that_come_together_are_one_commit() {
     let base = tempfile::tempdir().unwrap();
     let (journal, metrics) = open(settings(base.path()));
-    let appends = (0..20).map(|n| {
+    let mut appends = tokio::task::JoinSet::new();
+    for n in 0..20 {
         let journal = journal.clone();
-        tokio::spawn(async move { journal.append(vec![envelope(&lane(n + 1), "x")]).await })
-    });
-    let appends: Vec<_> = appends.collect();
-    for append in appends {
-        assert_eq!(append.await.unwrap(), Ok(()));
+        appends.spawn(async move { journal.append(vec![envelope(&lane(n + 1), "x")]).await });
     }
+    assert_eq!(appends.join_all().await, vec![Ok(()); 20]);
     assert_eq!(metrics.journal_commits.get(), 1);
     journal.close().await;
 }
@@ -465,8 +463,14 @@ async fn an_append_that_nobody_waits_for_still_calls_the_writer() {
     assert!(second.as_mut().poll(&mut context).is_pending());
     drop(first);
     assert_eq!(second.await, Ok(()));
+    // nor does one that is kept without being asked again hold up others
+    let mut kept = Box::pin(journal.append(vec![envelope(&lane(1), "kept")]));
+    assert!(kept.as_mut().poll(&mut context).is_pending());
+    let last = journal.append(vec![envelope(&lane(1), "last")]);
+    assert_eq!(last.await, Ok(()));
+    assert_eq!(kept.await, Ok(()));
     let leases = journal.lease(&lane(1), ALL);
-    assert_eq!(payloads(&leases), ["first", "second"]);
+    assert_eq!(payloads(&leases), ["first", "second", "kept", "last"]);
     settle_all(leases, Settlement::Delivered);
     journal.close().await;
 }
