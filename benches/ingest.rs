@@ -10,7 +10,9 @@
 //! before its answer; duplicates, receipts, metrics, traffic counts and limits are as by default,
 //! but for the paces of sources and lanes, which are out of the way.
 //!
-//! `cargo bench --bench ingest` takes about a minute and a half, `-- --test` runs everything once.
+//! `cargo bench --bench ingest` takes about a minute and a half, `-- --part full` (or `memory`, or
+//! `latency`) runs one part of it, `-- --events 100` (or 1) one row, `-- --test` everything once.
+//! `TMPDIR` says on which disk; its sync time is printed.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -67,8 +69,10 @@ fn main() {
         }
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let wanted = load::argument("--part");
-    let is_wanted = |part: &str| wanted.as_deref().is_none_or(|wanted| wanted == part);
+    let is_wanted = |part| load::is_wanted(part, &["full", "memory", "latency"]);
+    if !once {
+        sync_time();
+    }
     if is_wanted("full") {
         runtime.block_on(full_path(plan));
     }
@@ -76,9 +80,6 @@ fn main() {
         runtime.block_on(memory(plan));
     }
     if is_wanted("latency") {
-        if !once {
-            sync_time();
-        }
         on_core(OTHER_CORE);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -105,6 +106,7 @@ async fn full_path(plan: Plan) {
     );
     let wanted = load::argument("--events");
     let is_wanted = |events: &usize| wanted.as_ref().is_none_or(|w| *w == events.to_string());
+    assert!([1, 100].iter().any(is_wanted), "--events is 1 or 100");
     for events in [1, 100].into_iter().filter(is_wanted) {
         let (mut bare, mut own) = (Vec::new(), Vec::new());
         for _ in 0..plan.rounds {
@@ -226,7 +228,7 @@ async fn latencies(plan: Plan) {
             continue;
         }
         println!(
-            "{name}: {:.0} events/s, durable answer p50 {:.2}  p99 {:.2}  p99.9 {:.2} ms",
+            "{name}, one core for the gateway: {:.0} events/s, durable answer p50 {:.2}  p99 {:.2}  p99.9 {:.2} ms",
             answered.requests as f64 / answered.took.as_secs_f64(),
             answered.millis(0.5),
             answered.millis(0.99),
@@ -260,7 +262,7 @@ fn sync_time() {
         .collect();
     times.sort_by(f64::total_cmp);
     println!(
-        "gateway on a core of its own; this disk syncs 4 KiB in {:.2} ms (p50), {:.2} ms (p99)",
+        "this disk syncs 4 KiB in {:.2} ms (p50), {:.2} ms (p99)",
         times[500], times[990],
     );
 }

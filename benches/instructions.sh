@@ -6,8 +6,17 @@
 # benches/instructions.sh --check  compares it with benches/instructions.txt, and fails where an
 #                                  input takes more than 5 % above what is there
 set -euo pipefail
+shopt -s inherit_errexit
 cd "$(dirname "$0")/.."
 export CARGO_TERM_COLOR=never
+
+case ${1-} in
+'' | --check) ;;
+*)
+  echo "unknown argument: give --check or nothing" >&2
+  exit 1
+  ;;
+esac
 
 if ! command -v valgrind >/dev/null; then
   echo "valgrind is missing: install it, on Debian and Ubuntu with: apt-get install valgrind" >&2
@@ -26,8 +35,9 @@ trap 'rm -rf "$work"' EXIT
 
 # instructions INPUT EVENTS: of the whole program; by function in $work/INPUT.out
 instructions() {
-  valgrind --tool=callgrind --callgrind-out-file="$work/$1.out" "$bench" --count "$1" "$2" 2>&1 |
-    sed -n 's/.*Collected : \([0-9]*\).*/\1/p'
+  valgrind --tool=callgrind --callgrind-out-file="$work/$1.out" "$bench" --count "$1" "$2" \
+    >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
+  sed -n 's/.*Collected : \([0-9]*\).*/\1/p' "$work/log"
 }
 
 # of the same, by SHA-256
@@ -38,10 +48,16 @@ hashing() {
 
 # per_event INPUT: the difference of two runs, so that the start of the program does not count
 per_event() {
-  local few=1000 many=3000 first hash
-  first=$(instructions "$1" $few) hash=$(hashing "$1")
-  first=$(($(instructions "$1" $many) - first)) hash=$(($(hashing "$1") - hash))
-  echo "$1 $((first / (many - few))) $((hash / (many - few)))"
+  local few=1000 many=3000 of_few hash_few of_many hash_many
+  of_few=$(instructions "$1" $few)
+  hash_few=$(hashing "$1")
+  of_many=$(instructions "$1" $many)
+  hash_many=$(hashing "$1")
+  if ((of_many <= of_few)); then
+    echo "$1: nothing was counted" >&2
+    exit 1
+  fi
+  echo "$1 $(((of_many - of_few) / (many - few))) $(((hash_many - hash_few) / (many - few)))"
 }
 
 table=$(for input in typical request hashed warned; do per_event "$input"; done)

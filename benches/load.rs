@@ -29,6 +29,18 @@ pub(crate) fn argument(name: &str) -> Option<String> {
     arguments.next()
 }
 
+/// Whether a part of the bench is to run: all do, unless one of them stands behind `--part`.
+pub(crate) fn is_wanted(part: &str, parts: &[&str]) -> bool {
+    let Some(wanted) = argument("--part") else {
+        return true;
+    };
+    assert!(
+        parts.contains(&wanted.as_str()),
+        "--part is one of {parts:?}"
+    );
+    wanted == part
+}
+
 /// The middle of an odd number of values.
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);

@@ -22,6 +22,10 @@ if ! command -v cargo >/dev/null; then
   echo "cargo is missing: install Rust 1.95 or newer, then run this again" >&2
   exit 1
 fi
+if [[ -n ${VECTOR_BIN-} && ! -x $VECTOR_BIN ]]; then
+  echo "VECTOR_BIN must name the program of Vector; there is none at that path" >&2
+  exit 1
+fi
 has_node() { command -v node >/dev/null && command -v npm >/dev/null; }
 if ! has_node && [[ -z $once ]]; then
   apt-get update -qq && apt-get install -y -qq --no-install-recommends nodejs npm
@@ -32,8 +36,15 @@ if has_node && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 
   mkdir -p "$PEERS_NODE"
   cp benches/peers/node/{.npmrc,package.json,package-lock.json,server.mjs} "$PEERS_NODE"
   if ! cmp -s "$PEERS_NODE/package-lock.json" "$PEERS_NODE/installed"; then
-    npm ci --silent --prefix "$PEERS_NODE"
-    cp "$PEERS_NODE/package-lock.json" "$PEERS_NODE/installed"
+    if npm ci --silent --prefix "$PEERS_NODE"; then
+      cp "$PEERS_NODE/package-lock.json" "$PEERS_NODE/installed"
+    elif [[ -n $once ]]; then
+      echo "npm could not install the packages of the Node server, which does not run then" >&2
+      unset PEERS_NODE
+    else
+      echo "npm could not install the packages of the Node server: is the registry in reach?" >&2
+      exit 1
+    fi
   fi
 elif [[ -z $once ]]; then
   echo "the Node server needs Node 20 or newer: install it, then run this again" >&2

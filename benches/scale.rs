@@ -90,8 +90,7 @@ fn main() {
     load::serve::if_asked();
     let plan = if load::once() { TEST } else { PLAN };
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let wanted = load::argument("--part");
-    let is_wanted = |part: &str| wanted.as_deref().is_none_or(|wanted| wanted == part);
+    let is_wanted = |part| load::is_wanted(part, &["pixels", "backlog", "drain"]);
     if is_wanted("pixels") {
         runtime.block_on(pixels(plan));
     }

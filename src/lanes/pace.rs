@@ -274,12 +274,13 @@ mod tests {
     #[tokio::test]
     async fn who_asks_first_goes_first() {
         let limiter = Arc::new(Limiter::new(quota(Duration::from_millis(2), 1)));
-        let (done, mut order) = tokio::sync::mpsc::unbounded_channel();
+        let (done, mut order) = tokio::sync::mpsc::channel(50);
+        let mut tasks = tokio::task::JoinSet::new();
         for asked in 0..50 {
             let (limiter, done) = (Arc::clone(&limiter), done.clone());
-            tokio::spawn(async move {
+            tasks.spawn(async move {
                 limiter.wait().await;
-                done.send(asked).unwrap();
+                done.send(asked).await.unwrap();
             });
         }
         for asked in 0..50 {
