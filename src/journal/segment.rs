@@ -88,6 +88,8 @@ struct Door {
     since: Option<Instant>,
     /// The writer is to take them.
     called: bool,
+    /// The writer waits for as long as it takes, so the first append must wake it.
+    asleep: bool,
     /// Record bytes that wait for a commit, or are in one.
     pending: u64,
     full: Option<Limit>,
@@ -225,9 +227,12 @@ impl Shared {
             return None;
         }
         door.since = Some(Instant::now());
+        // one that is awake looks again within `GATHER`; to wake it costs more than to hash an event
+        let asleep = std::mem::take(&mut door.asleep);
         drop(door);
-        // from now on it does not wait for ever
-        self.arrived.notify_one();
+        if asleep {
+            self.arrived.notify_one();
+        }
         Some(Bell(self))
     }
 
@@ -235,22 +240,27 @@ impl Shared {
     /// out.
     pub(crate) fn next_jobs(&self, jobs: &mut VecDeque<Job>) -> bool {
         let mut door = locked(&self.door);
+        let mut idle = false;
         while !door.is_due() {
             if door.closing {
                 return false;
             }
             door.called = false;
+            door.asleep = idle && door.jobs.is_empty();
+            if door.asleep {
+                door = (self.arrived.wait(door)).unwrap_or_else(PoisonError::into_inner);
+                idle = false;
+                continue;
+            }
             let patience = door
                 .since
-                .map(|since| GATHER.saturating_sub(since.elapsed()));
-            door = match patience {
-                None => (self.arrived.wait(door)).unwrap_or_else(PoisonError::into_inner),
-                Some(patience) => {
-                    let waited = self.arrived.wait_timeout(door, patience);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
+                .map_or(GATHER, |since| GATHER.saturating_sub(since.elapsed()));
+            let (guard, wait) =
+                (self.arrived.wait_timeout(door, patience)).unwrap_or_else(PoisonError::into_inner);
+            door = guard;
+            idle = wait.timed_out();
         }
+        door.asleep = false;
         door.since = None;
         door.called = false;
         std::mem::swap(&mut door.jobs, jobs);
