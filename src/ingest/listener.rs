@@ -94,9 +94,20 @@ pub struct Serving {
 /// How near the end is; each step implies the one before.
 #[derive(Clone, Default)]
 struct Stage {
-    leaving: CancellationToken,
+    leaving: Arc<AtomicBool>,
     stopping: CancellationToken,
     killed: CancellationToken,
+}
+
+impl Stage {
+    /// With tokens of its own: they are asked at every wake-up, and all connections would ask one lock.
+    fn of_connection(&self) -> Self {
+        Self {
+            leaving: Arc::clone(&self.leaving),
+            stopping: self.stopping.child_token(),
+            killed: self.killed.child_token(),
+        }
+    }
 }
 
 impl Socket {
@@ -185,7 +196,7 @@ where
         let permits = Arc::new(Semaphore::new(self.settings.max_connections));
         let shared = Arc::new(self);
         let take = |stream, permit| {
-            let (shared, stage) = (Arc::clone(&shared), stage.clone());
+            let (shared, stage) = (Arc::clone(&shared), stage.of_connection());
             tasks.spawn(async move {
                 let _open = Open::new(shared.connections.clone(), permit);
                 tokio::select! {
@@ -256,10 +267,10 @@ where
         let activity = Arc::new(Activity::new());
         let answers = self.answers.clone();
         let seen = Arc::clone(&activity);
-        let leaving = stage.leaving.clone();
+        let leaving = Arc::clone(&stage.leaving);
         let service = service_fn(move |request: Request<Incoming>| {
             let (busy, seen) = (Busy::new(Arc::clone(&seen)), Arc::clone(&seen));
-            let leaving = leaving.clone();
+            let leaving = Arc::clone(&leaving);
             // of HTTP/2 connections it is a violation
             let may_say_close = request.version() <= Version::HTTP_11;
             let mut request = request.map(Body::new);
@@ -270,7 +281,7 @@ where
             async move {
                 let mut answer = answer.await;
                 if may_say_close
-                    && leaving.is_cancelled()
+                    && leaving.load(Ordering::Acquire)
                     && let Ok(answer) = &mut answer
                 {
                     let close = HeaderValue::from_static("close");
@@ -284,9 +295,8 @@ where
         builder
             .http1()
             .timer(TokioTimer::new())
-            // hyper counts silence between requests too; the first head is held to its own
-            // deadline by `Activity`
-            .header_read_timeout(self.settings.idle_timeout)
+            // `Activity` keeps both deadlines, without a timer for each request
+            .header_read_timeout(None)
             .max_buf_size(MAX_HEADERS);
         builder
             .http2()
@@ -326,7 +336,7 @@ impl Serving {
 
     /// Goes on accepting, but asks clients not to reuse their connections.
     pub fn leave(&self) {
-        self.stage.leaving.cancel();
+        self.stage.leaving.store(true, Ordering::Release);
     }
 
     /// Stops accepting, lets requests in flight finish for as long as `budget`, then cuts what is
