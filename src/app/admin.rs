@@ -14,6 +14,7 @@ mod call;
 mod config;
 mod dead;
 mod events;
+mod gauges;
 mod go_live;
 mod holds;
 mod lanes;
