@@ -14,6 +14,7 @@ mod alerts;
 mod browser;
 mod check;
 mod commands;
+mod console;
 mod custody;
 mod dead;
 mod delivery;

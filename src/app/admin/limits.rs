@@ -21,14 +21,14 @@ struct Limits {
 pub(super) struct Limit {
     /// The config key.
     pub(super) name: String,
-    unit: &'static str,
+    pub(super) unit: &'static str,
     pub(super) value: u64,
     /// Present use; none where it is not counted, as for a single request, batch or event.
     pub(super) used: Option<u64>,
     /// `used` in hundredths of `value`, rounded down.
-    percent: Option<u64>,
+    pub(super) percent: Option<u64>,
     /// Requests it has turned away since the start.
-    turned_away: u64,
+    pub(super) turned_away: u64,
 }
 
 pub(super) fn show(call: Call) -> Done {
