@@ -216,7 +216,10 @@ async fn what_moves_comes_as_events() {
         let piece = response.chunk().await.unwrap().unwrap();
         text.push_str(std::str::from_utf8(&piece).unwrap());
     }
-    assert!(text.starts_with("event: page\ndata: \""), "{text}");
+    assert!(
+        text.starts_with("retry: 500\nevent: page\ndata: \""),
+        "{text}"
+    );
     drop(response);
     gateway.finish().await;
 }

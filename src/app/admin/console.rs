@@ -180,9 +180,9 @@ async fn answer(
         if keys.is_empty() {
             return failure(None, super::auth::no_keys());
         }
-        let takes = page.method == Method::GET && wants_html(request.headers());
+        let is_person = page.method == Method::GET && wants_html(request.headers());
         let now = admin.0.clock.now();
-        (admin.0.sessions).viewer(request.headers(), keys, now, takes)
+        (admin.0.sessions).viewer(request.headers(), keys, now, is_person)
     };
     let Some(viewer) = viewer else {
         return access::ask(&page.method, request.uri());

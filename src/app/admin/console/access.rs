@@ -2,8 +2,8 @@
 
 use askama::Template;
 use axum::body::Body;
-use axum::http::header::SET_COOKIE;
-use axum::http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use axum::http::header::{ORIGIN, SET_COOKIE};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 
 use super::super::call::Members;
 use super::super::problem::Problem;
@@ -79,7 +79,10 @@ async fn let_in(
     let caller = admin.0.guard.admit_key(keys, &key, from, now)?;
     let known = keys.iter().find(|known| key.is(&known.digest));
     let known = known.ok_or_else(super::super::auth::no_keys)?;
-    let cookie = admin.0.sessions.open(known.digest, now)?;
+    // a browser says where it is: behind a proxy that speaks TLS, nothing else does
+    let origin = headers.get(ORIGIN).map(HeaderValue::as_bytes);
+    let is_https = origin.is_some_and(|origin| origin.starts_with(b"https:"));
+    let cookie = admin.0.sessions.open(known.digest, now, is_https)?;
     tracing::info!(
         admin.key = caller.name,
         admin.fingerprint = caller.fingerprint,

@@ -47,7 +47,12 @@ pub(super) struct Viewer {
 
 impl Sessions {
     /// Opens one for the owner of `key`; what the browser is to keep.
-    pub(super) fn open(&self, key: [u8; 32], now: UnixMs) -> Result<HeaderValue, Problem> {
+    pub(super) fn open(
+        &self,
+        key: [u8; 32],
+        now: UnixMs,
+        is_https: bool,
+    ) -> Result<HeaderValue, Problem> {
         let (id, csrf) = (random()?, random()?);
         let session = Session {
             key,
@@ -65,16 +70,18 @@ impl Sessions {
         }
         all.insert(digest(&id), session);
         let seconds = LIFE.as_secs();
-        cookie(&format!("{id}; Max-Age={seconds}"))
+        let secure = if is_https { "; Secure" } else { "" };
+        cookie(&format!("{id}; Max-Age={seconds}{secure}"))
     }
 
-    /// Whose request it is. `takes` what is to be said on this page.
+    /// Whose request it is. A page that a person has asked for keeps the session alive, and takes what
+    /// is to be said on it; what a page asks for by itself does neither.
     pub(super) fn viewer(
         &self,
         headers: &HeaderMap,
         keys: &[AdminKey],
         now: UnixMs,
-        takes: bool,
+        is_person: bool,
     ) -> Option<Viewer> {
         let id = digest(&id_of(headers)?);
         let mut all = self.locked();
@@ -84,11 +91,13 @@ impl Sessions {
             all.remove(&id);
             return None;
         };
-        session.used = now;
+        if is_person {
+            session.used = now;
+        }
         Some(Viewer {
             caller: Caller::of(key),
             csrf: session.csrf.clone(),
-            said: if takes { session.said.take() } else { None },
+            said: if is_person { session.said.take() } else { None },
         })
     }
 
@@ -185,11 +194,11 @@ mod tests {
         let (sessions, start) = (Sessions::default(), UnixMs::from_secs(1_000_000));
         let keys = [key("one", Role::Admin), key("two", Role::View)];
         let late = |span: Duration| UnixMs(start.0 + span.as_millis() as i64);
-        let set = sessions.open(keys[1].digest, start).unwrap();
+        let set = sessions.open(keys[1].digest, start, true).unwrap();
         let text = set.to_str().unwrap();
-        assert!(text.ends_with("Path=/console; HttpOnly; SameSite=Strict"));
+        assert!(text.ends_with("; Secure; Path=/console; HttpOnly; SameSite=Strict"));
         let headers = shown(&set);
-        let seen = |now, keys: &[AdminKey]| sessions.viewer(&headers, keys, now, false);
+        let seen = |now, keys: &[AdminKey]| sessions.viewer(&headers, keys, now, true);
         let viewer = seen(start, &keys).unwrap();
         assert_eq!(viewer.caller.role, Role::View);
         assert!(viewer.has_sent(&viewer.csrf) && !viewer.has_sent(""));
@@ -198,21 +207,21 @@ mod tests {
         assert!(seen(late(IDLE * 2), &keys).is_none());
         assert!(seen(start, &keys).is_none(), "it is gone for good");
 
-        let headers = shown(&sessions.open(keys[0].digest, start).unwrap());
+        let headers = shown(&sessions.open(keys[0].digest, start, false).unwrap());
         assert!(
             sessions
                 .viewer(&headers, &keys[1..], start, false)
                 .is_none()
         );
-        let headers = shown(&sessions.open(keys[0].digest, start).unwrap());
+        let headers = shown(&sessions.open(keys[0].digest, start, false).unwrap());
         let mut now = start;
         while now.since(start) < LIFE {
-            assert!(sessions.viewer(&headers, &keys, now, false).is_some());
+            assert!(sessions.viewer(&headers, &keys, now, true).is_some());
             now = UnixMs(now.0 + 1_800_000);
         }
-        assert!(sessions.viewer(&headers, &keys, now, false).is_none());
+        assert!(sessions.viewer(&headers, &keys, now, true).is_none());
 
-        let headers = shown(&sessions.open(keys[0].digest, start).unwrap());
+        let headers = shown(&sessions.open(keys[0].digest, start, false).unwrap());
         sessions.say(&headers, "done".to_owned());
         let said = |takes| sessions.viewer(&headers, &keys, start, takes).unwrap().said;
         assert_eq!(
@@ -229,7 +238,7 @@ mod tests {
         let (sessions, keys) = (Sessions::default(), [key("one", Role::Admin)]);
         let at = |n: usize| UnixMs(1_000_000 + n as i64);
         let all: Vec<HeaderMap> = (0..MAX_SESSIONS + 3)
-            .map(|n| shown(&sessions.open(keys[0].digest, at(n)).unwrap()))
+            .map(|n| shown(&sessions.open(keys[0].digest, at(n), false).unwrap()))
             .collect();
         let alive = |n: usize| sessions.viewer(&all[n], &keys, at(9999), false).is_some();
         assert_eq!((alive(0), alive(2), alive(3)), (false, false, true));

@@ -87,7 +87,7 @@ pub(super) fn event(kind: Kind, html: &str) -> Bytes {
     };
     // JSON has no line breaks in it, which would end the field
     let data = serde_json::Value::from(html);
-    format!("event: {name}\ndata: {data}\n\n").into()
+    format!("retry: 500\nevent: {name}\ndata: {data}\n\n").into()
 }
 
 struct Again<F> {
@@ -125,6 +125,9 @@ mod tests {
     #[test]
     fn an_event_is_one_line_of_json() {
         let sent = event(Kind::Page, "<p>\n\"a\"</p>");
-        assert_eq!(sent, "event: page\ndata: \"<p>\\n\\\"a\\\"</p>\"\n\n");
+        assert_eq!(
+            sent,
+            "retry: 500\nevent: page\ndata: \"<p>\\n\\\"a\\\"</p>\"\n\n"
+        );
     }
 }

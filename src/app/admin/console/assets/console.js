@@ -14,7 +14,9 @@ for (const region of document.querySelectorAll("[data-stream]")) {
   const fits = (row) => !filter || row.textContent.toLowerCase().includes(filter.value.trim().toLowerCase());
   const source = new EventSource(region.dataset.stream);
   source.addEventListener("open", () => say(paused ? "paused" : "live"));
-  source.addEventListener("error", () => say("connection lost; trying again"));
+  source.addEventListener("error", () => {
+    say(source.readyState === EventSource.CLOSED ? "ended: load the page again" : "joining again");
+  });
   source.addEventListener("page", (event) => {
     // not under the hands of somebody who is in it
     if (paused || region.contains(document.activeElement)) return;
