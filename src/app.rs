@@ -4,6 +4,7 @@
 //! free port, so that tests can run many gateways in one process.
 
 pub mod admin;
+pub mod export;
 mod keeper;
 pub mod letters;
 pub mod linting;

@@ -4,3 +4,6 @@
 //! words from closed lists, and no secret implements `Display`.
 
 pub mod metrics;
+
+/// The target of spans: what is exported as traces, and is no line of the log.
+pub const SPANS: &str = "capigate::span";

@@ -41,7 +41,7 @@ step() {
   return 0
 }
 
-step "unit, integration and crash tests" cargo test --locked --features failpoints --no-fail-fast
+step "unit, integration and crash tests" cargo test --locked --features failpoints,otlp --no-fail-fast
 step "benches run once" cargo test --locked --features failpoints --bench event --bench ingest --bench journal --bench receipts \
   --bench isolation --bench arrears --bench scale -- --test
 step "every fuzz target, ${FUZZ_SECONDS:-60} s each" tests/fuzz.sh

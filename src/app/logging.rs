@@ -9,10 +9,12 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{EnvFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload;
-use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+use tracing_subscriber::util::SubscriberInitExt;
 
+use super::export::Export;
 use crate::config::Telemetry;
 use crate::config::telemetry::{LogFormat, LogLevel};
+use crate::telemetry::SPANS;
 
 /// Changes what is logged while the process runs.
 #[derive(Clone)]
@@ -31,8 +33,11 @@ impl fmt::Debug for LogFilter {
     }
 }
 
-/// Starts logging for the whole process; fails when something else already has.
-pub fn start(telemetry: &Telemetry) -> Result<LogFilter, TryInitError> {
+/// Starts logging for the whole process, and what goes to a collector; fails when something else
+/// already has. Within a runtime, which the collector is spoken to from.
+pub fn start(telemetry: &Telemetry) -> anyhow::Result<(LogFilter, Export)> {
+    let export = Export::new(telemetry)?;
+    let has_spans = export.is_on();
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         // it would tell standard error that standard error cannot be written, and panic
@@ -44,13 +49,18 @@ pub fn start(telemetry: &Telemetry) -> Result<LogFilter, TryInitError> {
     let (level, handle) = reload::Layer::new(telemetry.log_level.filter());
     tracing_subscriber::registry()
         .with(lines)
+        .with(export.layer())
         .with(level)
-        .with(filter_fn(is_ours_or_coarse))
+        // a span that nobody gets costs nothing
+        .with(filter_fn(move |line| {
+            is_ours_or_coarse(line) && (has_spans || line.target() != SPANS)
+        }))
         .try_init()?;
-    Ok(LogFilter(Arc::new(move |filter| {
+    let filter = LogFilter(Arc::new(move |filter| {
         // fails only when logging has ended
         let _ = handle.reload(filter);
-    })))
+    }));
+    Ok((filter, export))
 }
 
 /// Below `info` only our own lines are written, whatever `telemetry.log_level` says: libraries

@@ -42,7 +42,7 @@ pub(super) async fn run(args: ServeArgs, sockets: Sockets) -> anyhow::Result<u8>
             return Ok(USAGE);
         }
     };
-    let log = logging::start(&config.telemetry)?;
+    let (log, export) = logging::start(&config.telemetry)?;
     let clock = Clock::Real;
     for warning in config.warnings(clock.now()) {
         tracing::warn!("{warning}");
@@ -84,7 +84,9 @@ pub(super) async fn run(args: ServeArgs, sockets: Sockets) -> anyhow::Result<u8>
             return Ok(OK);
         }
     };
-    Ok(match running.run_until(signals).await {
+    let ended = running.run_until(signals).await;
+    export.end().await;
+    Ok(match ended {
         Ended::Clean => OK,
         Ended::Poisoned => FAILED,
     })

@@ -1,4 +1,4 @@
-//! `[telemetry]`: the log.
+//! `[telemetry]`: the log, and what goes to a collector.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize};
 use tracing_subscriber::EnvFilter;
 
+use super::graph::BaseUrl;
 use super::units::from_text;
 
 /// What the gateway says about itself.
@@ -17,6 +18,15 @@ pub struct Telemetry {
     /// Least level that is logged: "error", "warn", "info", "debug" or "trace"; parts may differ,
     /// as in "info,capigate::lanes=debug".
     pub log_level: LogLevel,
+    /// Where an OpenTelemetry collector takes traces and logs over OTLP/HTTP: its address, to which
+    /// /v1/traces and /v1/logs are added; plain http only inside your own network. Traces have a
+    /// span for each request and each batch that Meta was sent, logs are the lines of the log, both
+    /// from the level "info" on. What the collector does not take in time is dropped; no event
+    /// waits for it. Only in a program that was built with `--features otlp`.
+    ///
+    /// Example: `"http://127.0.0.1:4318"`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub otlp_url: Option<BaseUrl>,
 }
 
 /// How a log line looks.

@@ -11,12 +11,15 @@ use axum::http::request::Parts;
 use axum::http::{Method, Request, Response, StatusCode};
 use tokio::time::Instant;
 use tower_service::Service;
+use tracing::Span;
+use tracing::field::Empty;
 
 use super::answer::{Accepted, Limit, METHODS, Rejection};
 use super::body::Arriving;
 use super::{Ingest, Shared, batch, body, cors, take};
 use crate::codes;
 use crate::pixel::PixelId;
+use crate::telemetry::SPANS;
 use crate::telemetry::metrics::Metrics;
 
 /// The front door has routes of its own, without a table to look them up in.
@@ -83,6 +86,13 @@ async fn answer(shared: &Shared, request: Request<Body>) -> Response<Body> {
 
 async fn answer_to(shared: &Shared, head: &Parts, mut body: Arriving) -> Response<Body> {
     let started = Instant::now();
+    let span = tracing::info_span!(
+        target: SPANS,
+        "request",
+        otel.kind = "server",
+        request.trace_id = Empty,
+        code = Empty,
+    );
     let result = match (Target::of(head.uri.path()), &head.method) {
         (Err(rejection), _) => Err(rejection),
         (Ok(_), &Method::OPTIONS) => match cors::preflight(shared, &head.headers) {
@@ -106,7 +116,7 @@ async fn answer_to(shared: &Shared, head: &Parts, mut body: Arriving) -> Respons
     let (results, batch) = result.unwrap_or_else(|rejection| (vec![Err(rejection)], None));
     let mut answers = results
         .into_iter()
-        .map(|result| finish(&shared.metrics, result, started.elapsed()));
+        .map(|result| finish(&shared.metrics, &span, result, started.elapsed()));
     match (batch, answers.next()) {
         (None, Some(answer)) => answer,
         (include_headers, first) => {
@@ -124,15 +134,18 @@ fn options() -> Response<Body> {
     answer
 }
 
-/// Counts a result, and makes the answer of it.
+/// Counts a result, and makes the answer of it. Of several, the span has the last.
 fn finish(
     metrics: &Metrics,
+    span: &Span,
     result: Result<Accepted, Rejection>,
     took: Duration,
 ) -> Response<Body> {
     // to find it in a log, not to keep it from being guessed
     let trace = format!("{:032x}", fastrand::u128(..));
     count(metrics, &result, &trace, took);
+    span.record("request.trace_id", trace.as_str());
+    span.record("code", word(&result));
     match result {
         Ok(accepted) => accepted.into_response(&trace),
         Err(rejection) => rejection.into_response(&trace),
@@ -156,6 +169,14 @@ fn is_version(text: &str) -> bool {
     text.strip_prefix('v')
         .and_then(|rest| rest.split_once('.'))
         .is_some_and(|(major, minor)| digits(major, 3) && digits(minor, 2))
+}
+
+/// `ok`, or why the request was refused.
+fn word(result: &Result<Accepted, Rejection>) -> &'static str {
+    match result {
+        Ok(_) => "ok",
+        Err(rejection) => rejection.code().word(),
+    }
 }
 
 fn count(metrics: &Metrics, result: &Result<Accepted, Rejection>, trace: &str, took: Duration) {

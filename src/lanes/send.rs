@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
+use tracing::field::{Empty, display};
 
 use super::circuits::Heard;
 use super::gate::{Gate, Passage};
@@ -17,6 +18,7 @@ use super::{Shared, Tools};
 use crate::graph::verdict::UNKNOWN_TRIES;
 use crate::graph::{Answer, Cause, Hold, Scope, Transient, Verdict};
 use crate::journal::{LaneKey, Lease};
+use crate::telemetry::SPANS;
 use crate::tokens::{LastError, Refused, TokenKey};
 
 /// One to a thousand events of one lane, and the right to send them.
@@ -156,6 +158,15 @@ impl Sender {
         };
         let tools = &self.shared.tools;
         let started = Instant::now();
+        let span = tracing::info_span!(
+            target: SPANS,
+            "batch",
+            otel.kind = "client",
+            pixel.id = %self.key.pixel,
+            batch.events = events.len(),
+            outcome = Empty,
+            graph.trace_id = Empty,
+        );
         let credential = Arc::clone(ticket.credential());
         let answer = tools
             .graph
@@ -168,6 +179,11 @@ impl Sender {
             )
             .await;
         drop(places);
+        span.record("outcome", answer.verdict.outcome());
+        if let Some(trace) = &answer.trace_id {
+            span.record("graph.trace_id", display(trace));
+        }
+        drop(span);
         self.count(&answer, events.len(), started.elapsed());
         ticket.report(&heard(&answer, patient), &answer.usage);
         self.judge_token(credential.token_key(), &answer, events.len());

@@ -28,6 +28,8 @@ mod harness;
 mod ingest;
 mod lint;
 mod login;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod policy;
 mod process;
 mod reload;
