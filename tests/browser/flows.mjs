@@ -53,6 +53,30 @@ export const flows = [
     },
   },
   {
+    page: "/console/receipt",
+    name: "an event is found by its id, its order and the address typed, which nothing keeps",
+    run: async (tab) => {
+      const find = async (what) => {
+        await go(tab, "/console/receipt");
+        await fill(tab, "#q", what);
+        await press(tab, /^Find$/);
+        await isSilent(tab);
+        want(!tab.url().includes("%40") && !tab.url().includes("@"), `the address is in that of the page: ${tab.url()}`);
+      };
+      await find("good-0");
+      await has(tab, "good-0", "delivered");
+      await find("order-held-1");
+      await has(tab, "held-1");
+      await find(email);
+      await has(tab, "held-1");
+      await press(tab, /^(held|bad)-[12]$/);
+      await has(tab, "Event", "Copy as curl");
+      await isSilent(tab);
+      await find("nobody@example.com");
+      want(!(await text(tab)).includes("nobody@example.com"), "it shows what was typed");
+    },
+  },
+  {
     page: "/console/issues",
     name: "an issue is acknowledged and opened again, and its redrive is tried out",
     run: async (tab) => {
