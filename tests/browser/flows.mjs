@@ -18,6 +18,48 @@ const isSilent = async (tab) => {
 
 export const flows = [
   {
+    page: "/console",
+    name: "it says who needs a person and why, and nobody else is red",
+    run: async (tab) => {
+      await go(tab, "/console");
+      await has(tab, "Example Shop, outlet", "held");
+      const red = await tab.$$eval("#overview tr.bad", (rows) => rows.map((row) => row.textContent));
+      want(red.length === 1 && red[0].includes(outlet), `red are ${red.length} rows: ${red.join("; ").slice(0, 400)}`);
+      await press(tab, /^Example Shop, web/);
+      await has(tab, "Funnel");
+    },
+  },
+  {
+    page: "/console/funnel",
+    name: "a pixel is chosen, and each number opens its list",
+    run: async (tab) => {
+      await go(tab, "/console/funnel");
+      await fill(tab, "#pixel", shop);
+      await press(tab, /^Show$/);
+      for (const stage of ["Refused at the door", "Filtered", "Duplicates", "Waiting", "Dead", "Delivered"]) {
+        const number = await tab.$(`a[aria-label^="${stage}: "]`);
+        want(number, `${stage} opens nothing`);
+        const at = tab.url();
+        const to = await number.evaluate((node) => node.href);
+        const answer = await go(tab, to);
+        // a place on the same page is no answer
+        want(answer === null ? to.includes("#") : answer.ok(), `${stage} leads to ${to}, which is answered ${answer?.status()}`);
+        await go(tab, at);
+      }
+      want((await tab.$eval('a[aria-label^="Delivered: "]', (node) => Number(node.textContent.replace(/\D/g, "")))) > 40, "too few are delivered");
+      await isSilent(tab);
+    },
+  },
+  {
+    page: "/console/quality",
+    name: "it says which key is missing most",
+    run: async (tab) => {
+      await go(tab, `/console/quality?pixel=${shop}`);
+      await has(tab, "Purchase", "Match keys");
+      await isSilent(tab);
+    },
+  },
+  {
     page: "/console/system",
     name: "the configuration is reloaded, and the page says so",
     run: async (tab) => {
