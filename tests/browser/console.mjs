@@ -45,7 +45,11 @@ async function links(tab, selector) {
 
 /** One page of each further kind that pages link to, two clicks deep: details, groups, lists behind a number. */
 async function further(tab, pages) {
-  const kind = (path) => path.split("?")[0].split("/").map((part) => (/^[a-z-]*$/.test(part) ? part : "*")).join("/");
+  const kind = (path) => {
+    const [way, query] = path.split("?");
+    const asked = [...new URLSearchParams(query).keys()].sort().join("&");
+    return `${way.split("/").map((part) => (/^[a-z-]*$/.test(part) ? part : "*")).join("/")}?${asked}`;
+  };
   const seen = new Set(pages.map(kind));
   const found = [];
   let from = pages;

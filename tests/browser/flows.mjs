@@ -18,6 +18,48 @@ const isSilent = async (tab) => {
 
 export const flows = [
   {
+    page: "/console",
+    name: "it says who needs a person and why, and nobody else is red",
+    run: async (tab) => {
+      await go(tab, "/console");
+      await has(tab, "Example Shop, outlet", "held");
+      const red = await tab.$$eval("#overview tr.bad", (rows) => rows.map((row) => row.textContent));
+      want(red.length === 1 && red[0].includes(outlet), `red are ${red.length} rows: ${red.join("; ").slice(0, 400)}`);
+      await press(tab, /^Example Shop, web/);
+      await has(tab, "Funnel");
+    },
+  },
+  {
+    page: "/console/funnel",
+    name: "a pixel is chosen, and each number opens its list",
+    run: async (tab) => {
+      await go(tab, "/console/funnel");
+      await fill(tab, "#pixel", shop);
+      await press(tab, /^Show$/);
+      for (const stage of ["Refused at the door", "Filtered", "Duplicates", "Waiting", "Dead", "Delivered"]) {
+        const number = await tab.$(`a[aria-label^="${stage}: "]`);
+        want(number, `${stage} opens nothing`);
+        const at = tab.url();
+        const to = await number.evaluate((node) => node.href);
+        const answer = await go(tab, to);
+        // a place on the same page is no answer
+        want(answer === null ? to.includes("#") : answer.ok(), `${stage} leads to ${to}, which is answered ${answer?.status()}`);
+        await go(tab, at);
+      }
+      want((await tab.$eval('a[aria-label^="Delivered: "]', (node) => Number(node.textContent.replace(/\D/g, "")))) > 40, "too few are delivered");
+      await isSilent(tab);
+    },
+  },
+  {
+    page: "/console/quality",
+    name: "it says which key is missing most",
+    run: async (tab) => {
+      await go(tab, `/console/quality?pixel=${shop}`);
+      await has(tab, "Purchase", "Match keys");
+      await isSilent(tab);
+    },
+  },
+  {
     page: "/console/system",
     name: "the configuration is reloaded, and the page says so",
     run: async (tab) => {
@@ -50,6 +92,30 @@ export const flows = [
       await post(shop, { event_id: "tail-4" });
       await until(tab, "tail-4", rows, "tail-4");
       await isSilent(tab);
+    },
+  },
+  {
+    page: "/console/receipt",
+    name: "an event is found by its id, its order and the address typed, which nothing keeps",
+    run: async (tab) => {
+      const find = async (what) => {
+        await go(tab, "/console/receipt");
+        await fill(tab, "#q", what);
+        await press(tab, /^Find$/);
+        await isSilent(tab);
+        want(!tab.url().includes("%40") && !tab.url().includes("@"), `the address is in that of the page: ${tab.url()}`);
+      };
+      await find("good-0");
+      await has(tab, "good-0", "delivered");
+      await find("order-held-1");
+      await has(tab, "held-1");
+      await find(email);
+      await has(tab, "held-1");
+      await press(tab, /^(held|bad)-[12]$/);
+      await has(tab, "Event", "Copy as curl");
+      await isSilent(tab);
+      await find("nobody@example.com");
+      want(!(await text(tab)).includes("nobody@example.com"), "it shows what was typed");
     },
   },
   {

@@ -26,6 +26,7 @@ has_program() {
 }
 
 starts_scene() {
+  : >"$work/sandbox.log" >"$work/gateway.log"
   "$capigate" sandbox --listen 127.0.0.1:0 --world tests/scene/world.toml >"$work/sandbox.log" 2>&1 &
   pids+=($!)
   waits "the sandbox" grep -q '^listening on ' "$work/sandbox.log"
@@ -36,7 +37,6 @@ starts_scene() {
     {"do":"refuse_event","event_id":"bad-*","subcode":2804019,"pixel":"'$shop'"}]'
   [[ $status == 200 ]] || wrong "the sandbox takes no faults: $body"
   scene_config >"$work/capigate.toml"
-  : >"$work/gateway.log"
   value() { sed -n "/^name = \"$1\"$/,/^value/s/^value = \"\(.*\)\"$/\1/p" tests/scene/world.toml; }
   env -i PATH=/usr/bin:/bin SHOP_TOKEN="$(value shop)" OUTLET_TOKEN="$(value outlet)" BLOG_TOKEN="$(value blog)" \
     TILLS_TOKEN="$(value tills)" SHOP_KEY="$shop_key" ADMIN_KEY="$admin_key" VIEW_KEY="$view_key" \
