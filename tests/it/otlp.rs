@@ -63,9 +63,10 @@ async fn run(otlp_url: &str) -> String {
     let delivered = tokio::time::timeout(Duration::from_secs(20), delivered).await;
     assert!(delivered.is_ok(), "not delivered");
     // no collector may keep it from its end, nor what it says from being said
-    let (code, log) = tokio::task::spawn_blocking(move || (process.terminate(), process.whole_log()))
-        .await
-        .unwrap();
+    let (code, log) =
+        tokio::task::spawn_blocking(move || (process.terminate(), process.whole_log()))
+            .await
+            .unwrap();
     assert_eq!(code, 0, "{log}");
     log
 }
