@@ -43,6 +43,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("alerts", &[]),
     ("test_mode", &[]),
     ("traffic", &[]),
+    ("backup", &["journal", "tokens::vault::MAX_FILE"]),
     ("custody", &["tokens", "graph", "alerts"]),
     ("journal", &["event::EncodedEvent"]),
     (
@@ -108,6 +109,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "cli",
         &[
             "app",
+            "backup",
             "config",
             "event::EncodedEvent",
             "journal",

@@ -11,6 +11,7 @@
 
 mod admin;
 mod alerts;
+mod backup;
 mod browser;
 mod check;
 mod commands;
@@ -21,6 +22,7 @@ mod desk;
 mod duplicates;
 mod durability;
 mod faults;
+mod formats;
 mod go_live;
 mod harness;
 mod ingest;
