@@ -217,7 +217,7 @@ def syscalls(trace):
     with open(trace, encoding="utf-8", errors="replace") as file:
         for line in file:
             # what ran before the program was started is not its own
-            started = started or ("execve(" in line and "/capigate\"" in line and " = 0" in line)
+            started = started or bool(re.search(r'execve\("[^"]*/capigate",', line))
             call = re.match(r"\d+ +(\w+)\(", line)
             if not started or not call:
                 continue
