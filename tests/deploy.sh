@@ -285,7 +285,7 @@ package_is_built() {
     usr/share/doc/capigate/{copyright,UPGRADING.md,changelog.Debian.gz}; do
     grep -qE " \./$file\$" "$work/contents" || wrong "it has no $file"
   done
-  grep -vE '^(-rw-r--r--|-rwxr-xr-x|drwxr-xr-x) root/root ' "$work/contents" && wrong "other owners or modes"
+  grep -vE '^(-rw-r--r--|-rwxr-xr-x|drwxr-xr-x) (root/root|0/0) ' "$work/contents" && wrong "other owners or modes"
   [[ $(dpkg-deb --field "$work/capigate.deb" Depends) == *libc6* ]] || wrong "it depends on no libc6"
   dpkg-deb --ctrl-tarfile "$work/capigate.deb" | tar -xO ./conffiles | grep -qx /etc/capigate/capigate.toml || wrong "the configuration is no conffile"
   return 0
