@@ -343,6 +343,7 @@ impl App {
         let mut chores = JoinSet::new();
         chores.spawn(housekeep(dead));
         chores.spawn(self.test_mode.clone().tell());
+        chores.spawn(self.admin.clone().beat());
         self.alerts.start();
         let now = self.reloader.now();
         let watch = Watching {

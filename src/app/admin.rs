@@ -12,6 +12,7 @@
 mod auth;
 mod call;
 mod config;
+mod console;
 mod dead;
 mod events;
 mod go_live;
@@ -25,6 +26,7 @@ mod problem;
 mod reply;
 mod routes;
 mod stream;
+mod system;
 mod test_mode;
 mod tokens;
 mod work;
@@ -104,6 +106,9 @@ struct Inner {
     exports: work::Places,
     clock: Clock,
     guard: auth::Guard,
+    sessions: console::Sessions,
+    streams: console::Streams,
+    pulse: system::Pulse,
     /// Changes that are under way.
     tasks: TaskTracker,
     lanes: OnceLock<Lanes>,
@@ -126,6 +131,9 @@ impl Admin {
             exports: work::Places::new(MAX_EXPORTS),
             clock: rooms.clock,
             guard: auth::Guard::default(),
+            sessions: console::Sessions::default(),
+            streams: console::Streams::default(),
+            pulse: system::Pulse::default(),
             tasks: TaskTracker::new(),
             lanes: OnceLock::new(),
             stage: AtomicU8::new(STARTING),
@@ -156,7 +164,9 @@ impl Admin {
 
     /// The routes of the admin listener.
     pub fn router(&self) -> Router {
-        pages::router(self).merge(routes::router(self))
+        pages::router(self)
+            .merge(console::router(self))
+            .merge(routes::router(self))
     }
 }
 

@@ -373,6 +373,7 @@ async fn every_answer_has_the_members_its_schema_names() {
             404,
         ),
         ("GET", "/limits", "/limits", json!({}), 200),
+        ("GET", "/system", "/system", json!({}), 200),
         (
             "POST",
             "/test-mode",

@@ -15,6 +15,7 @@ mod backup;
 mod browser;
 mod check;
 mod commands;
+mod console;
 mod custody;
 mod dead;
 mod delivery;

@@ -38,6 +38,16 @@ pub(super) struct Caller {
     pub(super) role: Role,
 }
 
+impl Caller {
+    pub(super) fn of(key: &AdminKey) -> Self {
+        Self {
+            name: key.name.clone(),
+            fingerprint: key.fingerprint(),
+            role: key.role,
+        }
+    }
+}
+
 impl Guard {
     /// Lets the owner of a key in.
     pub(super) fn admit(
@@ -48,12 +58,7 @@ impl Guard {
         now: UnixMs,
     ) -> Result<Caller, Problem> {
         if keys.is_empty() {
-            return Err(Problem::new(
-                StatusCode::FORBIDDEN,
-                "no_keys",
-                "no admin key is configured, so this page is closed",
-                "set admin.keys in the configuration, such as keys = [{ env = \"CAPIGATE_ADMIN_KEY\" }]",
-            ));
+            return Err(no_keys());
         }
         let key = bearer(headers).ok_or_else(|| {
             unauthorized(
@@ -61,6 +66,17 @@ impl Guard {
                 "send Authorization: Bearer with a key of admin.keys or admin.view_keys",
             )
         })?;
+        self.admit_key(keys, &key, peer, now)
+    }
+
+    /// Lets the owner of a key in that came in another way than in a header.
+    pub(super) fn admit_key(
+        &self,
+        keys: &[AdminKey],
+        key: &KeyDigest,
+        peer: Option<IpAddr>,
+        now: UnixMs,
+    ) -> Result<Caller, Problem> {
         let peer = peer.map(whole);
         if self.guesses(|guesses| guesses.count(peer, now)) >= MAX_GUESSES {
             let seconds = 60 - now.secs().rem_euclid(60);
@@ -90,11 +106,7 @@ impl Guard {
                 "see admin.keys and admin.view_keys of the configuration in force",
             ));
         };
-        Ok(Caller {
-            name: found.name.clone(),
-            fingerprint: found.fingerprint(),
-            role: found.role,
-        })
+        Ok(Caller::of(found))
     }
 
     fn guesses<T>(&self, look: impl FnOnce(&mut Guesses) -> T) -> T {
@@ -124,6 +136,16 @@ impl Guesses {
         let has_room = self.by.len() < MAX_ADDRESSES || self.by.contains_key(&peer);
         *self.by.entry(peer.filter(|_| has_room)).or_insert(0) += 1;
     }
+}
+
+/// Nobody can be let in.
+pub(super) fn no_keys() -> Problem {
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "no_keys",
+        "no admin key is configured, so this page is closed",
+        "set admin.keys in the configuration, such as keys = [{ env = \"CAPIGATE_ADMIN_KEY\" }]",
+    )
 }
 
 fn unauthorized(message: &str, next: &str) -> Problem {

@@ -81,6 +81,35 @@ impl Members {
         Ok(Self { kind, all })
     }
 
+    /// Nothing.
+    pub(super) fn none() -> Self {
+        Self {
+            kind: "the member",
+            all: BTreeMap::new(),
+        }
+    }
+
+    /// These, as texts or values of JSON.
+    #[allow(dead_code, reason = "for the pages that come")]
+    pub(super) fn of(pairs: impl IntoIterator<Item = (&'static str, Value)>) -> Self {
+        let all = pairs
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value));
+        Self {
+            all: all.collect(),
+            ..Self::none()
+        }
+    }
+
+    /// The fields of a form; those that are left empty are not there.
+    pub(super) async fn of_form(body: Body) -> Result<Self, Problem> {
+        let bytes = read(body).await?;
+        let mut members = Self::of_query(&String::from_utf8_lossy(&bytes))?;
+        members.kind = "the field";
+        members.all.retain(|_, value| value != "");
+        Ok(members)
+    }
+
     /// The members of a body that is a JSON object or empty.
     pub(super) async fn of_body(body: Body) -> Result<Self, Problem> {
         let bytes = read(body).await?;

@@ -19,17 +19,17 @@ struct Limits {
 }
 
 #[derive(Serialize)]
-struct Limit {
+pub(super) struct Limit {
     /// The config key.
-    name: String,
-    unit: &'static str,
-    value: u64,
+    pub(super) name: String,
+    pub(super) unit: &'static str,
+    pub(super) value: u64,
     /// Present use; none where it is not counted, as for a single request, batch or event.
-    used: Option<u64>,
+    pub(super) used: Option<u64>,
     /// `used` in hundredths of `value`, rounded down.
-    percent: Option<u64>,
+    pub(super) percent: Option<u64>,
     /// Requests it has turned away since the start.
-    turned_away: u64,
+    pub(super) turned_away: u64,
 }
 
 pub(super) fn show(call: Call) -> Done {
@@ -42,7 +42,7 @@ pub(super) fn show(call: Call) -> Done {
     })
 }
 
-fn limits(inner: &Inner) -> Vec<Limit> {
+pub(super) fn limits(inner: &Inner) -> Vec<Limit> {
     let in_force = inner.in_force();
     let config = &in_force.config;
     let (ingest, journal, lanes) = (&config.ingest, &config.journal, &config.lanes);

@@ -3,13 +3,14 @@
 use std::sync::atomic::Ordering;
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
 
 use super::reply::Reply;
-use super::{Admin, READY, STOPPING};
+use super::{Admin, READY, STOPPING, console};
 use crate::journal::Health;
 use crate::lanes::Lanes;
 use crate::lanes::snapshot::LaneSnapshot;
@@ -133,13 +134,18 @@ fn full(limit: &str) -> &'static str {
     }
 }
 
-async fn index() -> Json<serde_json::Value> {
+async fn index(headers: HeaderMap) -> Response {
+    if console::is_for_people(&headers) {
+        return Redirect::to(console::HOME).into_response();
+    }
     Json(serde_json::json!({
         "name": "capigate",
         "version": env!("CARGO_PKG_VERSION"),
         "pages": &OPEN[1..],
         "api": "/openapi.json",
+        "console": console::HOME,
     }))
+    .into_response()
 }
 
 async fn healthz() -> &'static str {

@@ -16,12 +16,12 @@ pub(super) struct Problem {
     pub(super) status: StatusCode,
     /// The stable word.
     pub(super) code: &'static str,
-    message: String,
-    next: String,
+    pub(super) message: String,
+    pub(super) next: String,
     /// One line for each thing that is wrong, where there are several.
-    details: Vec<String>,
+    pub(super) details: Vec<String>,
     /// Seconds, for 429 and 503.
-    retry_after: Option<u64>,
+    pub(super) retry_after: Option<u64>,
 }
 
 #[derive(Serialize)]

@@ -5,6 +5,9 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
+/// Bytes of an answer that a page shows.
+const MAX_SHOWN: usize = 16 << 20;
+
 /// Status, type and body, and what the audit line says of it.
 pub(super) struct Reply {
     pub(super) status: StatusCode,
@@ -42,6 +45,15 @@ impl Reply {
     pub(super) fn changed(mut self, count: u64) -> Self {
         self.changed = Some(count);
         self
+    }
+
+    /// The value of an answer in JSON, for a page that shows it.
+    pub(super) async fn value(self) -> serde_json::Value {
+        let bytes = axum::body::to_bytes(self.body, MAX_SHOWN).await;
+        let value = bytes
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        value.unwrap_or_default()
     }
 
     pub(super) fn into_response(self) -> Response<Body> {

@@ -10,7 +10,7 @@ use axum::body::Body;
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{Method, Request, Response};
+use axum::http::{Method, Request, Response, StatusCode};
 use axum::routing::{MethodFilter, on};
 use bytes::Bytes;
 
@@ -19,7 +19,8 @@ use super::call::{self, Call, Members};
 use super::problem::Problem;
 use super::reply::Reply;
 use super::{
-    Admin, config, dead, events, go_live, holds, lanes, limits, lint, openapi, test_mode, tokens,
+    Admin, config, dead, events, go_live, holds, lanes, limits, lint, openapi, system, test_mode,
+    tokens,
 };
 use crate::config::Role;
 use crate::ingest::encoding;
@@ -61,6 +62,7 @@ const ROUTES: &[Route] = &[
     get("/config", config::show),
     post("/config/reload", config::reload),
     get("/limits", limits::show),
+    get("/system", system::show),
     get("/tokens", tokens::list),
     Route {
         method: Method::POST,
@@ -163,7 +165,11 @@ async fn answer(
     let work = async move {
         let started = Instant::now();
         let result = work(admin, route, &caller, path, request).await;
-        audit(route, &caller, peer, &result, started.elapsed());
+        let outcome = match &result {
+            Ok(reply) => Ok((reply.status, reply.changed)),
+            Err(problem) => Err(problem),
+        };
+        audit(route.path, &caller, peer, outcome, started.elapsed());
         respond(result)
     };
     let done = tasks.spawn(work).await;
@@ -174,19 +180,20 @@ fn respond(result: Result<Reply, Problem>) -> Response<Body> {
     result.map_or_else(Problem::into_response, Reply::into_response)
 }
 
-fn audit(
-    route: &Route,
+/// One line in the log: who asked for what, and what came of it.
+pub(super) fn audit(
+    path: &'static str,
     caller: &Caller,
     peer: Option<IpAddr>,
-    result: &Result<Reply, Problem>,
+    outcome: Result<(StatusCode, Option<u64>), &Problem>,
     took: Duration,
 ) {
-    let (status, outcome, changed) = match result {
-        Ok(reply) => (reply.status, "ok", reply.changed),
+    let (status, outcome, changed) = match outcome {
+        Ok((status, changed)) => (status, "ok", changed),
         Err(problem) => (problem.status, problem.code, None),
     };
     tracing::info!(
-        admin.route = route.path,
+        admin.route = path,
         admin.key = caller.name,
         admin.fingerprint = caller.fingerprint,
         admin.role = caller.role.code(),

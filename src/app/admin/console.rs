@@ -1,0 +1,315 @@
+//! The console: pages for a person, on the admin listener.
+//!
+//! **Promises.** No page without a session, which an admin key opens; what the key may do, the session
+//! may, and it ends when the key is configured no more. Every change carries a token of its session,
+//! comes from a page of the same origin, runs to its end and leaves a line in the log, as the admin
+//! API's do. Pages have no third party, no script but one of ours, and no token and no personal value.
+//! **Refuses.** To be framed, and forms from elsewhere.
+//! **Limits.** 64 streams at once. Sessions live for 12 hours, one without requests, and 256 of them at once, in memory:
+//! a restart ends them. Wrong keys count with those of the admin API: ten a minute from an address.
+
+mod access;
+mod assets;
+mod session;
+mod shell;
+mod stream;
+mod system;
+mod words;
+
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Path;
+use axum::http::header::{HOST, LOCATION, ORIGIN};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use axum::routing::{MethodFilter, get, on, post};
+
+use super::call::{Call, Members};
+use super::problem::Problem;
+use super::routes::audit;
+use super::{Admin, Inner};
+use crate::config::Role;
+use crate::ingest::listener::Peer;
+
+pub(super) use session::Sessions;
+use session::Viewer;
+use shell::{Shell, failure};
+pub(super) use stream::Streams;
+
+/// Where the console begins.
+pub(super) const HOME: &str = "/console";
+/// The member of every form that changes something.
+const CSRF: &str = "csrf";
+
+/// What a page comes to.
+type Done = Pin<Box<dyn Future<Output = Result<View, Problem>> + Send>>;
+
+/// One page, or one change that a page asks for.
+struct Page {
+    method: Method,
+    path: &'static str,
+    run: fn(Visit) -> Done,
+    needs: Role,
+    /// Leaves a line in the log.
+    is_audited: bool,
+}
+
+/// All of them. What changes something is a POST, needs the role of an admin and is audited.
+const PAGES: &[Page] = &[
+    page(HOME, system::show),
+    page("/console/system", system::show),
+    page("/console/system/stream", system::stream),
+    change("/console/system/reload", system::reload),
+];
+
+/// What the head of every page links to.
+const NAV: &[(&str, &str)] = &[("/console/system", "System")];
+
+const fn page(path: &'static str, run: fn(Visit) -> Done) -> Page {
+    Page {
+        method: Method::GET,
+        path,
+        run,
+        needs: Role::View,
+        is_audited: false,
+    }
+}
+
+const fn change(path: &'static str, run: fn(Visit) -> Done) -> Page {
+    Page {
+        method: Method::POST,
+        path,
+        run,
+        needs: Role::Admin,
+        is_audited: true,
+    }
+}
+
+/// One request for a page, by somebody who is signed in.
+#[allow(dead_code, reason = "for the pages that come")]
+struct Visit {
+    admin: Admin,
+    /// What every page shows.
+    shell: Shell,
+    /// The parameter of the path, decoded; empty where there is none.
+    id: String,
+    /// The query of a GET, the form of a POST without its [`CSRF`].
+    members: Members,
+    headers: HeaderMap,
+}
+
+/// What is shown.
+enum View {
+    /// A page.
+    Html(String),
+    /// Another page, with a sentence on it that says what came of a change.
+    Go(String, String),
+    /// Something of its own, such as a download or a stream.
+    Own(Response<Body>),
+}
+
+impl View {
+    fn of(page: &impl askama::Template) -> Result<Self, Problem> {
+        let html = page.render();
+        html.map(Self::Html)
+            .map_err(|_| Problem::failed("page", "report it"))
+    }
+}
+
+#[allow(dead_code, reason = "for the pages that come")]
+impl Visit {
+    /// The configuration, rooms and counts.
+    fn inner(&self) -> &Inner {
+        &self.admin.0
+    }
+
+    /// The same question to a route of the admin API, with these members.
+    fn call(&self, id: &str, members: Members) -> Call {
+        Call {
+            admin: self.admin.clone(),
+            id: id.to_owned(),
+            members,
+            content_type: None,
+            encodings: Ok(Vec::new()),
+            body: bytes::Bytes::new(),
+        }
+    }
+}
+
+/// The pages, their style and their script.
+pub(super) fn router(admin: &Admin) -> Router {
+    let mut router = assets::router();
+    for page in PAGES {
+        let admin = admin.clone();
+        let filter = if page.method == Method::GET {
+            MethodFilter::GET
+        } else {
+            MethodFilter::POST
+        };
+        let answer = move |path: Option<Path<Vec<(String, String)>>>, request: Request<Body>| {
+            let id = path.and_then(|path| path.0.into_iter().next());
+            let id = id.map(|(_, id)| id).unwrap_or_default();
+            answer(admin.clone(), page, id, request)
+        };
+        router = router.route(page.path, on(filter, answer));
+    }
+    let (one, two, three) = (admin.clone(), admin.clone(), admin.clone());
+    router
+        .route(
+            "/console/login",
+            get(async move |request| access::form(&one, &request))
+                .post(async move |request| access::sign_in(&two, request).await),
+        )
+        .route(
+            "/console/logout",
+            post(async move |request| access::sign_out(&three, request).await),
+        )
+}
+
+async fn answer(
+    admin: Admin,
+    page: &'static Page,
+    id: String,
+    request: Request<Body>,
+) -> Response<Body> {
+    let viewer = {
+        let keys = &admin.0.in_force().secrets.admin;
+        if keys.is_empty() {
+            return failure(None, super::auth::no_keys());
+        }
+        let is_person = page.method == Method::GET && wants_html(request.headers());
+        let now = admin.0.clock.now();
+        (admin.0.sessions).viewer(request.headers(), keys, now, is_person)
+    };
+    let Some(viewer) = viewer else {
+        return access::ask(&page.method, request.uri());
+    };
+    let shell = Shell::of(&admin.0, &viewer, page.path);
+    match visit(admin, page, id, request, &viewer, shell.clone()).await {
+        Ok(response) => response,
+        Err(problem) => failure(Some(shell), problem),
+    }
+}
+
+async fn visit(
+    admin: Admin,
+    page: &'static Page,
+    id: String,
+    request: Request<Body>,
+    viewer: &Viewer,
+    shell: Shell,
+) -> Result<Response<Body>, Problem> {
+    if viewer.caller.role < page.needs {
+        return Err(Problem::view_only());
+    }
+    let peer = peer(&request);
+    let (head, body) = request.into_parts();
+    let members = if page.method == Method::GET {
+        Members::of_query(head.uri.query().unwrap_or_default())?
+    } else {
+        let mut form = Members::of_form(body).await?;
+        let csrf = form.text(CSRF)?.unwrap_or_default();
+        if !viewer.has_sent(&csrf) || !is_ours(&head.headers) {
+            return Err(foreign());
+        }
+        form
+    };
+    let headers = head.headers.clone();
+    let visit = Visit {
+        admin: admin.clone(),
+        shell,
+        id,
+        members,
+        headers: head.headers,
+    };
+    let view = if page.is_audited {
+        audited(&admin, page, visit, viewer, peer).await
+    } else {
+        (page.run)(visit).await
+    };
+    Ok(match view? {
+        View::Html(html) => shell::html(StatusCode::OK, html),
+        View::Own(response) => response,
+        View::Go(to, said) => {
+            admin.0.sessions.say(&headers, said);
+            go(&to)
+        }
+    })
+}
+
+/// Runs to its end and its line in the log, also when the viewer goes away.
+async fn audited(
+    admin: &Admin,
+    page: &'static Page,
+    visit: Visit,
+    viewer: &Viewer,
+    peer: Option<IpAddr>,
+) -> Result<View, Problem> {
+    let tasks = &admin.0.tasks;
+    let _under_way = tasks.token();
+    if tasks.is_closed() {
+        return Err(Problem::stopping());
+    }
+    let caller = viewer.caller.clone();
+    let work = async move {
+        let started = Instant::now();
+        let result = (page.run)(visit).await;
+        let outcome = match &result {
+            Ok(_) => Ok((StatusCode::OK, None)),
+            Err(problem) => Err(problem),
+        };
+        audit(page.path, &caller, peer, outcome, started.elapsed());
+        result
+    };
+    let done = tasks.spawn(work).await;
+    done.unwrap_or_else(|_| Err(Problem::failed("panic", "see the log")))
+}
+
+/// Sends the browser on.
+fn go(to: &str) -> Response<Body> {
+    let mut response = shell::html(StatusCode::SEE_OTHER, String::new());
+    if let Ok(to) = HeaderValue::from_str(to) {
+        response.headers_mut().insert(LOCATION, to);
+    }
+    response
+}
+
+fn peer(request: &Request<Body>) -> Option<IpAddr> {
+    request.extensions().get::<Peer>().map(|peer| peer.0.ip())
+}
+
+/// A script that asks for a piece of a page must not use up what a person is to read.
+fn wants_html(headers: &HeaderMap) -> bool {
+    let accept = headers.get(axum::http::header::ACCEPT);
+    accept.is_some_and(|accept| accept.as_bytes().starts_with(b"text/html"))
+}
+
+/// Whether a form was sent by a page of this origin, as far as the browser says. One that says nothing
+/// still has to know the session's token.
+fn is_ours(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let site = headers.get("sec-fetch-site");
+    let is_site = site.is_none_or(|site| site == "same-origin");
+    let is_origin = text(ORIGIN).is_none_or(|origin| {
+        let authority = origin.split_once("://").map(|(_, rest)| rest);
+        authority.is_some() && authority == text(HOST)
+    });
+    is_site && is_origin
+}
+
+fn foreign() -> Problem {
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "foreign_form",
+        "the form was not sent by a page of this session",
+        "open the page again, and send its form from there; a proxy in between must pass the Host header on",
+    )
+}
+
+/// Whether a browser asks, which is better served by the console than by JSON.
+pub(super) fn is_for_people(headers: &HeaderMap) -> bool {
+    wants_html(headers)
+}

@@ -1,0 +1,62 @@
+// What moves on a page: regions that the server writes again, and confirmations. All pages work
+// without it; then they move when they are loaded again.
+"use strict";
+
+for (const region of document.querySelectorAll("[data-stream]")) {
+  const adds = region.dataset.mode === "add";
+  const most = Number(region.dataset.most || 200);
+  const pause = document.querySelector(`[data-pauses="${region.id}"]`);
+  const filter = document.querySelector(`[data-filters="${region.id}"]`);
+  const state = document.querySelector(`[data-state-of="${region.id}"]`);
+  let paused = false;
+  let missed = 0;
+  const say = (text) => { if (state) state.textContent = text; };
+  const fits = (row) => !filter || row.textContent.toLowerCase().includes(filter.value.trim().toLowerCase());
+  const source = new EventSource(region.dataset.stream);
+  source.addEventListener("open", () => say(paused ? "paused" : "live"));
+  source.addEventListener("error", () => {
+    say(source.readyState === EventSource.CLOSED ? "ended: load the page again" : "joining again");
+  });
+  source.addEventListener("page", (event) => {
+    // not under the hands of somebody who is in it
+    if (paused || region.contains(document.activeElement)) return;
+    region.innerHTML = JSON.parse(event.data);
+  });
+  source.addEventListener("rows", (event) => {
+    if (paused) { missed += 1; say(`paused, ${missed} updates behind`); return; }
+    const rows = document.createElement("tbody");
+    rows.innerHTML = JSON.parse(event.data);
+    for (const row of [...rows.children]) {
+      row.hidden = !fits(row);
+      if (adds) region.prepend(row);
+    }
+    while (region.children.length > most) region.lastElementChild.remove();
+  });
+  if (pause) {
+    pause.addEventListener("click", () => {
+      paused = !paused;
+      missed = 0;
+      pause.textContent = paused ? "Go on" : "Pause";
+      pause.setAttribute("aria-pressed", String(paused));
+      say(paused ? "paused" : "live");
+    });
+  }
+  if (filter) {
+    filter.addEventListener("input", () => {
+      for (const row of region.children) row.hidden = !fits(row);
+    });
+  }
+  addEventListener("pagehide", () => source.close());
+}
+
+document.addEventListener("submit", (event) => {
+  const text = event.submitter?.dataset.confirm || event.target.dataset.confirm;
+  if (text && !confirm(text)) event.preventDefault();
+});
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-copies]");
+  if (!button) return;
+  const text = document.getElementById(button.dataset.copies)?.textContent || "";
+  navigator.clipboard?.writeText(text).then(() => { button.textContent = "Copied"; });
+});

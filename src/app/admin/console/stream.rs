@@ -1,0 +1,133 @@
+//! What moves on a page: server-sent events.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, Response};
+use bytes::Bytes;
+use hyper::body::Frame;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Interval;
+
+use super::super::problem::Problem;
+use super::super::{Admin, Inner};
+use super::shell::guarded;
+use super::{View, Visit};
+
+/// Streams at once, of all sessions.
+const MAX_STREAMS: usize = 64;
+/// How often a region is written again.
+const BEAT: Duration = Duration::from_secs(3);
+/// For how long one stream lasts; the browser opens the next one, which asks for the session again.
+const LASTS: u32 = 20;
+
+/// What an event does to its region of the page.
+#[derive(Clone, Copy)]
+#[allow(dead_code, reason = "for the pages that come")]
+pub(super) enum Kind {
+    /// It takes the place of what is there.
+    Page,
+    /// Rows of a table that go on top of it.
+    Rows,
+}
+
+/// The places for streams.
+pub(in crate::app::admin) struct Streams(Arc<Semaphore>);
+
+impl Default for Streams {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(MAX_STREAMS)))
+    }
+}
+
+/// Writes a region again every few seconds, for a minute; `render` gives nothing when it fails.
+pub(super) fn again(
+    visit: Visit,
+    kind: Kind,
+    render: impl FnMut(&Inner) -> Option<String> + Send + Sync + Unpin + 'static,
+) -> Result<View, Problem> {
+    visit.members.end()?;
+    let permit = place(&visit.admin)?;
+    let body = Again {
+        admin: visit.admin,
+        kind,
+        render,
+        beats: tokio::time::interval(BEAT),
+        left: LASTS,
+        _permit: permit,
+    };
+    Ok(View::Own(response(Body::new(body))))
+}
+
+/// A place for a stream, until it is dropped.
+pub(super) fn place(admin: &Admin) -> Result<OwnedSemaphorePermit, Problem> {
+    let permit = Arc::clone(&admin.0.streams.0).try_acquire_owned();
+    permit.map_err(|_| Problem::busy())
+}
+
+/// The answer that carries a stream.
+pub(super) fn response(body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    guarded(headers);
+    response
+}
+
+/// One event, as it goes over the wire.
+pub(super) fn event(kind: Kind, html: &str) -> Bytes {
+    let name = match kind {
+        Kind::Page => "page",
+        Kind::Rows => "rows",
+    };
+    // JSON has no line breaks in it, which would end the field
+    let data = serde_json::Value::from(html);
+    format!("retry: 500\nevent: {name}\ndata: {data}\n\n").into()
+}
+
+struct Again<F> {
+    admin: Admin,
+    kind: Kind,
+    render: F,
+    beats: Interval,
+    left: u32,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl<F: FnMut(&Inner) -> Option<String> + Unpin> hyper::body::Body for Again<F> {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let this = &mut *self;
+        std::task::ready!(this.beats.poll_tick(context));
+        if this.left == 0 || this.admin.0.tasks.is_closed() {
+            return Poll::Ready(None);
+        }
+        this.left -= 1;
+        let html = (this.render)(&this.admin.0);
+        Poll::Ready(html.map(|html| Ok(Frame::data(event(this.kind, &html)))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_line_of_json() {
+        let sent = event(Kind::Page, "<p>\n\"a\"</p>");
+        assert_eq!(
+            sent,
+            "retry: 500\nevent: page\ndata: \"<p>\\n\\\"a\\\"</p>\"\n\n"
+        );
+    }
+}
