@@ -56,6 +56,7 @@
 
 pub mod alerts;
 pub mod app;
+pub mod attempts;
 pub mod backup;
 pub mod cli;
 pub mod codes;
@@ -68,6 +69,7 @@ mod failpoint;
 pub mod fuzzing;
 pub mod graph;
 pub mod ingest;
+pub mod issues;
 pub mod journal;
 pub mod lanes;
 pub mod lint;
@@ -79,6 +81,7 @@ pub mod receipts;
 pub mod redrive;
 pub mod sandbox;
 pub mod secret;
+pub mod tail;
 pub mod telemetry;
 pub mod test_mode;
 pub mod time;

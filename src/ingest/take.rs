@@ -12,8 +12,9 @@ use super::body::Arriving;
 use super::caller::Caller;
 use super::coded::Coded;
 use super::events::{Checked, Job, check};
+use super::live::{self, Watched};
 use super::request::{self, Kind, Members, Parsed};
-use super::{Shared, body, feed, once, policies};
+use super::{Shared, body, feed, once, policies, trouble};
 use crate::codes;
 use crate::event::Warning;
 use crate::pixel::PixelId;
@@ -85,10 +86,13 @@ pub(super) async fn keep(
     let pixels: Vec<PixelId> = (checked.envelopes.iter())
         .map(|one| one.envelope.lane.pixel)
         .collect();
+    let watched = Watched::of(shared, &checked.envelopes, checked.source.as_ref());
     let appended = once::append(shared, checked.envelopes, reservation).await;
     let duplicates = appended.map_err(|error| {
         let rejection = error.into();
         feed::refused(&shared.traffic, pixel, &rejection);
+        trouble::refused(&shared.issues, pixel, &rejection);
+        live::refused(shared, pixel, checked.source.as_deref(), &rejection);
         rejection
     })?;
     let mut warnings = checked.warnings;
@@ -124,6 +128,10 @@ pub(super) async fn keep(
         request_warnings: checked.request_warnings,
     };
     feed::accepted(&shared.traffic, checked.tally, checked.copied, &accepted);
+    trouble::accepted(&shared.issues, &accepted);
+    if let Some(watched) = watched {
+        watched.durable(shared, &duplicates, &accepted);
+    }
     Ok(accepted)
 }
 
@@ -181,7 +189,11 @@ pub(super) fn check_all(
         None => by_page(shared, caller.page(), pixel)?,
     };
     let checked = admit_and_check(shared, pixel, caller, source, parsed);
-    checked.inspect_err(|rejection| feed::refused(&shared.traffic, pixel, rejection))
+    checked.inspect_err(|rejection| {
+        feed::refused(&shared.traffic, pixel, rejection);
+        trouble::refused(&shared.issues, pixel, rejection);
+        live::refused(shared, pixel, Some(&source.name), rejection);
+    })
 }
 
 fn admit_and_check(
@@ -225,6 +237,9 @@ fn admit_and_check(
     let mut checked = check(&parsed.events, &job);
     if has_code {
         checked.tally.coded();
+    }
+    if shared.tail.is_watched() {
+        checked.source = Some(source.name.clone());
     }
     if coded.left_out {
         checked.request_warnings.push(code_left_out(&source.name));

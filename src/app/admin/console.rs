@@ -10,6 +10,9 @@
 
 mod access;
 mod assets;
+mod issues;
+mod live;
+mod receipt;
 mod session;
 mod shell;
 mod stream;
@@ -59,18 +62,43 @@ struct Page {
 
 /// All of them. What changes something is a POST, needs the role of an admin and is audited.
 const PAGES: &[Page] = &[
+    page("/console/issues", issues::show),
+    change("/console/issues/{id}/acknowledge", issues::acknowledge),
+    change("/console/issues/{id}/mute", issues::mute),
+    change("/console/issues/{id}/redrive", issues::redrive),
     page(HOME, system::show),
+    page("/console/receipt", receipt::show),
+    ask("/console/receipt", receipt::search),
+    change("/console/receipt/resend", receipt::resend),
+    page("/console/live", live::show),
+    page("/console/live/stream", live::stream),
     page("/console/system", system::show),
     page("/console/system/stream", system::stream),
     change("/console/system/reload", system::reload),
 ];
 
 /// What the head of every page links to.
-const NAV: &[(&str, &str)] = &[("/console/system", "System")];
+const NAV: &[(&str, &str)] = &[
+    ("/console/live", "Live tail"),
+    ("/console/receipt", "Receipt"),
+    ("/console/issues", "Issues"),
+    ("/console/system", "System"),
+];
 
 const fn page(path: &'static str, run: fn(Visit) -> Done) -> Page {
     Page {
         method: Method::GET,
+        path,
+        run,
+        needs: Role::View,
+        is_audited: false,
+    }
+}
+
+/// A question whose words must be in no address, so they come as a form; it changes nothing.
+const fn ask(path: &'static str, run: fn(Visit) -> Done) -> Page {
+    Page {
+        method: Method::POST,
         path,
         run,
         needs: Role::View,
@@ -134,6 +162,7 @@ impl Visit {
             members,
             content_type: None,
             encodings: Ok(Vec::new()),
+            by: self.shell.key.clone(),
             body: bytes::Bytes::new(),
         }
     }
@@ -208,7 +237,7 @@ async fn visit(
     let peer = peer(&request);
     let (head, body) = request.into_parts();
     let members = if page.method == Method::GET {
-        Members::of_query(head.uri.query().unwrap_or_default())?
+        Members::of_query(head.uri.query().unwrap_or_default())?.filled()
     } else {
         let mut form = Members::of_form(body).await?;
         let csrf = form.text(CSRF)?.unwrap_or_default();
