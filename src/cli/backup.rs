@@ -43,7 +43,7 @@ pub(super) struct RestoreArgs {
 /// Runs `capigate backup`; returns the exit code.
 pub(super) fn run(args: &BackupArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
     let places = places(&args.config)?;
-    let manifest = take(&places, &args.out, &Clock::Real).map_err(refused)?;
+    let manifest = take(&places, &args.out, &Clock::Real).map_err(|error| refused(&error))?;
     let code = if manifest.damaged { WRONG } else { OK };
     if args.json {
         print_json(out, &summary(&manifest))?;
@@ -67,7 +67,7 @@ pub(super) fn run_restore(args: &RestoreArgs, out: &mut dyn Write) -> anyhow::Re
     if args.without_vault {
         places.vault = None;
     }
-    let manifest = restore(&args.from, &places).map_err(refused)?;
+    let manifest = restore(&args.from, &places).map_err(|error| refused(&error))?;
     if args.json {
         return print_json(out, &summary(&manifest));
     }
@@ -96,7 +96,7 @@ fn places(files: &ConfigFiles) -> anyhow::Result<Places> {
     })
 }
 
-fn refused(error: BackupError) -> anyhow::Error {
+fn refused(error: &BackupError) -> anyhow::Error {
     let exit = match error {
         BackupError::Taken(_) | BackupError::NoJournal(_) | BackupError::NoBackup(_) => USAGE,
         _ => WRONG,

@@ -35,15 +35,14 @@ pub(super) struct HealthArgs {
 
 /// Runs `capigate health`; returns the exit code.
 pub(super) async fn run(args: HealthArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
-    let base = match args.admin {
-        Some(url) => url,
-        None => {
-            // no secret is needed for it
-            let loaded = Config::load(&args.config.files, super::environment());
-            let faults = |faults| format!("the configuration has faults:\n{faults}");
-            let config = loaded.map_err(|error| client::failure(USAGE, faults(error)))?;
-            client::reached_at(config.listen.admin, false, "listen.admin", "--admin")?
-        }
+    let base = if let Some(url) = args.admin {
+        url
+    } else {
+        // no secret is needed for it
+        let loaded = Config::load(&args.config.files, super::environment());
+        let faults = |faults| format!("the configuration has faults:\n{faults}");
+        let config = loaded.map_err(|error| client::failure(USAGE, faults(error)))?;
+        client::reached_at(config.listen.admin, false, "listen.admin", "--admin")?
     };
     let path = if args.live { "/healthz" } else { "/readyz" };
     let url = base.join(path).context("--admin")?;

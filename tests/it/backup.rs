@@ -275,7 +275,7 @@ async fn the_service_manager_is_told_of_ready_reload_and_stop() {
         said.starts_with("READY=1\nSTATUS=taking events, generation 1"),
         "{said}"
     );
-    site.extra = format!("[pixels.3333333333333333]\ntoken = {{ env = \"TEST_TOKEN\" }}\n");
+    site.extra = "[pixels.3333333333333333]\ntoken = { env = \"TEST_TOKEN\" }\n".to_owned();
     site.write_config();
     gateway.signal("HUP");
     let said = heard();
