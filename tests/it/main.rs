@@ -25,6 +25,7 @@ mod duplicates;
 mod durability;
 mod faults;
 mod formats;
+mod gauges;
 mod go_live;
 mod harness;
 mod ingest;
