@@ -281,6 +281,7 @@ impl App {
             receipts: receipts.clone(),
             test_mode: test_mode.clone(),
             traffic: traffic.clone(),
+            ingest: Some(ingest.clone()),
             clock: clock.clone(),
         });
         let listen = &config.listen;

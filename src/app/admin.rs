@@ -38,6 +38,7 @@ use axum::Router;
 use tokio_util::task::TaskTracker;
 
 use super::reload::{InForce, Reloader};
+use crate::ingest::Ingest;
 use crate::journal::Journal;
 use crate::journal::dead::DeadLetters;
 use crate::lanes::Lanes;
@@ -77,6 +78,8 @@ pub(in crate::app) struct Rooms {
     pub(in crate::app) test_mode: TestMode,
     /// What came of late, in numbers.
     pub(in crate::app) traffic: Traffic,
+    /// The front door; none where no gateway runs.
+    pub(in crate::app) ingest: Option<Ingest>,
     /// What time it is.
     pub(in crate::app) clock: Clock,
 }
@@ -102,6 +105,7 @@ struct Inner {
     receipts: Receipts,
     test_mode: TestMode,
     traffic: Traffic,
+    ingest: Option<Ingest>,
     places: work::Places,
     exports: work::Places,
     clock: Clock,
@@ -127,6 +131,7 @@ impl Admin {
             receipts: rooms.receipts,
             test_mode: rooms.test_mode,
             traffic: rooms.traffic,
+            ingest: rooms.ingest,
             places: work::Places::new(MAX_LONG),
             exports: work::Places::new(MAX_EXPORTS),
             clock: rooms.clock,

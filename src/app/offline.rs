@@ -105,6 +105,7 @@ impl Offline {
             receipts: Receipts::off(),
             test_mode,
             traffic,
+            ingest: None,
             clock,
         };
         Ok(Self {
