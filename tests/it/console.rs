@@ -41,19 +41,28 @@ pub(crate) struct Browser {
 impl Browser {
     /// One who has not signed in yet.
     pub(crate) fn new(gateway: &Gateway) -> Self {
+        Self::at(format!("http://{}", gateway.running().admin_addr()))
+    }
+
+    /// The same, at the address of an admin listener.
+    pub(crate) fn at(base: String) -> Self {
         let client = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none());
         Self {
             client: client.build().unwrap(),
-            base: format!("http://{}", gateway.running().admin_addr()),
+            base,
             cookie: String::new(),
         }
     }
 
     /// One who has.
     pub(crate) async fn signed_in(gateway: &Gateway, key: &str) -> Self {
-        let mut browser = Self::new(gateway);
+        Self::new(gateway).with_key(key).await
+    }
+
+    pub(crate) async fn with_key(self, key: &str) -> Self {
+        let mut browser = self;
         let seen = browser.try_key(key).await;
         assert_eq!(seen.status, 303, "{seen:?}");
         let cookie = seen.headers[SET_COOKIE].to_str().unwrap();

@@ -15,6 +15,7 @@ mod browser;
 mod check;
 mod commands;
 mod console;
+mod console_desk;
 mod custody;
 mod dead;
 mod delivery;

@@ -10,6 +10,11 @@
 
 mod access;
 mod assets;
+mod dead;
+mod first;
+mod lab;
+mod masked;
+mod pixels;
 mod session;
 mod shell;
 mod stream;
@@ -60,13 +65,62 @@ struct Page {
 /// All of them. What changes something is a POST, needs the role of an admin and is audited.
 const PAGES: &[Page] = &[
     page(HOME, system::show),
+    page("/console/dead", dead::show),
+    Page {
+        method: Method::GET,
+        path: "/console/dead/export",
+        run: dead::export,
+        needs: Role::View,
+        is_audited: true,
+    },
+    Page {
+        method: Method::GET,
+        path: "/console/dead/redrive",
+        run: dead::plan_redrive,
+        needs: Role::Admin,
+        is_audited: false,
+    },
+    change("/console/dead/redrive", dead::redrive),
+    Page {
+        method: Method::GET,
+        path: "/console/dead/purge",
+        run: dead::plan_purge,
+        needs: Role::Admin,
+        is_audited: false,
+    },
+    change("/console/dead/purge", dead::purge),
+    page("/console/dead/{id}", dead::one),
+    page("/console/pixels", pixels::show),
+    change("/console/pixels/release", pixels::release),
+    page("/console/pixels/verify", pixels::may_verify),
+    change("/console/pixels/verify", pixels::ask_meta),
+    page("/console/pixels/rotate", pixels::how_to_rotate),
+    page("/console/lab", lab::show),
+    Page {
+        method: Method::POST,
+        path: "/console/lab/check",
+        run: lab::check,
+        needs: Role::View,
+        is_audited: false,
+    },
+    change("/console/lab/send", lab::send),
+    change("/console/lab/start", lab::start),
+    change("/console/lab/stop", lab::stop),
+    page("/console/first", first::show),
+    page("/console/first/stream", first::stream),
+    change("/console/first/reload", first::reload),
     page("/console/system", system::show),
     page("/console/system/stream", system::stream),
     change("/console/system/reload", system::reload),
 ];
 
 /// What the head of every page links to.
-const NAV: &[(&str, &str)] = &[("/console/system", "System")];
+const NAV: &[(&str, &str)] = &[
+    ("/console/dead", "Dead letters"),
+    ("/console/pixels", "Pixels"),
+    ("/console/lab", "Test lab"),
+    ("/console/system", "System"),
+];
 
 const fn page(path: &'static str, run: fn(Visit) -> Done) -> Page {
     Page {
@@ -124,6 +178,11 @@ impl Visit {
     /// The configuration, rooms and counts.
     fn inner(&self) -> &Inner {
         &self.admin.0
+    }
+
+    /// The members that are left, for whoever takes them on or wants to know that there are none.
+    fn taken(&mut self) -> Members {
+        std::mem::replace(&mut self.members, Members::none())
     }
 
     /// The same question to a route of the admin API, with these members.
