@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus::core::Collector;
+use prometheus::proto::MetricFamily;
 use serde::Serialize;
 
 use super::call::Call;
@@ -50,6 +51,10 @@ pub(super) struct System {
 
 /// The time that one stage takes, since the start of the process.
 #[derive(Serialize)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the label of the metric is called so"
+)]
 pub(super) struct Stage {
     pub(super) stage: &'static str,
     pub(super) count: u64,
@@ -165,7 +170,7 @@ fn full_in(first: &Beat, last: &Beat, max_bytes: u64) -> Option<u64> {
 
 fn sum(counters: &prometheus::IntCounterVec) -> u64 {
     let families = counters.collect();
-    let all = families.iter().flat_map(|family| family.get_metric());
+    let all = families.iter().flat_map(MetricFamily::get_metric);
     all.map(|metric| metric.get_counter().get_value() as u64)
         .sum()
 }
@@ -175,7 +180,7 @@ fn stage(stage: &'static str, histogram: &impl Collector) -> Stage {
     let families = histogram.collect();
     let mut buckets: Vec<(f64, u64)> = Vec::new();
     let mut count = 0;
-    for metric in families.iter().flat_map(|family| family.get_metric()) {
+    for metric in families.iter().flat_map(MetricFamily::get_metric) {
         let histogram = metric.get_histogram();
         count += histogram.get_sample_count();
         for (at, bucket) in histogram.get_bucket().iter().enumerate() {

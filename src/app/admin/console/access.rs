@@ -68,7 +68,7 @@ async fn let_in(
         return Err(foreign());
     }
     let mut form = Members::of_form(request.into_body()).await?;
-    *to = place(form.text("to")?.as_deref().unwrap_or(HOME)).to_owned();
+    place(form.text("to")?.as_deref().unwrap_or(HOME)).clone_into(to);
     let key = KeyDigest::of(form.text("key")?.unwrap_or_default().trim());
     let now = admin.0.clock.now();
     let in_force = admin.0.in_force();

@@ -79,6 +79,10 @@ impl Shell {
 }
 
 /// The page that says what went wrong, and what to do.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "whoever shows a problem is done with it"
+)]
 pub(super) fn failure(shell: Option<Shell>, problem: Problem) -> Response<Body> {
     let html = match &shell {
         Some(shell) => Failure {
