@@ -30,6 +30,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::alerts::Alerts;
+use crate::attempts::Attempts;
 use crate::config::{self, Config, ConfigErrors, Layers, Secrets};
 use crate::custody::watch::Tools as Watching;
 use crate::duplicates::Duplicates;
@@ -37,12 +38,14 @@ use crate::graph::GraphClient;
 use crate::graph::oauth::OauthClient;
 use crate::ingest::listener::{Listener, Serving, Settings, Socket};
 use crate::ingest::{self, Ingest};
+use crate::issues::Issues;
 use crate::journal::Journal;
 use crate::journal::dead::DeadLetters;
 use crate::journal::segment::disk::{Disk, RealDisk};
 use crate::lanes::{Lanes, Tools};
 use crate::receipts::Receipts;
 use crate::redrive::Redrive;
+use crate::tail::Tail;
 use crate::telemetry::metrics::Metrics;
 use crate::test_mode::TestMode;
 use crate::time::Clock;
@@ -234,6 +237,11 @@ impl App {
             tokio::task::spawn_blocking(open).await?
         };
         let traffic = Traffic::new(config.pixels.keys().copied(), clock.clone());
+        let (tail, attempts) = (Tail::default(), Attempts::default());
+        let issues = {
+            let (dir, clock) = (config.journal.dir.clone(), clock.clone());
+            tokio::task::spawn_blocking(move || Issues::open(&dir, clock)).await?
+        };
         let ingest = Ingest::new(
             wiring::ingest(&config.ingest),
             sources,
@@ -243,6 +251,8 @@ impl App {
                 receipts: receipts.clone(),
                 test_mode: test_mode.clone(),
                 traffic: traffic.clone(),
+                issues: issues.clone(),
+                tail: tail.clone(),
                 clock: clock.clone(),
                 metrics: metrics.clone(),
             },
@@ -282,6 +292,9 @@ impl App {
             test_mode: test_mode.clone(),
             traffic: traffic.clone(),
             ingest: Some(ingest.clone()),
+            issues: issues.clone(),
+            tail: tail.clone(),
+            attempts: attempts.clone(),
             clock: clock.clone(),
         });
         let listen = &config.listen;
@@ -315,6 +328,9 @@ impl App {
             receipts: receipts.clone(),
             duplicates: duplicates.clone(),
             traffic,
+            issues,
+            tail,
+            attempts,
             graph,
             tokens,
             clock,

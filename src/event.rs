@@ -51,6 +51,7 @@ mod look;
 mod match_keys;
 mod messaging;
 mod moment;
+mod money;
 mod normalise;
 mod pii;
 mod privacy;
@@ -60,6 +61,7 @@ mod source;
 mod tables;
 mod user_data;
 mod visit;
+mod wanted;
 mod work;
 
 #[cfg(test)]
@@ -72,11 +74,13 @@ pub use encoded::EncodedEvent;
 pub use hashed::HashedEvent;
 pub use look::{Becomes, Look};
 pub use match_keys::MatchKeys;
+pub use money::Money;
 pub use pii::Pii;
 pub use raw::{Label, RawEvent};
 pub use reject::{EventError, Warning};
 pub use source::ActionSource;
 pub use visit::{MAX_VISIT_VALUE, Visit, is_public_address, subdomain_index};
+pub use wanted::{EmailError, Wanted};
 
 /// The longest event that is read, in bytes of JSON as received.
 pub const MAX_RAW_BYTES: usize = 1 << 20;

@@ -26,12 +26,14 @@ pub mod encoding;
 pub mod events;
 mod feed;
 pub mod listener;
+mod live;
 mod once;
 pub mod pages;
 mod policies;
 pub mod request;
 pub mod router;
 mod take;
+mod trouble;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,8 +44,10 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::duplicates::Duplicates;
+use crate::issues::Issues;
 use crate::journal::Journal;
 use crate::receipts::Receipts;
+use crate::tail::Tail;
 use crate::telemetry::metrics::Metrics;
 use crate::test_mode::TestMode;
 use crate::time::Clock;
@@ -80,6 +84,10 @@ pub struct Tools {
     pub test_mode: TestMode,
     /// What came, in numbers.
     pub traffic: Traffic,
+    /// What goes wrong, in groups.
+    pub issues: Issues,
+    /// What happens, for whoever looks.
+    pub tail: Tail,
     /// What time it is.
     pub clock: Clock,
     /// What to count.
@@ -104,6 +112,8 @@ pub(in crate::ingest) struct Shared {
     pub(in crate::ingest) receipts: Receipts,
     pub(in crate::ingest) test_mode: TestMode,
     pub(in crate::ingest) traffic: Traffic,
+    pub(in crate::ingest) issues: Issues,
+    pub(in crate::ingest) tail: Tail,
     /// Appends that go on when their client is gone. Nobody waits for them: an append ends with the
     /// journal.
     pub(in crate::ingest) tasks: TaskTracker,
@@ -120,6 +130,8 @@ impl Ingest {
             receipts,
             test_mode,
             traffic,
+            issues,
+            tail,
             clock,
             metrics,
         } = tools;
@@ -138,6 +150,8 @@ impl Ingest {
             receipts,
             test_mode,
             traffic,
+            issues,
+            tail,
             tasks: TaskTracker::new(),
             clock,
             metrics,

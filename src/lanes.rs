@@ -46,12 +46,15 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::attempts::Attempts;
 use crate::duplicates::Duplicates;
 use crate::graph::GraphClient;
+use crate::issues::Issues;
 use crate::journal::dead::DeadLetters;
 use crate::journal::intents::Intents;
 use crate::journal::{Journal, LaneKey};
 use crate::receipts::Receipts;
+use crate::tail::Tail;
 use crate::telemetry::metrics::Metrics;
 use crate::time::Clock;
 use crate::tokens::Tokens;
@@ -80,6 +83,12 @@ pub struct Tools {
     pub intents: Arc<Intents>,
     /// What came of events, in numbers.
     pub traffic: Traffic,
+    /// What goes wrong, in groups.
+    pub issues: Issues,
+    /// What happens, for whoever looks.
+    pub tail: Tail,
+    /// The last requests to Graph.
+    pub attempts: Attempts,
     /// The way out.
     pub graph: GraphClient,
     /// Whose token.

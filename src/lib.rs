@@ -56,6 +56,7 @@
 
 pub mod alerts;
 pub mod app;
+pub mod attempts;
 pub mod cli;
 pub mod codes;
 pub mod config;
@@ -67,6 +68,7 @@ mod failpoint;
 pub mod fuzzing;
 pub mod graph;
 pub mod ingest;
+pub mod issues;
 pub mod journal;
 pub mod lanes;
 pub mod lint;
@@ -78,6 +80,7 @@ pub mod receipts;
 pub mod redrive;
 pub mod sandbox;
 pub mod secret;
+pub mod tail;
 pub mod telemetry;
 pub mod test_mode;
 pub mod time;

@@ -43,6 +43,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("alerts", &[]),
     ("test_mode", &[]),
     ("traffic", &[]),
+    ("issues", &["event::Money"]),
+    ("tail", &["event::MatchKeys"]),
+    ("attempts", &[]),
     ("custody", &["tokens", "graph", "alerts"]),
     ("journal", &["event::EncodedEvent"]),
     (
@@ -75,6 +78,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "receipts",
             "duplicates",
             "traffic",
+            "issues",
+            "tail",
+            "attempts",
         ],
     ),
     (
@@ -97,6 +103,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "receipts",
             "test_mode",
             "traffic",
+            "issues",
+            "tail",
         ],
     ),
     ("redrive", &["event", "journal", "duplicates"]),

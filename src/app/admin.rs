@@ -9,6 +9,7 @@
 //! long requests and fewer exports at once; beyond them 413, 400 or 429. An export that nobody
 //! reads for 10 seconds is cut.
 
+mod attempts;
 mod auth;
 mod call;
 mod config;
@@ -17,6 +18,7 @@ mod dead;
 mod events;
 mod go_live;
 mod holds;
+mod issues;
 mod lanes;
 mod limits;
 mod lint;
@@ -25,8 +27,10 @@ mod pages;
 mod problem;
 mod reply;
 mod routes;
+mod search;
 mod stream;
 mod system;
+mod tail;
 mod test_mode;
 mod tokens;
 mod work;
@@ -38,12 +42,15 @@ use axum::Router;
 use tokio_util::task::TaskTracker;
 
 use super::reload::{InForce, Reloader};
+use crate::attempts::Attempts;
 use crate::ingest::Ingest;
+use crate::issues::Issues;
 use crate::journal::Journal;
 use crate::journal::dead::DeadLetters;
 use crate::lanes::Lanes;
 use crate::receipts::Receipts;
 use crate::redrive::Redrive;
+use crate::tail::Tail;
 use crate::telemetry::metrics::Metrics;
 use crate::test_mode::TestMode;
 use crate::time::Clock;
@@ -80,6 +87,12 @@ pub(in crate::app) struct Rooms {
     pub(in crate::app) traffic: Traffic,
     /// The front door; none where no gateway runs.
     pub(in crate::app) ingest: Option<Ingest>,
+    /// What goes wrong, in groups.
+    pub(in crate::app) issues: Issues,
+    /// What happens, for whoever looks.
+    pub(in crate::app) tail: Tail,
+    /// The last requests to Graph.
+    pub(in crate::app) attempts: Attempts,
     /// What time it is.
     pub(in crate::app) clock: Clock,
 }
@@ -106,6 +119,9 @@ struct Inner {
     test_mode: TestMode,
     traffic: Traffic,
     ingest: Option<Ingest>,
+    issues: Issues,
+    tail: Tail,
+    attempts: Attempts,
     places: work::Places,
     exports: work::Places,
     clock: Clock,
@@ -132,6 +148,9 @@ impl Admin {
             test_mode: rooms.test_mode,
             traffic: rooms.traffic,
             ingest: rooms.ingest,
+            issues: rooms.issues,
+            tail: rooms.tail,
+            attempts: rooms.attempts,
             places: work::Places::new(MAX_LONG),
             exports: work::Places::new(MAX_EXPORTS),
             clock: rooms.clock,

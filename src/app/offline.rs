@@ -11,13 +11,16 @@ use axum::Router;
 use super::admin::{Admin, Rooms, Settings};
 use super::reload::InForce;
 use super::{stores, wiring};
+use crate::attempts::Attempts;
 use crate::config::{AdminKey, Config, Role, Secrets};
 use crate::duplicates::Duplicates;
+use crate::issues::Issues;
 use crate::journal::dead::DeadLetters;
 use crate::journal::{self, Journal, OpenError, RealDisk};
 use crate::receipts::Receipts;
 use crate::redrive::Redrive;
 use crate::secret::Secret;
+use crate::tail::Tail;
 use crate::telemetry::metrics::Metrics;
 use crate::test_mode::TestMode;
 use crate::time::Clock;
@@ -88,6 +91,7 @@ impl Offline {
             metrics.clone(),
         );
         let traffic = Traffic::new(config.pixels.keys().copied(), clock.clone());
+        let issues = Issues::open(&config.journal.dir, clock.clone());
         let rooms = Rooms {
             settings: Settings::Fixed(Arc::new(InForce {
                 config,
@@ -106,6 +110,9 @@ impl Offline {
             test_mode,
             traffic,
             ingest: None,
+            issues,
+            tail: Tail::default(),
+            attempts: Attempts::default(),
             clock,
         };
         Ok(Self {

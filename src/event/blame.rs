@@ -18,27 +18,27 @@ const INVALID_PARAMETER: i64 = 100;
 /// window may be too old there.
 const CLOCKS: Duration = Duration::from_hours(1);
 
-/// A rule, and the subcode Graph gives to who breaks it.
-type Rule = (i64, fn(&Value, UnixMs) -> bool);
+/// A rule, the subcode Graph gives to who breaks it, and the field it is about.
+type Rule = (i64, &'static str, fn(&Value, UnixMs) -> bool);
 
 static RULES: [Rule; 7] = [
-    (2_804_003, |event, now| is_too_old(event, now)),
-    (2_804_009, |event, _| {
+    (2_804_003, "event_time", |event, now| is_too_old(event, now)),
+    (2_804_009, "custom_data.value", |event, _| {
         name(event) == "Purchase" && !has(&event["custom_data"], "value")
     }),
-    (2_804_043, |event, _| {
+    (2_804_043, "app_data.extinfo", |event, _| {
         source(event) == "app" && !is_there(&event["app_data"]["extinfo"][4])
     }),
-    (2_804_050, |event, _| matches_nobody(event)),
-    (2_804_066, |event, _| {
+    (2_804_050, "user_data", |event, _| matches_nobody(event)),
+    (2_804_066, "event_name", |event, _| {
         is_messaging(event) && messaging::check_name(name(event)).is_err()
     }),
-    (2_804_081, |event, _| {
+    (2_804_081, "custom_data.currency", |event, _| {
         is_messaging(event)
             && (name(event) == "Purchase" || messaging::is_order(name(event)))
             && !has(&event["custom_data"], "currency")
     }),
-    (2_804_087, |event, _| {
+    (2_804_087, "user_data.ctwa_clid", |event, _| {
         is_messaging(event) && !has(&event["user_data"], "ctwa_clid")
     }),
 ];
@@ -47,14 +47,22 @@ impl EncodedEvent {
     /// Whether this event breaks, at the time `now`, the rule that Graph refuses batches for with
     /// `code` and `subcode`. Nobody breaks a rule that is not known here.
     pub fn breaks(&self, code: i64, subcode: Option<i64>, now: UnixMs) -> bool {
-        let rule = RULES
-            .iter()
-            .find(|(known, _)| code == INVALID_PARAMETER && subcode == Some(*known));
-        let Some((_, broken)) = rule else {
+        let Some((_, _, broken)) = rule(code, subcode) else {
             return false;
         };
         serde_json::from_slice(self.as_bytes()).is_ok_and(|event| broken(&event, now))
     }
+
+    /// The field that Graph means with `code` and `subcode`, such as `custom_data.value`; empty where
+    /// that is not known here.
+    pub fn blamed(code: i64, subcode: Option<i64>) -> &'static str {
+        rule(code, subcode).map_or("", |(_, path, _)| path)
+    }
+}
+
+fn rule(code: i64, subcode: Option<i64>) -> Option<&'static Rule> {
+    let mut rules = RULES.iter();
+    rules.find(|(known, ..)| code == INVALID_PARAMETER && subcode == Some(*known))
 }
 
 fn is_too_old(event: &Value, now: UnixMs) -> bool {
@@ -185,6 +193,11 @@ mod tests {
 
     #[test]
     fn a_rule_that_is_not_known_names_nobody() {
+        assert_eq!(
+            EncodedEvent::blamed(100, Some(2_804_009)),
+            "custom_data.value"
+        );
+        assert_eq!(EncodedEvent::blamed(1, Some(2_804_009)), "");
         let event = EncodedEvent::from_record("{}".into());
         let now = UnixMs::from_secs(NOW);
         assert!(!event.breaks(100, None, now));

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::events::Filtered;
 use super::{encoding, request};
 use crate::codes::{self, Code, Docs};
-use crate::event::{EventError, Warning};
+use crate::event::{EventError, Label, MatchKeys, Money, Warning};
 use crate::journal::{self, AppendError};
 use crate::pixel::PixelId;
 
@@ -64,6 +64,19 @@ pub struct EventFault {
     pub index: usize,
     /// What is wrong.
     pub error: EventError,
+    /// What the event is called and worth, if it could be read at all.
+    pub told: Option<Told>,
+}
+
+/// What an event that is not accepted is called, and what it says to be worth.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// What it is called, without personal values.
+    pub label: Label,
+    /// What it says to be worth.
+    pub money: Option<Money>,
+    /// The fields of its `user_data`.
+    pub keys: MatchKeys,
 }
 
 /// Why a whole request is refused. Nothing of it was kept.

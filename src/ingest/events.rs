@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::answer::EventFault;
+use super::answer::{EventFault, Told};
 use super::auth::{Source, Sources};
 use crate::codes;
 use crate::event::policy::{Applied, KeptBack, Policy};
-use crate::event::{EncodedEvent, EventError, Label, RawEvent, Visit, Warning};
+use crate::event::{EncodedEvent, EventError, RawEvent, Visit, Warning};
 use crate::journal::{Class, Envelope, LaneKey, RequestOptions};
 use crate::pixel::PixelId;
 use crate::time::UnixMs;
@@ -101,6 +101,8 @@ pub struct Checked {
     pub tally: Tally,
     /// Their copies in numbers.
     pub copied: BTreeMap<PixelId, Tally>,
+    /// The name of their source, while somebody looks at what happens.
+    pub source: Option<String>,
 }
 
 /// An event that is neither accepted nor bad.
@@ -112,8 +114,8 @@ pub struct Filtered {
     pub pixel: PixelId,
     /// The policy that has kept it back.
     pub kept_back: KeptBack,
-    /// What it is called.
-    pub label: Label,
+    /// What it is called and worth.
+    pub told: Told,
 }
 
 /// An envelope whose event a policy has changed or made.
@@ -147,7 +149,7 @@ impl Checked {
             index,
             pixel,
             kept_back,
-            label: event.label(&job.source.rules),
+            told: told(event, job),
         });
     }
 
@@ -168,10 +170,21 @@ pub fn check(events: &[Cow<'_, str>], job: &Job<'_>) -> Checked {
     let routes = Routes::of(job);
     for (index, text) in events.iter().enumerate() {
         if let Err(error) = one(index, text, job, &routes, &mut checked) {
-            checked.faults.push(EventFault { index, error });
+            // read again: the others need not be
+            let event = RawEvent::parse(text).ok();
+            let told = event.map(|event| told(&event, job));
+            checked.faults.push(EventFault { index, error, told });
         }
     }
     checked
+}
+
+fn told(event: &RawEvent<'_>, job: &Job<'_>) -> Told {
+    Told {
+        label: event.label(&job.source.rules),
+        money: event.money(),
+        keys: event.keys(),
+    }
 }
 
 /// Where an event goes, and under whose policy.

@@ -14,7 +14,7 @@ pub(super) fn tell(shared: &Shared, filtered: &[Filtered], changed: Vec<Changed>
         let word = one.kept_back.policy.word();
         let labels = [one.pixel.to_string(), word.to_owned()];
         shared.metrics.filtered.with_label_values(&labels).inc();
-        let subject = Subject::Label(one.label.clone());
+        let subject = Subject::Label(one.told.label.clone());
         told.entry((one.pixel, vec![word], true))
             .or_default()
             .push(subject);

@@ -12,8 +12,9 @@ use super::body::Arriving;
 use super::caller::Caller;
 use super::coded::Coded;
 use super::events::{Checked, Job, check};
+use super::live::{self, Watched};
 use super::request::{self, Kind, Members, Parsed};
-use super::{Shared, body, feed, once, policies};
+use super::{Shared, body, feed, once, policies, trouble};
 use crate::codes;
 use crate::event::Warning;
 use crate::pixel::PixelId;
@@ -65,8 +66,7 @@ pub(super) async fn take_as(
         let source = may_post(shared, source, pixel)?;
         let (query, members) = (Members::default(), Kind::Json.members(body, max_events)?);
         let parsed = request::read(&query, &members, max_events)?;
-        let checked = admit_and_check(shared, pixel, None, source, parsed);
-        checked.inspect_err(|rejection| feed::refused(&shared.traffic, pixel, rejection))
+        check_of(shared, pixel, None, source, parsed)
     };
     let checked = if body.len() >= HASH_APART {
         apart(work)
@@ -116,10 +116,13 @@ pub(super) async fn keep(
     let pixels: Vec<PixelId> = (checked.envelopes.iter())
         .map(|one| one.envelope.lane.pixel)
         .collect();
+    let watched = Watched::of(shared, &checked.envelopes, checked.source.as_ref());
     let appended = once::append(shared, checked.envelopes, reservation).await;
     let duplicates = appended.map_err(|error| {
         let rejection = error.into();
         feed::refused(&shared.traffic, pixel, &rejection);
+        trouble::refused(&shared.issues, pixel, &rejection);
+        live::refused(shared, pixel, checked.source.as_deref(), &rejection);
         rejection
     })?;
     let mut warnings = checked.warnings;
@@ -155,6 +158,10 @@ pub(super) async fn keep(
         request_warnings: checked.request_warnings,
     };
     feed::accepted(&shared.traffic, checked.tally, checked.copied, &accepted);
+    trouble::accepted(&shared.issues, &accepted);
+    if let Some(watched) = watched {
+        watched.durable(shared, &duplicates, &accepted);
+    }
     Ok(accepted)
 }
 
@@ -211,11 +218,25 @@ pub(super) fn check_all(
         Some(key) => by_key(shared, key, pixel)?,
         None => by_page(shared, caller.page(), pixel)?,
     };
-    let checked = admit_and_check(shared, pixel, Some(caller), source, parsed);
-    checked.inspect_err(|rejection| feed::refused(&shared.traffic, pixel, rejection))
+    check_of(shared, pixel, Some(caller), source, parsed)
 }
 
 /// Without a caller, nothing is known of an address or a browser.
+fn check_of(
+    shared: &Shared,
+    pixel: PixelId,
+    caller: Option<&Caller<'_>>,
+    source: &Source,
+    parsed: Parsed<'_>,
+) -> Result<Checked, Rejection> {
+    let checked = admit_and_check(shared, pixel, caller, source, parsed);
+    checked.inspect_err(|rejection| {
+        feed::refused(&shared.traffic, pixel, rejection);
+        trouble::refused(&shared.issues, pixel, rejection);
+        live::refused(shared, pixel, Some(&source.name), rejection);
+    })
+}
+
 fn admit_and_check(
     shared: &Shared,
     pixel: PixelId,
@@ -257,6 +278,9 @@ fn admit_and_check(
     let mut checked = check(&parsed.events, &job);
     if has_code {
         checked.tally.coded();
+    }
+    if shared.tail.is_watched() {
+        checked.source = Some(source.name.clone());
     }
     if coded.left_out {
         checked.request_warnings.push(code_left_out(&source.name));

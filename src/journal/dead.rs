@@ -387,6 +387,15 @@ impl DeadLetters {
     }
 }
 
+/// An event without what tells in clear who it is about, as [`View::Masked`] shows it.
+pub fn masked(event: &EncodedEvent) -> String {
+    let text = serde_json::from_slice(event.as_bytes());
+    text.map_or_else(
+        |_| String::new(),
+        |event| mask::masked(event).get().to_owned(),
+    )
+}
+
 fn full_or_io(error: io::Error) -> DeadError {
     if is_full(&error) {
         DeadError::Full

@@ -40,6 +40,8 @@ pub struct Found {
     pub expires_at: UnixMs,
     /// Whether it was leased at that moment.
     pub leased: bool,
+    /// The event.
+    pub event: EncodedEvent,
 }
 
 impl Journal {
@@ -71,10 +73,22 @@ impl Journal {
     /// The first `limit` events in the journal whose `event_id` is this one. Walks through the
     /// whole journal, so it takes as long as reading that does.
     pub fn find(&self, event_id: &str, limit: usize) -> io::Result<Vec<Found>> {
-        let mut found: Vec<Found> = Vec::new();
         let key = serde_json::to_string(event_id).map_err(io::Error::from)?;
         let key = format!("\"event_id\":{key}");
-        let finder = memchr::memmem::Finder::new(key.as_bytes());
+        let is_it = |json: &[u8]| EncodedEvent::head_of(json).event_id.as_deref() == Some(event_id);
+        self.search(key.as_bytes(), &is_it, limit)
+    }
+
+    /// The first `limit` events in the journal whose JSON has `needle` in it and is wanted. Walks
+    /// through the whole journal, so it takes as long as reading that does.
+    pub fn search(
+        &self,
+        needle: &[u8],
+        wanted: &dyn Fn(&[u8]) -> bool,
+        limit: usize,
+    ) -> io::Result<Vec<Found>> {
+        let mut found: Vec<Found> = Vec::new();
+        let finder = memchr::memmem::Finder::new(needle);
         if limit == 0 {
             return Ok(found);
         }
@@ -82,16 +96,16 @@ impl Journal {
         // most records are not looked at any further
         let likely = |payload: &[u8]| finder.find(payload).is_some();
         shared.walk(&|record| likely(record.payload), &mut |one| {
-            let head = EncodedEvent::head_of(one.event);
-            let is_it = head.event_id.as_deref() == Some(event_id);
-            if is_it && found.iter().all(|known| known.seq != one.seq) {
+            if wanted(one.event) && found.iter().all(|known| known.seq != one.seq) {
+                let event = EncodedEvent::from_record(one.event.to_vec().into());
                 found.push(Found {
                     lane: one.lane.clone(),
-                    event_name: head.event_name.into_owned(),
+                    event_name: event.head().event_name.into_owned(),
                     seq: one.seq,
                     received_at: one.received_at,
                     expires_at: one.expires_at,
                     leased: one.leased,
+                    event,
                 });
             }
             if found.len() < limit {

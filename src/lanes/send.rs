@@ -14,8 +14,10 @@ use super::search::Search;
 use super::settle::{self, Death, NotWritten};
 use super::snapshot::{HeldBy, Seen};
 use super::{Shared, Tools};
+use crate::attempts::Attempt;
 use crate::graph::verdict::UNKNOWN_TRIES;
 use crate::graph::{Answer, Cause, Hold, Scope, Transient, Verdict};
+use crate::issues;
 use crate::journal::{LaneKey, Lease};
 use crate::tokens::{LastError, Refused, TokenKey};
 
@@ -259,6 +261,32 @@ impl Sender {
             metrics.graph_error(error.code, error.subcode);
         }
         let trace = answer.trace_id.as_ref().map(ToString::to_string);
+        let attempt = Attempt {
+            at: self.shared.tools.clock.now(),
+            events: events as u64,
+            outcome,
+            code: answer.error.as_ref().map(|error| error.code),
+            subcode: answer.error.as_ref().and_then(|error| error.subcode),
+            trace_id: trace.clone(),
+            took_ms: took.as_millis() as u64,
+        };
+        if let Verdict::Hold(hold) = &answer.verdict {
+            let held = issues::Seen {
+                kind: issues::Kind {
+                    pixel: self.key.pixel,
+                    place: issues::Place::Meta,
+                    word: hold.cause.code(),
+                    code: attempt.code,
+                    subcode: attempt.subcode,
+                    path: "".into(),
+                },
+                events: events as u64,
+                event_id: None,
+                money: None,
+            };
+            self.shared.tools.issues.note([held]);
+        }
+        self.shared.tools.attempts.note(self.key.pixel, attempt);
         let duration_ms = took.as_millis() as u64;
         let (code, trace) = (code.as_deref(), trace.as_deref());
         let (cause, message) = match &answer.verdict {

@@ -8,8 +8,10 @@ use crate::event::EncodedEvent;
 use crate::graph::{Answer, Split};
 use crate::journal::dead::{DeadLetter, Refusal};
 use crate::journal::{LaneKey, Lease, Settlement, settle_all};
+use crate::pixel::PixelId;
 use crate::receipts::{Ending, Outcome};
-use crate::traffic;
+use crate::tail::{Row, Verdict};
+use crate::{issues, traffic};
 
 /// The dead letters could not be written; these are still leased.
 #[derive(Debug)]
@@ -57,6 +59,33 @@ impl Death {
             reason: self.reason,
             code: refusal.map(|refusal| refusal.code),
             subcode: refusal.and_then(|refusal| refusal.subcode),
+        }
+    }
+
+    fn seen(&self, pixel: PixelId, event: &EncodedEvent) -> issues::Seen {
+        let refusal = self.refusal.as_ref();
+        let (code, subcode) = (
+            refusal.map(|refusal| refusal.code),
+            refusal.and_then(|refusal| refusal.subcode),
+        );
+        let kind = issues::Kind {
+            pixel,
+            place: match code {
+                Some(_) => issues::Place::Meta,
+                None => issues::Place::Lane,
+            },
+            word: self.reason,
+            code,
+            subcode,
+            path: code
+                .map_or("", |code| EncodedEvent::blamed(code, subcode))
+                .into(),
+        };
+        issues::Seen {
+            kind,
+            events: 1,
+            event_id: event.head().event_id.map(Into::into),
+            money: event.money(),
         }
     }
 
@@ -110,6 +139,7 @@ pub(super) async fn delivered(
     }
     metrics.delivered.with_label_values(&[&pixel]).inc_by(sent);
     shared.tools.traffic.delivered(key.pixel, sent);
+    tell(shared, key, &leases, Verdict::Delivered, None);
     settle_all(leases, Settlement::Delivered);
     once::end(shared, noted);
     if received < sent {
@@ -162,6 +192,9 @@ pub(super) fn bury(
         .tools
         .traffic
         .dead(key.pixel, death.counted(), count as u64);
+    let issue = |lease: &Lease| death.seen(key.pixel, lease.event());
+    shared.tools.issues.note(leases.iter().map(issue));
+    tell(shared, key, &leases, Verdict::Dead, Some(reason));
     let events = leases.iter().map(Lease::event);
     if death.reason == Death::UNCONFIRMED {
         // Graph may have taken them
@@ -229,6 +262,35 @@ pub(super) async fn bury_aside(
         Ok(result) => result,
         // the job does not panic; if it ever did, its leases went back to the journal
         Err(_) => Err(NotWritten(Vec::new())),
+    }
+}
+
+/// Says it to whoever looks at what happens.
+fn tell(
+    shared: &Shared,
+    key: &LaneKey,
+    leases: &[Lease],
+    verdict: Verdict,
+    reason: Option<&'static str>,
+) {
+    let tools = &shared.tools;
+    if !tools.tail.is_watched() {
+        return;
+    }
+    let now = tools.clock.now();
+    for lease in leases {
+        let (event, head) = (lease.event(), lease.event().head());
+        tools.tail.tell(Row {
+            at: now,
+            pixel: key.pixel,
+            event_name: head.event_name.into_owned(),
+            event_id: head.event_id.map(Into::into),
+            source: None,
+            keys: event.keys(),
+            verdict,
+            reason,
+            latency_ms: now.since(lease.received_at()).as_millis() as u64,
+        });
     }
 }
 

@@ -76,7 +76,13 @@ async fn tell(gateway: &Gateway, path: &str, body: Value) -> Said {
 
 /// A path with something in the place of its parameter.
 fn filled(path: &str) -> String {
-    path.replace("{id}", "1-0").replace("{event_id}", "a%2Fb")
+    let path = path.replace("{id}", "1-0").replace("{event_id}", "a%2Fb");
+    let path = path.replace("{pixel}", PIXEL);
+    if path == "/tail" {
+        // it lasts as long as it is told to
+        return "/tail?for=1s".to_owned();
+    }
+    path
 }
 
 /// Two events of one pixel that Graph refuses, and one of another whose token it refuses.
@@ -131,7 +137,7 @@ async fn a_view_key_reads_and_an_admin_key_changes() {
         assert_eq!(without.status, 401, "{method} {path}");
         assert_eq!(without.headers["www-authenticate"], "Bearer");
         let view = send(request(&gateway, method, &path, Some(VIEW))).await;
-        if method == "GET" || path == "/lint" {
+        if method == "GET" || ["/lint", "/search"].contains(&path.as_str()) {
             assert!(![401, 403].contains(&view.status), "{path}: {view:?}");
         } else {
             assert_eq!((view.status, view.code().as_str()), (403, "view_only"));
@@ -339,6 +345,8 @@ async fn every_answer_has_the_members_its_schema_names() {
     let document: Value = serde_json::from_str(DOCUMENT).unwrap();
     let letters = ask(&gateway, "/dead").await.json();
     let letter = letters["letters"][0]["id"].as_str().unwrap().to_owned();
+    let issues = ask(&gateway, "/issues?where=meta").await.json();
+    let issue = issues["issues"][0]["id"].as_str().unwrap().to_owned();
     let hold_id = ask(&gateway, "/holds").await.json()["holds"][0]["id"]
         .as_str()
         .unwrap()
@@ -453,6 +461,57 @@ async fn every_answer_has_the_members_its_schema_names() {
         ("POST", "/dead/purge", "/dead/purge", json!({}), 400),
         (
             "POST",
+            "/search",
+            "/search",
+            json!({"email": " BAD-1@example.com"}),
+            200,
+        ),
+        (
+            "POST",
+            "/search",
+            "/search",
+            json!({"email": "nobody", "order_id": "x"}),
+            400,
+        ),
+        (
+            "GET",
+            "/attempts/{pixel}",
+            &format!("/attempts/{PIXEL}"),
+            json!({}),
+            200,
+        ),
+        ("GET", "/issues", "/issues", json!({}), 200),
+        ("GET", "/issues", "/issues?state=x", json!({}), 400),
+        (
+            "POST",
+            "/issues/{id}/acknowledge",
+            &format!("/issues/{issue}/acknowledge"),
+            json!({}),
+            200,
+        ),
+        (
+            "POST",
+            "/issues/{id}/acknowledge",
+            "/issues/0123456789abcdef/acknowledge",
+            json!({}),
+            404,
+        ),
+        (
+            "POST",
+            "/issues/{id}/mute",
+            &format!("/issues/{issue}/mute"),
+            json!({"for": "8h"}),
+            200,
+        ),
+        (
+            "POST",
+            "/issues/{id}/mute",
+            &format!("/issues/{issue}/mute"),
+            json!({"for": "31d"}),
+            400,
+        ),
+        (
+            "POST",
             "/lint",
             &format!("/lint?pixel={PIXEL}"),
             json!({"data": [purchase("linted"), {"event_name": "Lead"}]}),
@@ -493,6 +552,9 @@ async fn every_answer_has_the_members_its_schema_names() {
         hold(&said.json(), schema, &document, id);
         assert_eq!(said.json()["events"][0]["state"], state, "{said:?}");
     }
+    let tail = ask(&gateway, "/tail?for=1s").await;
+    assert_eq!(tail.headers["content-type"], "application/x-ndjson");
+    seen.insert(("GET".to_owned(), "/tail".to_owned()));
     let export = send(request(&gateway, "GET", "/dead/export", Some(VIEW))).await;
     assert_eq!(export.headers["content-type"], "application/x-ndjson");
     assert_eq!(export.text.lines().count(), 2);
@@ -534,6 +596,8 @@ async fn what_is_wrong_with_a_request_is_named() {
         ("/dead?older_than=soon", "older_than"),
         ("/dead?code=x", "code"),
         ("/dead/export?limit=7", "limit"),
+        ("/tail?for=1h", "for"),
+        ("/issues?where=x", "where"),
         ("/dead/summary?pixel=7", "pixel"),
         ("/events/a?limit=1", "limit"),
         ("/config?x=1", "x"),

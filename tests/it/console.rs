@@ -41,33 +41,37 @@ pub(crate) struct Browser {
 impl Browser {
     /// One who has not signed in yet.
     pub(crate) fn new(gateway: &Gateway) -> Self {
-        Self::at(format!("http://{}", gateway.running().admin_addr()))
+        Self::at(&format!("http://{}", gateway.running().admin_addr()))
     }
 
-    /// The same, at the address of an admin listener.
-    pub(crate) fn at(base: String) -> Self {
+    /// The same, of a gateway in a process of its own.
+    pub(crate) fn at(base: &str) -> Self {
         let client = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none());
         Self {
             client: client.build().unwrap(),
-            base,
+            base: base.to_owned(),
             cookie: String::new(),
         }
     }
 
     /// One who has.
     pub(crate) async fn signed_in(gateway: &Gateway, key: &str) -> Self {
-        Self::new(gateway).with_key(key).await
+        let mut browser = Self::new(gateway);
+        browser.sign_in(key).await;
+        browser
     }
 
-    pub(crate) async fn with_key(self, key: &str) -> Self {
-        let mut browser = self;
-        let seen = browser.try_key(key).await;
+    pub(crate) async fn sign_in(&mut self, key: &str) {
+        let seen = self.try_key(key).await;
         assert_eq!(seen.status, 303, "{seen:?}");
         let cookie = seen.headers[SET_COOKIE].to_str().unwrap();
-        browser.cookie = cookie.split(';').next().unwrap().to_owned();
-        browser
+        cookie
+            .split(';')
+            .next()
+            .unwrap()
+            .clone_into(&mut self.cookie);
     }
 
     async fn try_key(&self, key: &str) -> Seen {
@@ -78,6 +82,12 @@ impl Browser {
     pub(crate) async fn get(&self, path: &str) -> Seen {
         let request = self.client.get(format!("{}{path}", self.base));
         self.send(request.header("accept", "text/html")).await
+    }
+
+    /// A stream of a page.
+    pub(crate) async fn open(&self, url: &str) -> reqwest::Response {
+        let request = self.client.get(url).header("cookie", &self.cookie);
+        request.send().await.unwrap()
     }
 
     /// Sends a form as a page of this session would.

@@ -474,7 +474,8 @@ async fn a_pasted_person_is_found_nowhere_and_each_change_leaves_one_line() {
     site.extra = "[admin]\nkeys = [{ env = \"ADMIN_KEY\" }]".to_owned();
     site.vars = vec![("ADMIN_KEY".to_owned(), ADMIN.to_owned())];
     let mut process = site.start(None, "trace").unwrap();
-    let admin = Browser::at(process.admin.clone()).with_key(ADMIN).await;
+    let mut admin = Browser::at(&process.admin);
+    admin.sign_in(ADMIN).await;
     for id in ["gone", "kept"] {
         let fault = Fault::refuse_event(id, Some(2_804_009)).forever();
         sandbox.add_fault(fault);

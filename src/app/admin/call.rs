@@ -36,6 +36,8 @@ pub(super) struct Call {
     pub(super) body: Bytes,
     /// How that body is packed.
     pub(super) encodings: Result<Vec<Encoding>, Rejection>,
+    /// Whose key it was let in with, by its place in the configuration.
+    pub(super) by: String,
 }
 
 /// A body, within the bounds of all bodies here.
@@ -106,8 +108,13 @@ impl Members {
         let bytes = read(body).await?;
         let mut members = Self::of_query(&String::from_utf8_lossy(&bytes))?;
         members.kind = "the field";
-        members.all.retain(|_, value| value != "");
-        Ok(members)
+        Ok(members.filled())
+    }
+
+    /// Without those that are left empty, as a form sends them.
+    pub(super) fn filled(mut self) -> Self {
+        self.all.retain(|_, value| value != "");
+        self
     }
 
     /// The members of a body that is a JSON object or empty.

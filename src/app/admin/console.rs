@@ -12,9 +12,12 @@ mod access;
 mod assets;
 mod dead;
 mod first;
+mod issues;
 mod lab;
+mod live;
 mod masked;
 mod pixels;
+mod receipt;
 mod session;
 mod shell;
 mod stream;
@@ -64,6 +67,10 @@ struct Page {
 
 /// All of them. What changes something is a POST, needs the role of an admin and is audited.
 const PAGES: &[Page] = &[
+    page("/console/issues", issues::show),
+    change("/console/issues/{id}/acknowledge", issues::acknowledge),
+    change("/console/issues/{id}/mute", issues::mute),
+    change("/console/issues/{id}/redrive", issues::redrive),
     page(HOME, system::show),
     page("/console/dead", dead::show),
     Page {
@@ -96,19 +103,18 @@ const PAGES: &[Page] = &[
     change("/console/pixels/verify", pixels::ask_meta),
     page("/console/pixels/rotate", pixels::how_to_rotate),
     page("/console/lab", lab::show),
-    Page {
-        method: Method::POST,
-        path: "/console/lab/check",
-        run: lab::check,
-        needs: Role::View,
-        is_audited: false,
-    },
+    ask("/console/lab/check", lab::check),
     change("/console/lab/send", lab::send),
     change("/console/lab/start", lab::start),
     change("/console/lab/stop", lab::stop),
     page("/console/first", first::show),
     page("/console/first/stream", first::stream),
     change("/console/first/reload", first::reload),
+    page("/console/receipt", receipt::show),
+    ask("/console/receipt", receipt::search),
+    change("/console/receipt/resend", receipt::resend),
+    page("/console/live", live::show),
+    page("/console/live/stream", live::stream),
     page("/console/system", system::show),
     page("/console/system/stream", system::stream),
     change("/console/system/reload", system::reload),
@@ -116,6 +122,9 @@ const PAGES: &[Page] = &[
 
 /// What the head of every page links to.
 const NAV: &[(&str, &str)] = &[
+    ("/console/live", "Live tail"),
+    ("/console/receipt", "Receipt"),
+    ("/console/issues", "Issues"),
     ("/console/dead", "Dead letters"),
     ("/console/pixels", "Pixels"),
     ("/console/lab", "Test lab"),
@@ -125,6 +134,17 @@ const NAV: &[(&str, &str)] = &[
 const fn page(path: &'static str, run: fn(Visit) -> Done) -> Page {
     Page {
         method: Method::GET,
+        path,
+        run,
+        needs: Role::View,
+        is_audited: false,
+    }
+}
+
+/// A question whose words must be in no address, so they come as a form; it changes nothing.
+const fn ask(path: &'static str, run: fn(Visit) -> Done) -> Page {
+    Page {
+        method: Method::POST,
         path,
         run,
         needs: Role::View,
@@ -193,6 +213,7 @@ impl Visit {
             members,
             content_type: None,
             encodings: Ok(Vec::new()),
+            by: self.shell.key.clone(),
             body: bytes::Bytes::new(),
         }
     }
@@ -267,7 +288,7 @@ async fn visit(
     let peer = peer(&request);
     let (head, body) = request.into_parts();
     let members = if page.method == Method::GET {
-        Members::of_query(head.uri.query().unwrap_or_default())?
+        Members::of_query(head.uri.query().unwrap_or_default())?.filled()
     } else {
         let mut form = Members::of_form(body).await?;
         let csrf = form.text(CSRF)?.unwrap_or_default();

@@ -9,6 +9,7 @@ use super::problem::Problem;
 use super::reply::Reply;
 use super::routes::Done;
 use super::work::beside;
+use super::{Admin, Inner};
 use crate::journal::{Found, LaneKey};
 use crate::lanes::Lanes;
 use crate::lanes::snapshot::LaneSnapshot;
@@ -24,13 +25,14 @@ const UNKNOWN: [&str; 2] = [
     "it was never accepted here (then the answer to its request says why), or its end is longer ago than receipts.keep",
 ];
 
+/// What is known of the events with one id.
 #[derive(Serialize)]
-struct Answer<'a> {
-    event_id: &'a str,
+pub(super) struct Answer {
+    pub(super) event_id: String,
     /// Those still in the journal first, then by the time of their end, newest first.
-    events: Vec<Receipt>,
+    pub(super) events: Vec<Receipt>,
     /// Whether there are others that are not shown.
-    more: bool,
+    pub(super) more: bool,
 }
 
 /// `GET /events/{event_id}`.
@@ -42,42 +44,52 @@ pub(super) fn find(call: Call) -> Done {
             let next = format!("send 1 to {MAX_ID} bytes, percent-encoded where need be");
             return Err(Problem::bad("the event id", next));
         }
-        let place = call.admin.0.places.take()?;
-        let next = UNKNOWN[usize::from(call.admin.0.in_force().config.receipts.enabled)];
-        let admin = call.admin;
-        let found = beside(move || {
-            let _place = place;
-            let inner = &admin.0;
-            // the journal first: an event that ends meanwhile is then found twice, not never
-            let waiting = inner.journal.find(&event_id, MAX_SHOWN + 1);
-            let ended = inner.receipts.find(&event_id, MAX_SHOWN + 1);
-            let states = inner.lanes.get().map(Lanes::states).unwrap_or_default();
-            (event_id, waiting, ended, BTreeMap::from_iter(states))
-        });
-        let (event_id, waiting, ended, states) = found.await?;
-        let waiting = waiting.map_err(|error| failed("journal_io", &error))?;
-        let ended = ended.map_err(|error| failed(error.code(), &error))?;
-        let more = waiting.len().max(ended.len()) > MAX_SHOWN;
-        let mut events: Vec<Receipt> = waiting
-            .into_iter()
-            .take(MAX_SHOWN)
-            .map(|found| standing(&event_id, found, &states))
-            .collect();
-        events.extend(ended.into_iter().take(MAX_SHOWN));
-        let events = gathered(events);
-        if events.is_empty() {
-            return Err(Problem::not_found("no event with this id is known", next));
-        }
-        Ok(Reply::ok(&Answer {
-            event_id: &event_id,
-            events,
-            more,
-        }))
+        Ok(Reply::ok(&known(&call.admin, event_id).await?))
     })
 }
 
+/// What is known of the events with this id, from the journal and the receipts.
+pub(super) async fn known(admin: &Admin, event_id: String) -> Result<Answer, Problem> {
+    let place = admin.0.places.take()?;
+    let next = UNKNOWN[usize::from(admin.0.in_force().config.receipts.enabled)];
+    let admin = admin.clone();
+    let found = beside(move || {
+        let _place = place;
+        let inner = &admin.0;
+        // the journal first: an event that ends meanwhile is then found twice, not never
+        let waiting = inner.journal.find(&event_id, MAX_SHOWN + 1);
+        let ended = inner.receipts.find(&event_id, MAX_SHOWN + 1);
+        (event_id, waiting, ended, states(inner))
+    });
+    let (event_id, waiting, ended, states) = found.await?;
+    let waiting = waiting.map_err(|error| failed("journal_io", &error))?;
+    let ended = ended.map_err(|error| failed(error.code(), &error))?;
+    let more = waiting.len().max(ended.len()) > MAX_SHOWN;
+    let mut events: Vec<Receipt> = waiting
+        .into_iter()
+        .take(MAX_SHOWN)
+        .map(|found| standing(found, &states))
+        .collect();
+    events.extend(ended.into_iter().take(MAX_SHOWN));
+    let events = gathered(events);
+    if events.is_empty() {
+        return Err(Problem::not_found("no event with this id is known", next));
+    }
+    Ok(Answer {
+        event_id,
+        events,
+        more,
+    })
+}
+
+/// What each lane does now.
+pub(super) fn states(inner: &Inner) -> BTreeMap<LaneKey, LaneSnapshot> {
+    let states = inner.lanes.get().map(Lanes::states).unwrap_or_default();
+    BTreeMap::from_iter(states)
+}
+
 /// An event of the journal, by the state of its lane.
-fn standing(event_id: &str, found: Found, lanes: &BTreeMap<LaneKey, LaneSnapshot>) -> Receipt {
+pub(super) fn standing(found: Found, lanes: &BTreeMap<LaneKey, LaneSnapshot>) -> Receipt {
     let lane = lanes.get(&found.lane);
     let state = match lane.map(|lane| lane.state) {
         _ if found.leased => State::InFlight,
@@ -90,7 +102,7 @@ fn standing(event_id: &str, found: Found, lanes: &BTreeMap<LaneKey, LaneSnapshot
         .and_then(|lane| lane.reason)
         .filter(|_| state == State::Held);
     Receipt {
-        event_id: Some(event_id.to_owned()),
+        event_id: found.event.head().event_id.map(Into::into),
         event_name: Some(found.event_name),
         received_at: Some(found.received_at.0),
         expires_at: Some(found.expires_at.0),
@@ -99,7 +111,7 @@ fn standing(event_id: &str, found: Found, lanes: &BTreeMap<LaneKey, LaneSnapshot
     }
 }
 
-fn failed(code: &'static str, error: &dyn std::error::Error) -> Problem {
+pub(super) fn failed(code: &'static str, error: &dyn std::error::Error) -> Problem {
     tracing::error!(code, error = %error, "an event could not be looked up");
     Problem::failed(code, "check the disk of journal.dir; the log says more")
 }

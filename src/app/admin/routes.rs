@@ -19,8 +19,8 @@ use super::call::{self, Call, Members};
 use super::problem::Problem;
 use super::reply::Reply;
 use super::{
-    Admin, config, dead, events, go_live, holds, lanes, limits, lint, openapi, system, test_mode,
-    tokens,
+    Admin, attempts, config, dead, events, go_live, holds, issues, lanes, limits, lint, openapi,
+    search, system, tail, test_mode, tokens,
 };
 use crate::config::Role;
 use crate::ingest::encoding;
@@ -58,7 +58,19 @@ const ROUTES: &[Route] = &[
     get("/dead/{id}", dead::show),
     post("/dead/redrive", dead::redrive),
     post("/dead/purge", dead::purge),
+    get("/tail", tail::show),
+    get("/issues", issues::list),
+    post("/issues/{id}/acknowledge", issues::acknowledge),
+    post("/issues/{id}/mute", issues::mute),
     get("/events/{event_id}", events::find),
+    Route {
+        method: Method::POST,
+        path: "/search",
+        run: search::search,
+        is_audited: false,
+        is_raw: true,
+    },
+    get("/attempts/{pixel}", attempts::list),
     get("/config", config::show),
     post("/config/reload", config::reload),
     get("/limits", limits::show),
@@ -238,6 +250,7 @@ async fn work(
         content_type,
         encodings,
         body,
+        by: caller.name.clone(),
     };
     (route.run)(call).await
 }

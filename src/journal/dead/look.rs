@@ -108,6 +108,45 @@ impl DeadLetters {
         Ok(found)
     }
 
+    /// The newest `limit` letters whose event has `needle` in its JSON and is wanted, newest first.
+    /// Reads every file, from the newest on, until it has enough.
+    pub fn search(
+        &self,
+        needle: &[u8],
+        wanted: &dyn Fn(&[u8]) -> bool,
+        limit: usize,
+    ) -> Result<Vec<Shown>, DeadError> {
+        let finder = memchr::memmem::Finder::new(needle);
+        let mut found = Vec::new();
+        let numbers: Vec<u64> = locked(&self.shelf).files.keys().rev().copied().collect();
+        for number in numbers {
+            let Some((mut lines, _)) = self.lines(number)? else {
+                continue;
+            };
+            let mut of_file = Vec::new();
+            while let Some((offset, line)) = lines.next()? {
+                // most are not looked at any further
+                if finder.find(line).is_none() {
+                    continue;
+                }
+                let stored = Stored::read(line, number, offset);
+                let stored = stored.filter(|stored| wanted(stored.event.get().as_bytes()));
+                if let Some(stored) = stored {
+                    of_file.push(Shown::new(&stored, View::Masked));
+                    if of_file.len() > limit {
+                        of_file.remove(0);
+                    }
+                }
+            }
+            found.extend(of_file.into_iter().rev());
+            if found.len() >= limit {
+                break;
+            }
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
+
     /// Writes the letters the filter means as they are stored, one object of JSON a line, events
     /// in clear as they would be sent; gives their number. An error of `out` is a
     /// [`DeadError::Io`], too.

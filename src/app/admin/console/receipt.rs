@@ -1,0 +1,500 @@
+//! The receipt of an event: what is known of it from its arrival to Meta's answer.
+
+use askama::Template;
+use axum::http::header::HOST;
+use serde_json::json;
+
+use super::super::call::Members;
+use super::super::search::{self, Kept, Matches};
+use super::super::work::beside;
+use super::super::{Inner, dead};
+use super::super::{events, issues};
+use super::shell::Shell;
+use super::words::{Moment, count, time};
+use super::{Done, Problem, View, Visit};
+use crate::attempts::Attempt;
+use crate::event::Wanted;
+use crate::receipts::{Receipt, State};
+use crate::time::UnixMs;
+
+/// Where the page is.
+const PAGE: &str = "/console/receipt";
+/// Bytes of what is typed into the box.
+const MAX_TEXT: usize = 1024;
+/// What is shown of the last requests of a pixel.
+const MAX_ATTEMPTS: usize = 8;
+
+#[derive(Template)]
+#[template(path = "receipt.html", config = "src/app/admin/console/askama.toml")]
+struct Page {
+    shell: Shell,
+    /// The id that is known, never what was typed into the box otherwise.
+    event_id: String,
+    /// What was searched, or why nothing was found.
+    says: Option<String>,
+    trails: Vec<Trail>,
+    found: Vec<Found>,
+    more: bool,
+    curl: String,
+}
+
+/// What is known of one event.
+struct Trail {
+    event_name: String,
+    pixel: String,
+    state: &'static str,
+    is_bad: bool,
+    steps: Vec<Step>,
+    /// The event as it is kept, masked.
+    event: Option<String>,
+    /// The id of its dead letter.
+    letter: Option<String>,
+    may_have_arrived: bool,
+    /// Why it cannot be sent again.
+    not_again: String,
+    attempts: Vec<Try>,
+}
+
+struct Step {
+    at: Option<Moment>,
+    what: &'static str,
+    says: String,
+}
+
+/// One of the last requests to Graph for the pixel.
+struct Try {
+    at: Moment,
+    events: String,
+    outcome: &'static str,
+    code: String,
+    trace_id: String,
+    took: String,
+}
+
+/// An event that a search has found.
+struct Found {
+    receipt: String,
+    event_id: String,
+    event_name: String,
+    pixel: String,
+    state: &'static str,
+    at: Option<Moment>,
+}
+
+/// `GET /console/receipt`.
+pub(super) fn show(mut visit: Visit) -> Done {
+    Box::pin(async move {
+        let event_id = visit.members.text("event_id")?;
+        let Visit { members, .. } = visit;
+        members.end()?;
+        let Some(event_id) = event_id else {
+            return View::of(&Page::empty(visit.shell, None));
+        };
+        let host = visit.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let curl = curl(host, &event_id);
+        let known = known(&visit.admin, &event_id).await?;
+        let Some((answer, kept)) = known else {
+            let says = "No event with this event_id is known: it was never accepted here (then the answer to its request said why), or its end is longer ago than receipts.keep.";
+            return View::of(&Page::empty(visit.shell, Some(says.to_owned())));
+        };
+        let inner = visit.admin.0;
+        let now = inner.clock.now();
+        let mut kept: Vec<Kept> = kept.waiting.into_iter().chain(kept.dead).collect();
+        let mut trails: Vec<Trail> = Vec::new();
+        for receipt in answer {
+            let own = kept.iter().position(|one| is_of(one, &receipt));
+            let own = own.map(|at| kept.remove(at));
+            trails.push(Trail::of(&inner, &receipt, own, now));
+        }
+        // dead letters are kept for longer than receipts
+        for one in kept.into_iter().filter(|one| one.letter.is_some()) {
+            let receipt = one.receipt.clone();
+            trails.push(Trail::of(&inner, &receipt, Some(one), now));
+        }
+        View::of(&Page {
+            event_id,
+            trails,
+            curl,
+            ..Page::empty(visit.shell, None)
+        })
+    })
+}
+
+/// Receipts, and what is kept in full; none where nothing is known.
+async fn known(
+    admin: &super::Admin,
+    event_id: &str,
+) -> Result<Option<(Vec<Receipt>, Matches)>, Problem> {
+    let receipts = match events::known(admin, event_id.to_owned()).await {
+        Ok(answer) => answer.events,
+        Err(problem) if problem.code == "not_found" => Vec::new(),
+        Err(problem) => return Err(problem),
+    };
+    let is_ended = |receipt: &Receipt| {
+        let state = receipt.state;
+        matches!(state, State::Delivered | State::Filtered | State::Accepted)
+    };
+    let kept = if !receipts.is_empty() && receipts.iter().all(is_ended) {
+        // nothing of it is kept in full
+        Matches::default()
+    } else {
+        searched(admin, Wanted::event_id(event_id)).await?
+    };
+    let is_known = !receipts.is_empty() || !kept.dead.is_empty();
+    Ok(is_known.then_some((receipts, kept)))
+}
+
+async fn searched(admin: &super::Admin, wanted: Wanted) -> Result<Matches, Problem> {
+    let place = admin.0.places.take()?;
+    let admin = admin.clone();
+    let found = beside(move || {
+        let _place = place;
+        search::look(&admin.0, &wanted)
+    });
+    found.await?
+}
+
+/// Whether what is kept in full is what a receipt is about.
+fn is_of(kept: &Kept, receipt: &Receipt) -> bool {
+    let is_dead = receipt.state == State::Dead;
+    kept.receipt.pixel == receipt.pixel
+        && kept.letter.is_some() == is_dead
+        && (!is_dead || kept.receipt.at == receipt.at)
+        && receipt.state != State::Delivered
+}
+
+/// `POST /console/receipt`: what is typed into the box comes in a body, and is not told again.
+pub(super) fn search(mut visit: Visit) -> Done {
+    Box::pin(async move {
+        let typed = visit.members.text("q")?.unwrap_or_default();
+        visit.members.end()?;
+        let typed = typed.trim();
+        if typed.is_empty() || typed.len() > MAX_TEXT {
+            let says = format!(
+                "Type an event_id, an order_id or an e-mail address, up to {MAX_TEXT} bytes."
+            );
+            return View::of(&Page::empty(visit.shell, Some(says)));
+        }
+        let (by, wanted) = if typed.contains('@') {
+            ("of this address", search::by_email(typed)?)
+        } else {
+            if known(&visit.admin, typed).await?.is_some() {
+                let id: String = url::form_urlencoded::byte_serialize(typed.as_bytes()).collect();
+                return Ok(View::Own(super::go(&format!("{PAGE}?event_id={id}"))));
+            }
+            ("with this order_id or event_id", Wanted::order_id(typed))
+        };
+        let matches = searched(&visit.admin, wanted).await?;
+        let now = visit.admin.0.clock.now();
+        let found: Vec<Found> = (matches.waiting.into_iter())
+            .chain(matches.dead)
+            .map(|kept| Found::of(kept, now))
+            .collect();
+        let says = match found.len() {
+            0 => format!("No event {by} was found. Searched: {}.", matches.searched),
+            n => format!(
+                "{n} events {by} were found. Searched: {}.",
+                matches.searched
+            ),
+        };
+        View::of(&Page {
+            found,
+            more: matches.more,
+            ..Page::empty(visit.shell, Some(says))
+        })
+    })
+}
+
+/// `POST /console/receipt/resend`: one dead letter, by the redrive.
+pub(super) fn resend(mut visit: Visit) -> Done {
+    Box::pin(async move {
+        let letter = visit.members.text("letter")?;
+        let event_id = visit.members.text("event_id")?.unwrap_or_default();
+        let letter =
+            letter.ok_or_else(|| Problem::bad("letter", "send the id of a dead letter"))?;
+        let members = Members::of([("ids", json!([letter])), ("dry_run", json!(false))]);
+        let call = visit.call("", members);
+        visit.members.end()?;
+        let report = dead::redrive(call).await?.value().await;
+        let said = match (&report["redriven"], &report["refusals"][0]) {
+            (sent, _) if sent == 1 => "It is on its way again.".to_owned(),
+            (_, refusal) if refusal.is_object() => {
+                let text = |name: &str| refusal[name].as_str().unwrap_or_default().to_owned();
+                let (code, path, rule) = (text("code"), text("path"), text("rule"));
+                format!("It was not sent: {code} {path}: {rule}")
+            }
+            _ => match report["stopped"].as_str() {
+                Some(why) => format!("It was not sent, since this stopped it: {why}."),
+                None => "It was not sent: there is no such dead letter any more.".to_owned(),
+            },
+        };
+        let id: String = url::form_urlencoded::byte_serialize(event_id.as_bytes()).collect();
+        Ok(View::Go(format!("{PAGE}?event_id={id}"), said))
+    })
+}
+
+impl Page {
+    fn empty(shell: Shell, says: Option<String>) -> Self {
+        Self {
+            shell,
+            event_id: String::new(),
+            says,
+            trails: Vec::new(),
+            found: Vec::new(),
+            more: false,
+            curl: String::new(),
+        }
+    }
+}
+
+impl Trail {
+    fn of(inner: &Inner, receipt: &Receipt, kept: Option<Kept>, now: UnixMs) -> Self {
+        let steps = steps(receipt, kept.as_ref(), now);
+        let event = kept.as_ref().map(|kept| &kept.event);
+        let attempts = inner.attempts.of(receipt.pixel).into_iter();
+        let is_bad = matches!(receipt.state, State::Dead | State::Held);
+        Self {
+            event_name: receipt.event_name.clone().unwrap_or_default(),
+            pixel: receipt.pixel.to_string(),
+            state: word(receipt.state),
+            is_bad,
+            steps,
+            event: event.and_then(|event| serde_json::to_string_pretty(event).ok()),
+            may_have_arrived: receipt.reason.as_deref() == Some("unconfirmed"),
+            not_again: not_again(receipt.state).to_owned(),
+            letter: kept.and_then(|kept| kept.letter),
+            attempts: attempts
+                .take(MAX_ATTEMPTS)
+                .map(|attempt| Try::of(attempt, now))
+                .collect(),
+        }
+    }
+}
+
+/// Why there is no button, for an event without a dead letter.
+fn not_again(state: State) -> &'static str {
+    match state {
+        State::Delivered => {
+            "Nothing to resend: Meta has confirmed it, and delivered events are not kept."
+        }
+        State::Dead => {
+            "Nothing to resend: its dead letter is gone. It was sent again, purged, or made room."
+        }
+        State::Filtered => {
+            "Nothing to resend: a policy kept it back, so it was never accepted or kept. Its sender has to send it again once the policy lets it pass."
+        }
+        State::Accepted => "Nothing to resend: what it came to was not noted.",
+        State::Waiting | State::InFlight | State::Backoff | State::Held | State::Throttled => {
+            "Nothing to resend: it is still on its way, and goes out by itself."
+        }
+    }
+}
+
+fn word(state: State) -> &'static str {
+    match state {
+        State::Waiting => "waiting",
+        State::InFlight => "in flight",
+        State::Backoff => "waiting out a failure",
+        State::Held => "held",
+        State::Throttled => "throttled",
+        State::Delivered => "delivered",
+        State::Dead => "dead letter",
+        State::Filtered => "kept back",
+        State::Accepted => "accepted",
+    }
+}
+
+/// What happened to an event, in order, as far as it is kept.
+fn steps(receipt: &Receipt, kept: Option<&Kept>, now: UnixMs) -> Vec<Step> {
+    let at = |at: Option<i64>| at.map(|at| Moment::of(UnixMs(at), now));
+    let ended = at(receipt.at);
+    let received = (receipt.received_at).or_else(|| kept.and_then(|kept| kept.receipt.received_at));
+    if receipt.state == State::Filtered {
+        let policy = receipt.reason.as_deref().unwrap_or("a policy");
+        let says = format!("The policy {policy} kept it back. It was not accepted and not stored.");
+        return vec![Step {
+            at: ended,
+            what: "Kept back",
+            says,
+        }];
+    }
+    let mut steps = vec![Step {
+        at: at(received),
+        what: "Received",
+        says: match received {
+            Some(_) => {
+                "Checked, its personal data hashed, and safe on disk before the answer.".to_owned()
+            }
+            None => "The time of its arrival is not kept once an event has ended.".to_owned(),
+        },
+    }];
+    let policies = receipt.policies.join(", ");
+    steps.push(Step {
+        at: None,
+        what: "Changed",
+        says: if receipt.policies.is_empty() {
+            "No policy has changed it. What normalising changed was told in the answer to its request, as warnings, and is not kept: capigate lint shows it for a sample.".to_owned()
+        } else {
+            format!("By these policies: {policies}. What normalising changed was told in the answer to its request, as warnings, and is not kept.")
+        },
+    });
+    if let Some(batch) = receipt.batch {
+        let events = receipt.batch_events.unwrap_or_default();
+        let says = format!(
+            "Batch {batch}, in which {} events met their end.",
+            count(events)
+        );
+        steps.push(Step {
+            at: None,
+            what: "Batch",
+            says,
+        });
+    }
+    steps.push(end(receipt, kept, ended, now));
+    steps
+}
+
+fn end(receipt: &Receipt, kept: Option<&Kept>, ended: Option<Moment>, now: UnixMs) -> Step {
+    let trace = receipt.trace_id.as_deref();
+    let trace = trace.map_or_else(String::new, |trace| format!(" Trace id: {trace}."));
+    let reason = receipt.reason.as_deref().unwrap_or_default();
+    let says = match receipt.state {
+        State::Delivered => {
+            let received = receipt.batch_received.unwrap_or_default();
+            format!(
+                "Meta confirmed the batch, and counted {} events.{trace}",
+                count(received)
+            )
+        }
+        State::Dead => {
+            let code = receipt.code.map(|code| match receipt.subcode {
+                Some(subcode) => format!(" Meta’s code: {code}/{subcode}."),
+                None => format!(" Meta’s code: {code}."),
+            });
+            let known = receipt
+                .code
+                .and_then(|code| issues::meta(code, receipt.subcode));
+            let known = known.map(|words| format!(" {} What to do: {}", words.cause, words.fix));
+            let words = kept.and_then(|kept| kept.message.as_deref());
+            let words = words.map(|words| format!(" Meta’s words: “{words}”"));
+            let more = [code, words, known]
+                .into_iter()
+                .flatten()
+                .collect::<String>();
+            format!("Given up: {reason}.{more}{trace}")
+        }
+        State::Accepted => "Accepted; what it came to was not noted.".to_owned(),
+        State::Held => format!(
+            "Its lane is held: {reason}. It waits on disk, and goes out once that is mended."
+        ),
+        State::Waiting | State::InFlight | State::Backoff | State::Throttled | State::Filtered => {
+            let until = receipt
+                .expires_at
+                .map(|at| Moment::of(UnixMs(at), now).words);
+            let until = until.map_or_else(String::new, |words| {
+                format!(" It would be too old for Meta {words}.")
+            });
+            format!(
+                "Not sent yet, or not confirmed: {}.{until}",
+                word(receipt.state)
+            )
+        }
+    };
+    let what = match receipt.state {
+        State::Delivered | State::Dead
+            if receipt.code.is_some() || receipt.batch_received.is_some() =>
+        {
+            "Meta’s answer"
+        }
+        State::Dead => "Given up",
+        _ => "Now",
+    };
+    Step {
+        at: ended,
+        what,
+        says,
+    }
+}
+
+impl Try {
+    fn of(attempt: Attempt, now: UnixMs) -> Self {
+        Self {
+            at: Moment::of(attempt.at, now),
+            events: count(attempt.events),
+            outcome: attempt.outcome,
+            code: match (attempt.code, attempt.subcode) {
+                (Some(code), Some(subcode)) => format!("{code}/{subcode}"),
+                (Some(code), None) => code.to_string(),
+                _ => String::new(),
+            },
+            trace_id: attempt.trace_id.unwrap_or_default(),
+            took: time(attempt.took_ms as f64 / 1000.0),
+        }
+    }
+}
+
+impl Found {
+    fn of(kept: Kept, now: UnixMs) -> Self {
+        let receipt = kept.receipt;
+        let id = receipt.event_id.unwrap_or_default();
+        let query: String = url::form_urlencoded::byte_serialize(id.as_bytes()).collect();
+        let at = receipt.at.or(receipt.received_at);
+        Self {
+            receipt: format!("{PAGE}?event_id={query}"),
+            event_id: id,
+            event_name: receipt.event_name.unwrap_or_default(),
+            pixel: receipt.pixel.to_string(),
+            state: word(receipt.state),
+            at: at.map(|at| Moment::of(UnixMs(at), now)),
+        }
+    }
+}
+
+/// The same question to the admin API, with a placeholder for the key.
+fn curl(host: Option<&str>, event_id: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b".:-[]".contains(&b);
+    let host = host.filter(|host| !host.is_empty() && host.bytes().all(plain));
+    let host = host.unwrap_or("127.0.0.1:8081");
+    let id: String = event_id
+        .bytes()
+        .map(|b| match b {
+            b if b.is_ascii_alphanumeric() || b"-._~".contains(&b) => char::from(b).to_string(),
+            b => format!("%{b:02X}"),
+        })
+        .collect();
+    format!("curl -H \"Authorization: Bearer $CAPIGATE_ADMIN_KEY\" 'http://{host}/events/{id}'")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_copied_is_one_command_whatever_the_id_is() {
+        let said = curl(Some("127.0.0.1:8081"), "a'b $(c)");
+        assert!(
+            said.ends_with("'http://127.0.0.1:8081/events/a%27b%20%24%28c%29'"),
+            "{said}"
+        );
+        assert!(!curl(Some("x'y"), "a").contains("x'y"));
+    }
+
+    #[test]
+    fn every_state_has_its_steps_and_words() {
+        for state in [
+            State::Waiting,
+            State::InFlight,
+            State::Backoff,
+            State::Held,
+            State::Throttled,
+            State::Delivered,
+            State::Dead,
+            State::Filtered,
+            State::Accepted,
+        ] {
+            let receipt = Receipt::new("7".parse().unwrap(), state);
+            assert!(!steps(&receipt, None, UnixMs(0)).is_empty());
+            assert!(!word(state).is_empty() && !not_again(state).is_empty());
+        }
+    }
+}

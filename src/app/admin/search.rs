@@ -1,0 +1,194 @@
+//! `POST /search`: events that are kept in full, by what somebody knows of them.
+//!
+//! What is asked for comes in the body, never in an address that a log or a browser's history would
+//! keep. An e-mail address is hashed first thing; it is not kept, logged or answered.
+
+use axum::body::Body;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::Inner;
+use super::call::{Call, Members};
+use super::events;
+use super::problem::Problem;
+use super::reply::Reply;
+use super::routes::Done;
+use super::work::beside;
+use crate::event::{EmailError, EncodedEvent, Wanted};
+use crate::journal::dead::{Shown, masked};
+use crate::receipts::{Receipt, State};
+
+/// Events that are shown, of the journal and of the dead letters each.
+pub(super) const MAX_SHOWN: usize = 50;
+/// Bytes of what is looked for.
+const MAX_TEXT: usize = 1024;
+/// Hex digits that are shown of a digest.
+const DIGEST_SHOWN: usize = 8;
+
+/// What was found.
+#[derive(Default, Serialize)]
+pub(super) struct Matches {
+    /// What was searched, in a sentence.
+    pub(super) searched: String,
+    /// In the journal.
+    pub(super) waiting: Vec<Kept>,
+    /// Dead letters, the newest first.
+    pub(super) dead: Vec<Kept>,
+    /// Whether there are others that are not shown.
+    pub(super) more: bool,
+}
+
+/// An event that is kept in full.
+#[derive(Serialize)]
+pub(super) struct Kept {
+    /// Where it stands, and what is known of its end.
+    #[serde(flatten)]
+    pub(super) receipt: Receipt,
+    /// The id of its dead letter.
+    pub(super) letter: Option<String>,
+    /// What Graph said of it.
+    pub(super) message: Option<String>,
+    /// The event; of `user_data` no more than the beginnings of digests.
+    pub(super) event: Value,
+}
+
+/// `POST /search`.
+pub(super) fn search(call: Call) -> Done {
+    Box::pin(async move {
+        call.members.end()?;
+        let mut members = Members::of_body(Body::from(call.body)).await?;
+        let wanted = wanted(&mut members)?;
+        members.end()?;
+        let place = call.admin.0.places.take()?;
+        let admin = call.admin;
+        let found = beside(move || {
+            let _place = place;
+            look(&admin.0, &wanted)
+        });
+        Ok(Reply::ok(&found.await??))
+    })
+}
+
+fn wanted(members: &mut Members) -> Result<Wanted, Problem> {
+    let one_of = "send one of event_id, order_id and email";
+    let given = [
+        members.text("event_id")?,
+        members.text("order_id")?,
+        members.text("email")?,
+    ];
+    if given.iter().flatten().any(|text| text.len() > MAX_TEXT) {
+        return Err(Problem::bad(
+            "the body",
+            format!("send at most {MAX_TEXT} bytes"),
+        ));
+    }
+    match given {
+        [Some(id), None, None] => Ok(Wanted::event_id(&id)),
+        [None, Some(id), None] => Ok(Wanted::order_id(&id)),
+        [None, None, Some(address)] => by_email(&address),
+        _ => Err(Problem::bad("the body", one_of)),
+    }
+}
+
+/// By an address, which is not told again.
+pub(super) fn by_email(address: &str) -> Result<Wanted, Problem> {
+    Wanted::email(address).map_err(|error: EmailError| Problem::bad("email", error.to_string()))
+}
+
+/// Searches what is kept in full. Blocks.
+pub(super) fn look(inner: &Inner, wanted: &Wanted) -> Result<Matches, Problem> {
+    let needle = wanted.needle();
+    let has = |json: &[u8]| wanted.has(json);
+    let most = MAX_SHOWN + 1;
+    // the journal first: an event that dies meanwhile is then found twice, not never
+    let waiting = inner.journal.search(needle.as_bytes(), &has, most);
+    let waiting = waiting.map_err(|error| events::failed("journal_io", &error))?;
+    let dead = inner.dead.search(needle.as_bytes(), &has, most);
+    let dead = dead.map_err(|error| events::failed(error.code(), &error))?;
+    let more = waiting.len().max(dead.len()) > MAX_SHOWN;
+    let states = events::states(inner);
+    let searched = format!(
+        "the {} events in the journal and the {} dead letters; what was delivered or refused is not kept, so it can be found by its event_id only",
+        inner.journal.depth().records,
+        inner.dead.count(),
+    );
+    let waiting = waiting.into_iter().take(MAX_SHOWN).map(|found| {
+        let event = found.event.clone();
+        Kept::waiting(events::standing(found, &states), &event)
+    });
+    Ok(Matches {
+        searched,
+        waiting: waiting.collect(),
+        dead: dead.into_iter().take(MAX_SHOWN).map(Kept::dead).collect(),
+        more,
+    })
+}
+
+impl Kept {
+    fn waiting(receipt: Receipt, event: &EncodedEvent) -> Self {
+        Self {
+            receipt,
+            letter: None,
+            message: None,
+            event: brief(&masked(event)),
+        }
+    }
+
+    fn dead(shown: Shown) -> Self {
+        let letter = shown.letter;
+        let receipt = Receipt {
+            event_id: letter.event_id,
+            event_name: Some(letter.event_name),
+            at: Some(letter.dead_at.0),
+            trace_id: letter.trace_id,
+            reason: Some(letter.reason),
+            code: letter.code,
+            subcode: letter.subcode,
+            received_at: Some(letter.received_at.0),
+            expires_at: Some(letter.expires_at.0),
+            ..Receipt::new(letter.pixel, State::Dead)
+        };
+        Self {
+            receipt,
+            letter: Some(letter.id.to_string()),
+            message: letter.message,
+            event: brief(shown.event.get()),
+        }
+    }
+}
+
+/// A masked event with no more than the beginnings of digests.
+fn brief(masked: &str) -> Value {
+    let mut event: Value = serde_json::from_str(masked).unwrap_or_default();
+    shorten(&mut event["user_data"]);
+    event
+}
+
+fn shorten(value: &mut Value) {
+    match value {
+        Value::String(text) if text.len() >= 64 => {
+            let beginning: String = text.chars().take(DIGEST_SHOWN).collect();
+            *text = format!("{beginning}…");
+        }
+        Value::Array(list) => list.iter_mut().for_each(shorten),
+        Value::Object(members) => members.values_mut().for_each(shorten),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_digest_is_shown_in_full() {
+        let digest = "0123456789abcdef".repeat(4);
+        let event = format!(
+            r#"{{"event_id":"{digest}","user_data":{{"em":["{digest}"],"ct":"{digest}"}}}}"#
+        );
+        let brief = brief(&event);
+        assert_eq!(brief["user_data"]["em"][0], "01234567…");
+        assert_eq!(brief["user_data"]["ct"], "01234567…");
+        assert_eq!(brief["event_id"], digest.as_str());
+    }
+}
