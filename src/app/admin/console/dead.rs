@@ -63,6 +63,8 @@ struct One {
     shell: Shell,
     letter: Letter,
     options: Option<String>,
+    /// Where its receipt is.
+    receipt: Option<String>,
     received: Moment,
     expired: Moment,
     dead: Moment,
@@ -156,6 +158,11 @@ pub(super) fn one(visit: Visit) -> Done {
             options: options
                 .filter(|_| !letter.options.is_empty())
                 .map(|json| masked::laid_out(&json)),
+            receipt: letter.event_id.as_ref().map(|id| {
+                let mut query = Serializer::new(String::new());
+                query.append_pair("event_id", id);
+                format!("/console/receipt?{}", query.finish())
+            }),
             received: at(letter.received_at),
             expired: at(letter.expires_at),
             dead: at(letter.dead_at),

@@ -10,7 +10,7 @@ const INDENT: &str = "  ";
 
 /// An event, without what tells who it is about.
 pub(super) fn event(event: &RawValue) -> String {
-    laid_out(dead::masked(event).get())
+    laid_out(dead::masked_json(event).get())
 }
 
 /// JSON over several lines; of each text that is a SHA-256 digest, the beginning.
