@@ -379,6 +379,8 @@ async fn the_first_run_leads_from_nothing_to_the_first_event() {
             kept = Some((config.pixels.clone(), config.sources.clone()));
             config.pixels.clear();
             config.sources.clear();
+            config.tokens.vault = dir.path().join("tokens.vault");
+            config.tokens.vault_key = Some(SecretRef::File(key));
         },
         std::sync::Arc::new(RealDisk),
         clock,
@@ -396,11 +398,8 @@ async fn the_first_run_leads_from_nothing_to_the_first_event() {
             "capigate.toml",
         ],
     );
-    assert!(seen.text.contains("capigate token init"), "{}", seen.text);
     is_guarded(&gateway, "/console/first/reload", &[]).await;
 
-    gateway.config.tokens.vault = dir.path().join("tokens.vault");
-    gateway.config.tokens.vault_key = Some(SecretRef::File(key));
     let pixel = PIXEL.parse().unwrap();
     let mut bare = pixels[&pixel].clone();
     let token = bare.token.take();

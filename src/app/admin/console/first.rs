@@ -220,7 +220,7 @@ fn pixel(in_force: &InForce, way: &Way) -> Step {
     if in_force.held.vault.is_none() {
         all.push(lines(
             "vault-command",
-            "command that makes a key for the vault of tokens, and says which lines the configuration needs for it",
+            "command that makes a key for the vault of tokens, and says which lines the configuration needs for it (these take a restart of the gateway, all others a reload)",
             "capigate token init",
         ));
     }
