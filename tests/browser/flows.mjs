@@ -5,7 +5,7 @@ import { email, fill, go, leaks, pixels, post, press, submit, text, until, want 
 const [shop, outlet] = pixels;
 
 /** The pages that the navigation must have. */
-export const required = ["/console/system"];
+export const required = ["live", "receipt", "issues", "dead", "pixels", "lab", "system"].map((name) => `/console/${name}`);
 
 const has = async (tab, ...words) => {
   const said = await text(tab);
