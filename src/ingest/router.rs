@@ -43,8 +43,9 @@ impl Ingest {
     /// has no key of the source's. The answer is that of the front door.
     pub async fn post_as(&self, source: &str, pixel: PixelId, body: &[u8]) -> Response<Body> {
         let (started, shared) = (Instant::now(), self.shared());
+        let span = span();
         let taken = take::take_as(&shared, source, pixel, body).await;
-        finish(&shared.metrics, taken, started.elapsed())
+        finish(&shared.metrics, &span, taken, started.elapsed())
     }
 }
 
@@ -96,13 +97,7 @@ async fn answer(shared: &Shared, request: Request<Body>) -> Response<Body> {
 
 async fn answer_to(shared: &Shared, head: &Parts, mut body: Arriving) -> Response<Body> {
     let started = Instant::now();
-    let span = tracing::info_span!(
-        target: SPANS,
-        "request",
-        otel.kind = "server",
-        request.trace_id = Empty,
-        code = Empty,
-    );
+    let span = span();
     let result = match (Target::of(head.uri.path()), &head.method) {
         (Err(rejection), _) => Err(rejection),
         (Ok(_), &Method::OPTIONS) => match cors::preflight(shared, &head.headers) {
@@ -142,6 +137,17 @@ fn options() -> Response<Body> {
     *answer.status_mut() = StatusCode::NO_CONTENT;
     answer.headers_mut().insert(ALLOW, METHODS);
     answer
+}
+
+/// What a request takes, for a collector of traces.
+fn span() -> Span {
+    tracing::info_span!(
+        target: SPANS,
+        "request",
+        otel.kind = "server",
+        request.trace_id = Empty,
+        code = Empty,
+    )
 }
 
 /// Counts a result, and makes the answer of it. Of several, the span has the last.
