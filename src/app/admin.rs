@@ -16,6 +16,7 @@ mod config;
 mod console;
 mod dead;
 mod events;
+mod funnel;
 mod go_live;
 mod holds;
 mod issues;
@@ -23,11 +24,14 @@ mod lanes;
 mod limits;
 mod lint;
 mod openapi;
+mod overview;
 mod pages;
 mod problem;
+mod quality;
 mod reply;
 mod routes;
 mod search;
+mod sift;
 mod stream;
 mod system;
 mod tail;
@@ -122,6 +126,8 @@ struct Inner {
     exports: work::Places,
     clock: Clock,
     guard: auth::Guard,
+    /// What the overview says of tokens.
+    notes: overview::NotesCache,
     sessions: console::Sessions,
     streams: console::Streams,
     pulse: system::Pulse,
@@ -150,6 +156,7 @@ impl Admin {
             exports: work::Places::new(MAX_EXPORTS),
             clock: rooms.clock,
             guard: auth::Guard::default(),
+            notes: overview::NotesCache::default(),
             sessions: console::Sessions::default(),
             streams: console::Streams::default(),
             pulse: system::Pulse::default(),

@@ -15,6 +15,7 @@ mod browser;
 mod check;
 mod commands;
 mod console;
+mod console_numbers;
 mod console_trail;
 mod custody;
 mod dead;

@@ -10,11 +10,16 @@
 
 mod access;
 mod assets;
+mod choice;
+mod funnel;
 mod issues;
 mod live;
+mod overview;
+mod quality;
 mod receipt;
 mod session;
 mod shell;
+mod spark;
 mod stream;
 mod system;
 mod words;
@@ -62,11 +67,14 @@ struct Page {
 
 /// All of them. What changes something is a POST, needs the role of an admin and is audited.
 const PAGES: &[Page] = &[
+    page(HOME, overview::show),
+    page("/console/overview/stream", overview::stream),
+    page("/console/funnel", funnel::show),
+    page("/console/quality", quality::show),
     page("/console/issues", issues::show),
     change("/console/issues/{id}/acknowledge", issues::acknowledge),
     change("/console/issues/{id}/mute", issues::mute),
     change("/console/issues/{id}/redrive", issues::redrive),
-    page(HOME, system::show),
     page("/console/receipt", receipt::show),
     ask("/console/receipt", receipt::search),
     change("/console/receipt/resend", receipt::resend),
@@ -79,9 +87,12 @@ const PAGES: &[Page] = &[
 
 /// What the head of every page links to.
 const NAV: &[(&str, &str)] = &[
+    (HOME, "Overview"),
+    ("/console/funnel", "Funnel"),
     ("/console/live", "Live tail"),
     ("/console/receipt", "Receipt"),
     ("/console/issues", "Issues"),
+    ("/console/quality", "Quality"),
     ("/console/system", "System"),
 ];
 
