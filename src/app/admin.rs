@@ -17,6 +17,7 @@ mod console;
 mod dead;
 mod events;
 mod funnel;
+mod gauges;
 mod go_live;
 mod holds;
 mod issues;

@@ -16,6 +16,15 @@ pub enum Limit {
 }
 
 impl Limit {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::MaxBytes,
+        Self::MaxPending,
+        Self::MaxLanes,
+        Self::MaxLanesPerPixel,
+        Self::Disk,
+    ];
+
     /// The name of the bound: the same word in answers, metrics and configuration.
     pub fn name(self) -> &'static str {
         match self {

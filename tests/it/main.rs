@@ -24,6 +24,7 @@ mod desk;
 mod duplicates;
 mod durability;
 mod faults;
+mod gauges;
 mod go_live;
 mod harness;
 mod ingest;

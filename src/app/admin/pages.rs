@@ -9,6 +9,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
 
+use super::gauges;
 use super::reply::Reply;
 use super::{Admin, Inner, READY, STOPPING, console};
 use crate::journal::Health;
@@ -103,6 +104,11 @@ impl Inner {
 }
 
 impl Admin {
+    /// The words of the reasons why the gateway should get no traffic.
+    pub(super) fn unready(&self) -> impl Iterator<Item = &'static str> {
+        self.0.reasons().into_iter().map(|reason| reason.code)
+    }
+
     fn readiness(&self) -> Readiness {
         let reasons = self.0.reasons();
         let lanes = self.0.lanes.get().map(Lanes::snapshot).unwrap_or_default();
@@ -172,7 +178,7 @@ async fn readyz(State(admin): State<Admin>) -> (StatusCode, Json<Readiness>) {
 
 async fn metrics(State(admin): State<Admin>) -> axum::http::Response<axum::body::Body> {
     let kind = "text/plain; version=0.0.4; charset=utf-8";
-    admin.0.test_mode.show();
+    gauges::show(&admin);
     match admin.0.metrics.page() {
         Ok(page) => Reply::new(StatusCode::OK, kind, page),
         Err(_) => Reply::new(StatusCode::INTERNAL_SERVER_ERROR, kind, ""),
