@@ -10,16 +10,16 @@
 
 mod access;
 mod assets;
+mod choice;
 mod dead;
 mod first;
-mod choice;
 mod funnel;
 mod issues;
 mod lab;
 mod live;
 mod masked;
-mod pixels;
 mod overview;
+mod pixels;
 mod quality;
 mod receipt;
 mod session;
