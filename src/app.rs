@@ -8,6 +8,7 @@ mod keeper;
 pub mod letters;
 pub mod linting;
 pub mod logging;
+mod manager;
 pub mod offline;
 pub mod production;
 pub mod reload;

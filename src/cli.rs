@@ -1,6 +1,7 @@
 //! The command tree, one verb a file.
 
 mod alert;
+mod backup;
 mod check;
 mod client;
 pub mod config;
@@ -8,10 +9,12 @@ mod dead;
 mod demo;
 mod explain;
 mod go_live;
+mod health;
 mod holds;
 pub mod journal;
 mod lanes;
 mod lint;
+mod manual;
 mod profile;
 mod receipt;
 mod records;
@@ -67,7 +70,8 @@ enum Command {
     ///
     /// SIGTERM and Ctrl-C stop it in order, a second one at once; no accepted event is lost. A
     /// listening socket that a service manager hands over (systemd's socket activation) is used
-    /// in the place of listen.ingest, so that no connection is refused during a restart.
+    /// in the place of listen.ingest, so that no connection is refused during a restart. It tells
+    /// systemd when it is ready, reloads and stops (Type=notify).
     Serve(serve::ServeArgs),
     /// See the whole path of an event on this machine, with no Meta account.
     Demo(demo::DemoArgs),
@@ -75,6 +79,18 @@ enum Command {
     Sandbox(sandbox::SandboxArgs),
     /// Try out the channels that alerts are sent through.
     Alert(alert::AlertArgs),
+    /// Copy the data directory and the vault, also beside a running gateway.
+    ///
+    /// The copy holds every event that waits, dead letters, receipts and the sealed vault, and none
+    /// of the secrets that the configuration points to: keep the vault's key elsewhere. Events that
+    /// are delivered after it go out again from a gateway that is restored from it, with the same
+    /// event_id. Exit codes: 0 done, 1 it could not be taken, or a part of the journal is damaged,
+    /// 64 the directory is there already, or there is no journal.
+    Backup(backup::BackupArgs),
+    /// Put a backup where the configuration has its data, for a gateway that is not running.
+    ///
+    /// It checks every file first, and writes only where nothing is.
+    Restore(backup::RestoreArgs),
     /// Look at everything that sending depends on, and say what has to be done.
     Check(check::CheckArgs),
     /// Check, print or explain the configuration.
@@ -85,6 +101,12 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Hold a pixel's traffic to what going live needs, and end its test mode.
     GoLive(go_live::GoLiveArgs),
+    /// Ask whether a running gateway can take events: exit 0, else 1. For health checks.
+    Health(health::HealthArgs),
+    /// Print what a shell needs to complete commands and options.
+    Completions(manual::CompletionsArgs),
+    /// Write the manual pages.
+    Man(manual::ManArgs),
     /// Show what is held or throttled, and release it.
     Holds(holds::HoldsArgs),
     /// Look into the journal's files.
@@ -133,6 +155,11 @@ pub fn run(cli: Cli) -> u8 {
             &mut out,
             &mut std::io::stderr(),
         )),
+        Command::Backup(args) => backup::run(&args, &mut out),
+        Command::Restore(args) => backup::run_restore(&args, &mut out),
+        Command::Health(args) => on_runtime(health::run(args, &mut out)),
+        Command::Completions(args) => manual::completions(&args, &mut out),
+        Command::Man(args) => manual::man(&args, &mut out),
         Command::Check(args) => on_runtime(check::run(args, &mut out)),
         Command::Config(args) => config::run(&args, environment(), &Clock::Real, &mut out),
         Command::Journal(args) => journal::run(&args, &mut out),

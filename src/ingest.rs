@@ -43,6 +43,7 @@ use ipnet::IpNet;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+use crate::codes;
 use crate::duplicates::Duplicates;
 use crate::issues::Issues;
 use crate::journal::Journal;
@@ -135,6 +136,14 @@ impl Ingest {
             clock,
             metrics,
         } = tools;
+        // a rise from nothing would be no rise
+        for code in [codes::OVERLOADED, codes::STOPPING, codes::UNAVAILABLE] {
+            metrics.requests.with_label_values(&[code.word()]).inc_by(0);
+        }
+        metrics.requests.with_label_values(&["ok"]).inc_by(0);
+        for limit in answer::Limit::all() {
+            metrics.limited.with_label_values(&[limit.name()]).inc_by(0);
+        }
         let admission = admission::Admission::new(
             settings.max_in_flight,
             settings.max_body,

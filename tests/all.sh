@@ -48,6 +48,9 @@ step "every fuzz target, ${FUZZ_SECONDS:-60} s each" tests/fuzz.sh
 SOAK_SECONDS=${SOAK_SECONDS:-20} step "a short soak" tests/soak.sh
 step "a session of the four guides" tests/tokens.sh
 step "official SDKs and curl" tests/clients/run.sh
+step "dashboard, alerts and runbooks" tests/observability.sh
+step "the console in a browser" tests/browser/run.sh
+step "units, image, manifests and package" tests/deploy.sh
 step "the servers that speed is compared with run once" benches/peers.sh --test
 step "the demo of the README" cargo run --locked -- demo --once
 

@@ -46,6 +46,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("issues", &["event::Money"]),
     ("tail", &["event::MatchKeys"]),
     ("attempts", &[]),
+    ("backup", &["journal", "tokens::vault::MAX_FILE"]),
     ("custody", &["tokens", "graph", "alerts"]),
     ("journal", &["event::EncodedEvent"]),
     (
@@ -116,6 +117,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "cli",
         &[
             "app",
+            "backup",
             "config",
             "event::EncodedEvent",
             "journal",

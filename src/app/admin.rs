@@ -16,6 +16,7 @@ mod config;
 mod console;
 mod dead;
 mod events;
+mod gauges;
 mod go_live;
 mod holds;
 mod issues;

@@ -183,6 +183,8 @@ impl Reloader {
             // a token must not wait until somebody has mended the configuration
             self.take_vault_over().await;
         }
+        let refused = &self.0.rooms.metrics.config_refused;
+        refused.set(i64::from(result.is_err()));
         let found_nothing = matches!(&result, Ok(report) if report.result == Outcome::Unchanged);
         if trigger != Trigger::Watch || !found_nothing {
             self.note(trigger, &result);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::admin::Admin;
 use super::reload::Trigger;
 use super::signals::{Asked, Signals};
-use super::{Ended, Running};
+use super::{Ended, Running, manager};
 use crate::alerts::Alerts;
 use crate::journal::{Health, Journal};
 use crate::receipts::Receipts;
@@ -29,6 +29,7 @@ impl Running {
         let (journal, lanes) = (self.journal.clone(), self.lanes.clone());
         let last = self.last();
         let mut poisoned = pin!(journal.poisoned());
+        manager::ready(self.reloader.generation());
         loop {
             tokio::select! {
                 asked = signals.next() => match asked {
@@ -40,9 +41,13 @@ impl Running {
                         // beside this loop: a file that cannot be read must not delay a stop
                         let reloader = self.reloader.clone();
                         while self.chores.try_join_next().is_some() {}
+                        manager::reloading();
                         self.chores.spawn(async move {
                             // whether it was refused is logged and noted there
-                            let _ = reloader.reload(Trigger::Signal).await;
+                            match reloader.reload(Trigger::Signal).await {
+                                Ok(report) => manager::ready(report.generation),
+                                Err(error) => manager::kept(error.code()),
+                            }
                         });
                     }
                 },
@@ -52,6 +57,7 @@ impl Running {
                 }
             }
         }
+        manager::stopping();
         tokio::select! {
             ended = self.stop() => ended,
             // everything acknowledged is on disk already; the next start sends what is left

@@ -12,7 +12,7 @@ use crate::duplicates::Duplicates;
 use crate::journal::dead::DeadLetters;
 use crate::journal::intents::Intents;
 use crate::journal::segment::disk::Disk;
-use crate::journal::{Class, Journal};
+use crate::journal::{Class, Journal, format};
 use crate::receipts::Receipts;
 use crate::telemetry::metrics::Metrics;
 use crate::time::Clock;
@@ -61,6 +61,10 @@ impl Stores {
             receipts,
             duplicates,
         };
+        if let Err(error) = format::mark(&dir) {
+            // without it the format is the first one, as it is
+            tracing::warn!(%error, "the file FORMAT cannot be written; the next start tries again");
+        }
         let mut gone = stores.intents.left();
         match remember(&stores.journal, &stores.duplicates, clock, &mut gone) {
             Ok(()) => stores.intents.end(&Vec::from_iter(gone)),

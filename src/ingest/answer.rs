@@ -43,6 +43,20 @@ pub enum Limit {
 }
 
 impl Limit {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let own = [
+            Self::MaxBody,
+            Self::MaxInFlight,
+            Self::MaxEvents,
+            Self::BodyTimeout,
+            Self::Rate,
+            Self::RatePerAddress,
+        ];
+        own.into_iter()
+            .chain(journal::Limit::ALL.map(Self::Journal))
+    }
+
     /// The config key.
     pub fn name(self) -> &'static str {
         match self {

@@ -1,5 +1,9 @@
 //! What the journal says no with.
 
+use std::path::PathBuf;
+
+use super::format;
+
 /// A bound of the journal that says no.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Limit {
@@ -16,6 +20,15 @@ pub enum Limit {
 }
 
 impl Limit {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::MaxBytes,
+        Self::MaxPending,
+        Self::MaxLanes,
+        Self::MaxLanesPerPixel,
+        Self::Disk,
+    ];
+
     /// The name of the bound: the same word in answers, metrics and configuration.
     pub fn name(self) -> &'static str {
         match self {
@@ -48,6 +61,22 @@ pub enum OpenError {
     /// Another process has it open.
     #[error("another process has the journal open")]
     Locked,
+    /// All that is in the directory has the format of another version of the program.
+    #[error(
+        "{} has {}, and this program reads formats up to {}: start the newer capigate that wrote it; nothing was changed",
+        dir.display(),
+        found.map_or("a file FORMAT that is not understood".to_owned(), |found| format!("format {found}")),
+        format::VERSION
+    )]
+    Format {
+        /// The directory.
+        dir: PathBuf,
+        /// Its format, if it is a number.
+        found: Option<u32>,
+    },
+    /// A restore of a backup was begun there and has not ended.
+    #[error("{} was not restored to the end: remove it, and run `capigate restore` again", .0.display())]
+    Restoring(PathBuf),
     /// A segment was written by another version of the program.
     #[error("segment {segment} has format version {version}, which this program does not know")]
     Version {
@@ -86,6 +115,8 @@ impl OpenError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Locked => "journal_locked",
+            Self::Format { .. } => "journal_format",
+            Self::Restoring(_) => "journal_restoring",
             Self::Version { .. } => "journal_version",
             Self::Key { .. } => "journal_key",
             Self::TooManySegments => "journal_segments",

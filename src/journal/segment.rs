@@ -11,6 +11,7 @@
 
 pub(crate) mod admit;
 pub(crate) mod commits;
+pub(crate) mod copy;
 pub mod disk;
 pub(crate) mod evacuate;
 pub(crate) mod file;

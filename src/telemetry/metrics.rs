@@ -21,7 +21,7 @@ use prometheus::{
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-pub use rows::{Labels, Rows};
+pub use rows::Rows;
 
 /// A code of Graph and its subcode.
 type CodePair = (i64, Option<i64>);
@@ -31,10 +31,23 @@ type CodePair = (i64, Option<i64>);
 pub struct Metrics {
     registry: Registry,
 
+    /// 1, with the program's `version`.
+    pub build_info: IntGaugeVec,
+    /// 1 while the gateway should get no traffic, by `reason` (one of [`UNREADY`]); set when the
+    /// page is asked for.
+    pub unready: IntGaugeVec,
+    /// Bounds, by `limit` (the config key), in its own unit; those whose use is counted. Set when
+    /// the page is asked for.
+    pub limits: Rows<1>,
+    /// How much of each is in use. Set with them.
+    pub limits_used: Rows<1>,
+
     /// Which configuration is in force: 1 from the start, one more with each that was applied.
     pub config_generation: IntGauge,
     /// Reloads of the configuration, by `result` (`applied`, `unchanged`, `refused`).
     pub config_reloads: IntCounterVec,
+    /// 1 while the last reload was refused, so that an older configuration is in force.
+    pub config_refused: IntGauge,
 
     /// Ingest connections open now.
     pub connections: IntGauge,
@@ -126,14 +139,14 @@ pub struct Metrics {
     /// Seconds until a token expires, by `pixel`, `token` (its fingerprint) and `slot` (`current`,
     /// `next`, `retiring`); negative when it has. No row for one that never does, or of which that
     /// is not known.
-    pub token_expires: Rows,
+    pub token_expires: Rows<3>,
     /// The same until Meta's access to a person's data ends.
-    pub token_data_access_expires: Rows,
+    pub token_data_access_expires: Rows<3>,
     /// 1 for a token that Meta calls valid, 0 for one that it does not; no row while it is not
     /// known. Labels as before.
-    pub token_valid: Rows,
+    pub token_valid: Rows<3>,
     /// Unix seconds at which Graph last took events with a token. Labels as before.
-    pub token_last_used: Rows,
+    pub token_last_used: Rows<3>,
     /// Refreshes of 60-day tokens, by `outcome` (`done`, `failed`).
     pub token_refreshes: IntCounterVec,
     /// 1 while the vault cannot be read.
@@ -147,6 +160,13 @@ pub struct Metrics {
     pub receipts_lost: IntCounter,
     /// 1 while receipts cannot be written.
     pub receipts_failed: IntGauge,
+
+    /// Events that have not met their end, those on their way included, by `pixel`. Set when the
+    /// page is asked for, for all configured pixels and those that have any.
+    pub waiting: Rows<1>,
+    /// Seconds since the oldest event that waits, and is not on its way, was received; 0 where none
+    /// does. Rows as before.
+    pub waiting_oldest: Rows<1>,
 
     /// Events in the journal that have not met their end.
     pub journal_records: IntGauge,
@@ -178,6 +198,24 @@ impl Metrics {
         let registry = Registry::new();
         let r = &registry;
         let metrics = Self {
+            build_info: {
+                let opts = opts("build_info", "1, with the program's version");
+                keep(r, IntGaugeVec::new(opts, &["version"])?)?
+            },
+            unready: {
+                let opts = opts(
+                    "unready",
+                    "1 while the gateway should get no traffic, by reason",
+                );
+                keep(r, IntGaugeVec::new(opts, &["reason"])?)?
+            },
+            limits: Rows::new(
+                r,
+                "limit",
+                "a bound, by its config key, in its own unit",
+                ["limit"],
+            )?,
+            limits_used: Rows::new(r, "limit_used", "how much of a bound is in use", ["limit"])?,
             config_generation: gauge(
                 r,
                 "config_generation",
@@ -188,6 +226,11 @@ impl Metrics {
                 "config_reloads_total",
                 "reloads of the configuration, by result",
                 &["result"],
+            )?,
+            config_refused: gauge(
+                r,
+                "config_refused",
+                "1 while the last reload was refused and an older configuration is in force",
             )?,
             connections: gauge(r, "connections", "ingest connections open now")?,
             requests: counters(
@@ -373,17 +416,20 @@ impl Metrics {
                 r,
                 "token_expires_seconds",
                 "seconds until a token expires, negative when it has",
+                TOKEN,
             )?,
             token_data_access_expires: Rows::new(
                 r,
                 "token_data_access_expires_seconds",
                 "seconds until the access to a person's data ends",
+                TOKEN,
             )?,
-            token_valid: Rows::new(r, "token_valid", "1 when Meta calls the token valid")?,
+            token_valid: Rows::new(r, "token_valid", "1 when Meta calls the token valid", TOKEN)?,
             token_last_used: Rows::new(
                 r,
                 "token_last_used_timestamp_seconds",
                 "when Graph last took events with the token",
+                TOKEN,
             )?,
             token_refreshes: counters(
                 r,
@@ -400,6 +446,18 @@ impl Metrics {
                 "endings of events that no receipt was kept of",
             )?,
             receipts_failed: gauge(r, "receipts_failed", "1 while receipts cannot be written")?,
+            waiting: Rows::new(
+                r,
+                "waiting",
+                "events that have not met their end, those on their way included",
+                ["pixel"],
+            )?,
+            waiting_oldest: Rows::new(
+                r,
+                "waiting_oldest_seconds",
+                "seconds since the oldest waiting event was received, 0 where none waits",
+                ["pixel"],
+            )?,
             journal_records: gauge(
                 r,
                 "journal_records",
@@ -446,6 +504,11 @@ impl Metrics {
             journal_poisoned: gauge(r, "journal_poisoned", "1 after a failed write or sync")?,
             registry,
         };
+        let version = [env!("CARGO_PKG_VERSION")];
+        metrics.build_info.with_label_values(&version).set(1);
+        for reason in UNREADY {
+            metrics.unready.with_label_values(&[*reason]).set(0);
+        }
         #[cfg(target_os = "linux")]
         metrics.registry.register(Box::new(
             prometheus::process_collector::ProcessCollector::for_self(),
@@ -525,6 +588,12 @@ impl Metrics {
             .map_err(|_| prometheus::Error::Msg("a label is not UTF-8".to_owned()))
     }
 }
+
+/// Why a gateway should get no traffic.
+pub const UNREADY: &[&str] = &["starting", "stopping", "journal_full", "journal_poisoned"];
+
+/// The labels of a row about a token: its fingerprint, and where it is.
+const TOKEN: [&str; 3] = ["pixel", "token", "slot"];
 
 /// The states a lane can be in.
 pub const LANE_STATES: &[&str] = &["open", "backoff", "throttled", "probation", "held"];

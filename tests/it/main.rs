@@ -11,6 +11,7 @@
 
 mod admin;
 mod alerts;
+mod backup;
 mod browser;
 mod check;
 mod commands;
@@ -23,6 +24,8 @@ mod desk;
 mod duplicates;
 mod durability;
 mod faults;
+mod formats;
+mod gauges;
 mod go_live;
 mod harness;
 mod ingest;

@@ -75,6 +75,8 @@ const PAGES: &[Page] = &[
     page("/console/system", system::show),
     page("/console/system/stream", system::stream),
     change("/console/system/reload", system::reload),
+    // whatever else is asked for
+    page("/console/{*path}", nowhere),
 ];
 
 /// What the head of every page links to.
@@ -196,6 +198,11 @@ pub(super) fn router(admin: &Admin) -> Router {
             "/console/logout",
             post(async move |request| access::sign_out(&three, request).await),
         )
+}
+
+fn nowhere(_: Visit) -> Done {
+    let problem = Problem::not_found("there is no such page", "go on from one of the pages above");
+    Box::pin(async { Err(problem) })
 }
 
 async fn answer(

@@ -9,6 +9,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
 
+use super::gauges;
 use super::reply::Reply;
 use super::{Admin, READY, STOPPING, console};
 use crate::journal::Health;
@@ -70,7 +71,12 @@ pub(super) fn router(admin: &Admin) -> Router {
 }
 
 impl Admin {
-    fn readiness(&self) -> Readiness {
+    /// The words of the reasons why the gateway should get no traffic.
+    pub(super) fn unready(&self) -> impl Iterator<Item = &'static str> {
+        self.reasons().into_iter().map(|reason| reason.code)
+    }
+
+    fn reasons(&self) -> Vec<Reason> {
         let mut reasons = Vec::new();
         let mut add = |code, limit, advice| {
             reasons.push(Reason {
@@ -97,6 +103,11 @@ impl Admin {
                 "a write or sync of the journal failed: check the disk, then restart the gateway; what was acknowledged is on disk",
             ),
         }
+        reasons
+    }
+
+    fn readiness(&self) -> Readiness {
+        let reasons = self.reasons();
         let lanes = self.0.lanes.get().map(Lanes::snapshot).unwrap_or_default();
         let held = lanes
             .into_iter()
@@ -164,7 +175,7 @@ async fn readyz(State(admin): State<Admin>) -> (StatusCode, Json<Readiness>) {
 
 async fn metrics(State(admin): State<Admin>) -> axum::http::Response<axum::body::Body> {
     let kind = "text/plain; version=0.0.4; charset=utf-8";
-    admin.0.test_mode.show();
+    gauges::show(&admin);
     match admin.0.metrics.page() {
         Ok(page) => Reply::new(StatusCode::OK, kind, page),
         Err(_) => Reply::new(StatusCode::INTERNAL_SERVER_ERROR, kind, ""),

@@ -26,7 +26,7 @@ use super::tiers::Tier;
 use super::{Shared, locked};
 use crate::journal::envelope::{Class, LaneKey, RequestOptions};
 use crate::journal::weights::Weights;
-use crate::journal::{OpenError, Settings};
+use crate::journal::{OpenError, Settings, format};
 use crate::pixel::PixelId;
 use crate::telemetry::metrics::Metrics;
 use crate::time::Clock;
@@ -65,6 +65,7 @@ pub(crate) fn recover(
     disk.create_dir(&dir)
         .map_err(OpenError::io("create directory"))?;
     let lock = lock(&*disk, &dir, settings.lock_wait)?;
+    format::read(&*disk, &dir)?;
     let names = disk.list(&dir).map_err(OpenError::io("list"))?;
     // what the last run renamed may not be durable yet
     disk.sync_dir(&dir)

@@ -5,24 +5,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus::{GaugeVec, Registry};
 
-/// The labels of a row: pixel, token (its fingerprint), slot.
-pub type Labels = [String; 3];
-
-/// A gauge with a row for each token in each slot of a pixel. A row that is not set again goes, and
+/// A gauge whose rows, of so many labels, are set together. A row that is not set again goes, and
 /// at no moment is one missing that stays.
 #[derive(Clone, Debug)]
-pub struct Rows {
+pub struct Rows<const N: usize> {
     gauge: GaugeVec,
-    shown: Arc<Mutex<BTreeSet<Labels>>>,
+    shown: Arc<Mutex<BTreeSet<[String; N]>>>,
 }
 
-impl Rows {
+impl<const N: usize> Rows<N> {
     pub(super) fn new(
         registry: &Registry,
         name: &str,
         help: &str,
+        labels: [&str; N],
     ) -> Result<Self, prometheus::Error> {
-        let labels = ["pixel", "token", "slot"];
         let gauge = GaugeVec::new(super::opts(name, help), &labels)?;
         Ok(Self {
             gauge: super::keep(registry, gauge)?,
@@ -31,7 +28,7 @@ impl Rows {
     }
 
     /// Shows these rows and no others.
-    pub fn set_all(&self, rows: Vec<(Labels, f64)>) {
+    pub fn set_all(&self, rows: Vec<([String; N], f64)>) {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         let mut now = BTreeSet::new();
         for (labels, value) in rows {
@@ -53,7 +50,7 @@ mod tests {
     #[test]
     fn rows_that_are_not_set_again_go() {
         let registry = Registry::new();
-        let rows = Rows::new(&registry, "x", "help").unwrap();
+        let rows = Rows::new(&registry, "x", "help", super::super::TOKEN).unwrap();
         let labels = |pixel: &str| [pixel, "ab12cd34", "current"].map(str::to_owned);
         let count = || {
             registry
