@@ -11,10 +11,15 @@
 mod access;
 mod assets;
 mod choice;
+mod dead;
+mod first;
 mod funnel;
 mod issues;
+mod lab;
 mod live;
+mod masked;
 mod overview;
+mod pixels;
 mod quality;
 mod receipt;
 mod session;
@@ -75,6 +80,44 @@ const PAGES: &[Page] = &[
     change("/console/issues/{id}/acknowledge", issues::acknowledge),
     change("/console/issues/{id}/mute", issues::mute),
     change("/console/issues/{id}/redrive", issues::redrive),
+    page("/console/dead", dead::show),
+    Page {
+        method: Method::GET,
+        path: "/console/dead/export",
+        run: dead::export,
+        needs: Role::View,
+        is_audited: true,
+    },
+    Page {
+        method: Method::GET,
+        path: "/console/dead/redrive",
+        run: dead::plan_redrive,
+        needs: Role::Admin,
+        is_audited: false,
+    },
+    change("/console/dead/redrive", dead::redrive),
+    Page {
+        method: Method::GET,
+        path: "/console/dead/purge",
+        run: dead::plan_purge,
+        needs: Role::Admin,
+        is_audited: false,
+    },
+    change("/console/dead/purge", dead::purge),
+    page("/console/dead/{id}", dead::one),
+    page("/console/pixels", pixels::show),
+    change("/console/pixels/release", pixels::release),
+    page("/console/pixels/verify", pixels::may_verify),
+    change("/console/pixels/verify", pixels::ask_meta),
+    page("/console/pixels/rotate", pixels::how_to_rotate),
+    page("/console/lab", lab::show),
+    ask("/console/lab/check", lab::check),
+    change("/console/lab/send", lab::send),
+    change("/console/lab/start", lab::start),
+    change("/console/lab/stop", lab::stop),
+    page("/console/first", first::show),
+    page("/console/first/stream", first::stream),
+    change("/console/first/reload", first::reload),
     page("/console/receipt", receipt::show),
     ask("/console/receipt", receipt::search),
     change("/console/receipt/resend", receipt::resend),
@@ -94,7 +137,10 @@ const NAV: &[(&str, &str)] = &[
     ("/console/live", "Live tail"),
     ("/console/receipt", "Receipt"),
     ("/console/issues", "Issues"),
+    ("/console/dead", "Dead letters"),
     ("/console/quality", "Quality"),
+    ("/console/pixels", "Pixels"),
+    ("/console/lab", "Test lab"),
     ("/console/system", "System"),
 ];
 
@@ -165,6 +211,11 @@ impl Visit {
     /// The configuration, rooms and counts.
     fn inner(&self) -> &Inner {
         &self.admin.0
+    }
+
+    /// The members that are left, for whoever takes them on or wants to know that there are none.
+    fn taken(&mut self) -> Members {
+        std::mem::replace(&mut self.members, Members::none())
     }
 
     /// The same question to a route of the admin API, with these members.
