@@ -11,6 +11,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
+    clippy::disallowed_methods,
     clippy::disallowed_macros,
     reason = "a bench prints what it measures, and stops when something fails"
 )]
@@ -123,7 +124,13 @@ async fn overview(pixels: usize, rounds: usize) {
             let text = page.text().await.unwrap();
             bytes = text.len();
             assert!(path.contains("page=") || text.contains(&pixel(0)) || text.contains(&some));
-            costs.push((gateway.cpu_of_threads() - before).as_secs_f64() * 1e3);
+            costs.push(
+                gateway
+                    .cpu_of_threads()
+                    .saturating_sub(before)
+                    .as_secs_f64()
+                    * 1e3,
+            );
         }
         let worst = costs.iter().copied().fold(0.0, f64::max);
         println!(

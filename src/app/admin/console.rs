@@ -138,9 +138,9 @@ const NAV: &[(&str, &str)] = &[
     ("/console/receipt", "Receipt"),
     ("/console/issues", "Issues"),
     ("/console/dead", "Dead letters"),
+    ("/console/quality", "Quality"),
     ("/console/pixels", "Pixels"),
     ("/console/lab", "Test lab"),
-    ("/console/quality", "Quality"),
     ("/console/system", "System"),
 ];
 
