@@ -1,9 +1,10 @@
 //! The last requests to Graph for each pixel: what was sent when, and what Graph said.
 //!
-//! **Promises.** Counts, codes and Meta's trace ids only: no event, no token.
+//! **Promises.** Counts, codes, Meta's trace ids and the numbers of events in the journal only: no
+//! event, no token. What went wrong is not pushed out by what went well.
 //! **Refuses.** To be a record: it is in memory, and a restart forgets it.
-//! **Limits.** [`MAX_ATTEMPTS`] of a pixel, [`MAX_PIXELS`] pixels; the pixel that sent least lately
-//! makes room.
+//! **Limits.** [`MAX_FAILED`] requests of a pixel that were refused or failed and [`MAX_DELIVERED`]
+//! that were confirmed, [`MAX_PIXELS`] pixels; the pixel that sent least lately makes room.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,10 +14,14 @@ use serde::Serialize;
 use crate::pixel::PixelId;
 use crate::time::UnixMs;
 
-/// Requests that are kept of a pixel.
-pub const MAX_ATTEMPTS: usize = 16;
+/// Requests that are kept of a pixel, of those that were not confirmed.
+pub const MAX_FAILED: usize = 16;
+/// The same of those that were.
+pub const MAX_DELIVERED: usize = 4;
 /// Pixels whose requests are kept.
 pub const MAX_PIXELS: usize = 2048;
+/// Runs of numbers that are kept of a request's events.
+const MAX_RUNS: usize = 32;
 
 /// One request and its answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -35,24 +40,76 @@ pub struct Attempt {
     pub trace_id: Option<String>,
     /// Milliseconds until the answer.
     pub took_ms: u64,
+    /// Which events.
+    #[serde(skip)]
+    pub carried: Carried,
 }
+
+/// Which events a request carried, by their numbers in the journal; none where they lie too far apart
+/// to be kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Carried(Option<Vec<(u64, u64)>>);
 
 /// The last requests of one gateway. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Attempts(Arc<Mutex<HashMap<PixelId, VecDeque<Attempt>>>>);
+pub struct Attempts(Arc<Mutex<HashMap<PixelId, Own>>>);
+
+/// Those of one pixel, the newest last.
+#[derive(Debug, Default)]
+struct Own {
+    failed: VecDeque<Attempt>,
+    delivered: VecDeque<Attempt>,
+}
+
+impl Carried {
+    /// Events of these numbers.
+    pub fn of(seqs: impl Iterator<Item = u64>) -> Self {
+        let mut seqs: Vec<u64> = seqs.collect();
+        seqs.sort_unstable();
+        let mut runs: Vec<(u64, u64)> = Vec::new();
+        for seq in seqs {
+            let is_full = runs.len() == MAX_RUNS;
+            match runs.last_mut() {
+                Some((_, last)) if last.checked_add(1) == Some(seq) => *last = seq,
+                _ if is_full => return Self(None),
+                _ => runs.push((seq, seq)),
+            }
+        }
+        Self(Some(runs))
+    }
+
+    fn may_have(&self, seq: u64) -> bool {
+        let runs = self.0.as_ref();
+        runs.is_none_or(|runs| {
+            runs.iter()
+                .any(|(first, last)| (*first..=*last).contains(&seq))
+        })
+    }
+}
+
+impl Own {
+    fn last(&self) -> Option<UnixMs> {
+        let last = |all: &VecDeque<Attempt>| all.back().map(|one| one.at);
+        last(&self.failed).max(last(&self.delivered))
+    }
+}
 
 impl Attempts {
     /// Keeps a request.
-    pub fn note(&self, pixel: PixelId, attempt: Attempt) {
+    pub fn note(&self, pixel: PixelId, attempt: Attempt, is_delivered: bool) {
         let mut pixels = self.locked();
         if pixels.len() >= MAX_PIXELS && !pixels.contains_key(&pixel) {
-            let last = |all: &VecDeque<Attempt>| all.back().map(|one| one.at);
-            let idle = pixels.iter().min_by_key(|(_, all)| last(all));
+            let idle = pixels.iter().min_by_key(|(_, own)| own.last());
             let idle = idle.map(|(pixel, _)| *pixel);
             idle.map(|idle| pixels.remove(&idle));
         }
-        let all = pixels.entry(pixel).or_default();
-        if all.len() >= MAX_ATTEMPTS {
+        let own = pixels.entry(pixel).or_default();
+        let (all, most) = if is_delivered {
+            (&mut own.delivered, MAX_DELIVERED)
+        } else {
+            (&mut own.failed, MAX_FAILED)
+        };
+        if all.len() >= most {
             all.pop_front();
         }
         all.push_back(attempt);
@@ -61,12 +118,22 @@ impl Attempts {
     /// Those of a pixel, the newest first.
     pub fn of(&self, pixel: PixelId) -> Vec<Attempt> {
         let pixels = self.locked();
-        let all = pixels.get(&pixel).into_iter().flatten();
-        all.rev().cloned().collect()
+        let own = pixels.get(&pixel).into_iter();
+        let all = own.flat_map(|own| own.failed.iter().chain(&own.delivered));
+        let mut all: Vec<Attempt> = all.cloned().collect();
+        all.sort_by_key(|one| std::cmp::Reverse(one.at));
+        all
+    }
+
+    /// Those of a pixel that carried the event with this number in the journal, or may have.
+    pub fn of_event(&self, pixel: PixelId, seq: u64) -> Vec<Attempt> {
+        let mut all = self.of(pixel);
+        all.retain(|one| one.carried.may_have(seq));
+        all
     }
 
     /// A panic elsewhere leaves requests that were made.
-    fn locked(&self) -> MutexGuard<'_, HashMap<PixelId, VecDeque<Attempt>>> {
+    fn locked(&self) -> MutexGuard<'_, HashMap<PixelId, Own>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -75,31 +142,66 @@ impl Attempts {
 mod tests {
     use super::*;
 
+    fn attempt(at: i64, seqs: &[u64]) -> Attempt {
+        Attempt {
+            at: UnixMs(at),
+            events: seqs.len() as u64,
+            outcome: "transient",
+            code: None,
+            subcode: None,
+            trace_id: None,
+            took_ms: 1,
+            carried: Carried::of(seqs.iter().copied()),
+        }
+    }
+
+    fn pixel(number: usize) -> PixelId {
+        (1000 + number).to_string().parse().unwrap()
+    }
+
     #[test]
-    fn few_are_kept_of_few_pixels() {
+    fn few_are_kept_of_few_pixels_and_failures_stay() {
         let attempts = Attempts::default();
-        let note = |pixel: usize, at: i64| {
-            let attempt = Attempt {
-                at: UnixMs(at),
-                events: 1,
-                outcome: "delivered",
-                code: None,
-                subcode: None,
-                trace_id: None,
-                took_ms: 1,
-            };
-            attempts.note((1000 + pixel).to_string().parse().unwrap(), attempt);
+        for at in 0..MAX_FAILED as i64 + 3 {
+            attempts.note(pixel(0), attempt(at, &[]), false);
+        }
+        for at in 100..200 {
+            attempts.note(pixel(0), attempt(at, &[]), true);
+        }
+        let all = attempts.of(pixel(0));
+        assert_eq!(all.len(), MAX_FAILED + MAX_DELIVERED);
+        assert_eq!(
+            (all[0].at, all[MAX_DELIVERED].at),
+            (UnixMs(199), UnixMs(MAX_FAILED as i64 + 2))
+        );
+        attempts.note(pixel(1), attempt(0, &[]), false);
+        for number in 2..=MAX_PIXELS {
+            attempts.note(pixel(number), attempt(300, &[]), false);
+        }
+        assert!(attempts.of(pixel(1)).is_empty());
+        assert!(!attempts.of(pixel(0)).is_empty());
+    }
+
+    #[test]
+    fn an_event_is_known_by_its_number() {
+        let attempts = Attempts::default();
+        attempts.note(pixel(0), attempt(1, &[7, 5, 6, 9]), false);
+        attempts.note(pixel(0), attempt(2, &[8]), false);
+        let far: Vec<u64> = (0..=MAX_RUNS as u64).map(|n| n * 2).collect();
+        let of = |seq| {
+            attempts
+                .of_event(pixel(0), seq)
+                .iter()
+                .map(|one| one.at.0)
+                .collect::<Vec<_>>()
         };
-        let of = |pixel: usize| attempts.of((1000 + pixel).to_string().parse().unwrap());
-        for at in 0..MAX_ATTEMPTS as i64 + 3 {
-            note(0, at);
-        }
-        assert_eq!(of(0).len(), MAX_ATTEMPTS);
-        assert_eq!(of(0)[0].at, UnixMs(MAX_ATTEMPTS as i64 + 2));
-        note(1, 0);
-        for pixel in 2..=MAX_PIXELS {
-            note(pixel, 100);
-        }
-        assert_eq!((of(1).len(), of(0).len()), (0, MAX_ATTEMPTS));
+        assert_eq!(
+            (of(5), of(7), of(8), of(10)),
+            (vec![1], vec![1], vec![2], vec![])
+        );
+        // too many runs to keep: it may have been in it
+        attempts.note(pixel(0), attempt(3, &far), false);
+        assert_eq!(of(8), [3, 2]);
+        assert_eq!(of(1001), [3]);
     }
 }

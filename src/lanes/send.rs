@@ -15,7 +15,7 @@ use super::search::Search;
 use super::settle::{self, Death, NotWritten};
 use super::snapshot::{HeldBy, Seen};
 use super::{Shared, Tools};
-use crate::attempts::Attempt;
+use crate::attempts::{Attempt, Carried};
 use crate::graph::verdict::UNKNOWN_TRIES;
 use crate::graph::{Answer, Cause, Hold, Scope, Transient, Verdict};
 use crate::issues;
@@ -186,7 +186,7 @@ impl Sender {
             span.record("graph.trace_id", display(trace));
         }
         drop(span);
-        self.count(&answer, events.len(), started.elapsed());
+        self.count(&answer, events, started.elapsed());
         ticket.report(&heard(&answer, patient), &answer.usage);
         self.judge_token(credential.token_key(), &answer, events.len());
         once::heard(&self.shared, noted, &answer.verdict).await;
@@ -262,7 +262,8 @@ impl Sender {
         }
     }
 
-    fn count(&self, answer: &Answer, events: usize, took: Duration) {
+    fn count(&self, answer: &Answer, leases: &[&Lease], took: Duration) {
+        let events = leases.len();
         let metrics = &self.shared.tools.metrics;
         let pixel = self.key.pixel.to_string();
         let outcome = answer.verdict.outcome();
@@ -285,6 +286,7 @@ impl Sender {
             subcode: answer.error.as_ref().and_then(|error| error.subcode),
             trace_id: trace.clone(),
             took_ms: took.as_millis() as u64,
+            carried: Carried::of(leases.iter().map(|lease| lease.seq())),
         };
         if let Verdict::Hold(hold) = &answer.verdict {
             let held = issues::Seen {
@@ -302,7 +304,8 @@ impl Sender {
             };
             self.shared.tools.issues.note([held]);
         }
-        self.shared.tools.attempts.note(self.key.pixel, attempt);
+        let is_delivered = matches!(answer.verdict, Verdict::Delivered { .. });
+        (self.shared.tools.attempts).note(self.key.pixel, attempt, is_delivered);
         let duration_ms = took.as_millis() as u64;
         let (code, trace) = (code.as_deref(), trace.as_deref());
         let (cause, message) = match &answer.verdict {

@@ -118,6 +118,17 @@ pub(super) fn look(inner: &Inner, wanted: &Wanted, limit: usize) -> Page {
     }
 }
 
+/// The issues that an event with this id was last seen in, as far as they keep it.
+pub(super) fn of_event(inner: &Inner, event_id: &str) -> Vec<Shown> {
+    let mut all = inner.issues.list(|_| true);
+    all.retain(|issue| issue.event_ids.iter().any(|id| id == event_id));
+    let shown = |issue: Issue| {
+        let came = traffic(inner, issue.kind.pixel);
+        shown(issue, came)
+    };
+    all.into_iter().map(shown).collect()
+}
+
 /// One issue.
 pub(super) fn one(inner: &Inner, id: &str) -> Result<Shown, Problem> {
     let issue = inner.issues.get(self::id(id)?).ok_or_else(unknown)?;
@@ -303,7 +314,13 @@ fn own(kind: &Kind) -> Option<Words> {
         .map(|example| format!(" For example: {example}"));
     Some(Words {
         title,
-        cause: sentence(row.rule),
+        cause: match kind.place {
+            Place::Policy => format!(
+                "A policy of the configuration lets only this pass: {}.",
+                plain(row.rule)
+            ),
+            _ => format!("It breaks this rule: {}.", plain(row.rule)),
+        },
         fix: sentence(row.next) + example.as_deref().unwrap_or_default(),
         explain: format!("capigate explain {}", row.word),
     })
@@ -322,23 +339,33 @@ pub(super) fn meta(code: i64, subcode: Option<i64>) -> Option<Words> {
         None => code.to_string(),
     };
     Some(Words {
-        title: sentence(row.title),
+        title: capital(plain(row.title)),
         cause: row.says.to_owned(),
         fix: row.next.to_owned(),
         explain: format!("capigate explain {shown}"),
     })
 }
 
-/// With a large letter at its start and a full stop at its end.
-fn sentence(text: &str) -> String {
+/// Without a full stop at its end.
+fn plain(text: &str) -> &str {
+    text.trim_end_matches('.')
+}
+
+/// With a large letter at its start.
+fn capital(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|first| first.to_uppercase().to_string());
+    first.unwrap_or_default() + letters.as_str()
+}
+
+/// With a large letter at its start and a full stop at its end.
+fn sentence(text: &str) -> String {
     let end = if text.ends_with(['.', '?', '!']) {
         ""
     } else {
         "."
     };
-    format!("{}{}{end}", first.unwrap_or_default(), letters.as_str())
+    capital(text) + end
 }
 
 /// What tries the dead letters of an issue again.

@@ -50,6 +50,9 @@ pub(super) struct Kept {
     pub(super) message: Option<String>,
     /// The event; of `user_data` no more than the beginnings of digests.
     pub(super) event: Value,
+    /// Its number in the journal.
+    #[serde(skip)]
+    pub(super) seq: Option<u64>,
 }
 
 /// `POST /search`.
@@ -113,8 +116,8 @@ pub(super) fn look(inner: &Inner, wanted: &Wanted) -> Result<Matches, Problem> {
         inner.dead.count(),
     );
     let waiting = waiting.into_iter().take(MAX_SHOWN).map(|found| {
-        let event = found.event.clone();
-        Kept::waiting(events::standing(found, &states), &event)
+        let (event, seq) = (found.event.clone(), found.seq);
+        Kept::waiting(events::standing(found, &states), &event, seq)
     });
     Ok(Matches {
         searched,
@@ -125,12 +128,13 @@ pub(super) fn look(inner: &Inner, wanted: &Wanted) -> Result<Matches, Problem> {
 }
 
 impl Kept {
-    fn waiting(receipt: Receipt, event: &EncodedEvent) -> Self {
+    fn waiting(receipt: Receipt, event: &EncodedEvent, seq: u64) -> Self {
         Self {
             receipt,
             letter: None,
             message: None,
             event: brief(&masked(event)),
+            seq: Some(seq),
         }
     }
 
@@ -153,6 +157,7 @@ impl Kept {
             letter: Some(letter.id.to_string()),
             message: letter.message,
             event: brief(shown.event.get()),
+            seq: shown.seq,
         }
     }
 }

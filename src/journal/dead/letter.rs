@@ -85,6 +85,9 @@ pub struct Shown {
     pub letter: Letter,
     /// The event as JSON.
     pub event: Box<RawValue>,
+    /// Its number in the journal, where that was written down.
+    #[serde(skip)]
+    pub seq: Option<u64>,
 }
 
 /// How many letters a pixel has for one reason.
@@ -147,6 +150,7 @@ impl Shown {
     pub(super) fn new(stored: &Stored<'_>, view: View) -> Self {
         Self {
             letter: stored.into(),
+            seq: stored.seq,
             event: match view {
                 View::Masked => mask::masked(stored.event),
                 View::Clear => stored.event.to_owned(),

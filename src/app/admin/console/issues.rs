@@ -10,7 +10,7 @@ use super::super::work::beside;
 use super::shell::Shell;
 use super::words::{Moment, count};
 use super::{Done, View, Visit};
-use crate::issues::{MAX_EVENT_IDS, State};
+use crate::issues::{MAX_EVENT_IDS, Place, State};
 use crate::time::UnixMs;
 
 /// Where the page is.
@@ -51,7 +51,8 @@ struct Row {
     code: String,
     path: String,
     state: &'static str,
-    is_open: bool,
+    /// Whether a person must act: a policy does what it was told.
+    is_bad: bool,
     events: String,
     last_hour: String,
     share: String,
@@ -105,7 +106,7 @@ pub(super) fn show(visit: Visit) -> Done {
                 shell,
                 pixel: wanted.pixel.map(|id| id.to_string()).unwrap_or_default(),
                 code: wanted.code.unwrap_or_default(),
-                place: wanted.place.map_or("", crate::issues::Place::word),
+                place: wanted.place.map_or("", Place::word),
                 state: wanted.state.map_or("", State::word),
                 rows: page
                     .issues
@@ -223,8 +224,11 @@ impl Row {
             },
             path: issue.kind.path.into_owned(),
             state: issue.state.word(),
-            is_open: issue.state == State::Open,
-            events: count(issue.events),
+            is_bad: issue.state == State::Open && issue.kind.place != Place::Policy,
+            events: match issue.events {
+                1 => "1 event".to_owned(),
+                events => format!("{} events", count(events)),
+            },
             last_hour: count(issue.last_hour),
             share: share.map_or_else(|| "–".to_owned(), |share| format!("{:.2} %", share * 100.0)),
             first: moment(issue.first_seen),

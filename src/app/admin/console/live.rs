@@ -8,7 +8,7 @@ use askama::Template;
 use super::super::tail::Rows;
 use super::shell::Shell;
 use super::stream::{self, Kind};
-use super::words::time;
+use super::words::{span, time};
 use super::{Done, View, Visit};
 use crate::pixel::PixelId;
 use crate::tail::{self, Verdict};
@@ -149,8 +149,22 @@ impl Row {
             verdict: row.verdict.word(),
             reason: row.reason.unwrap_or_default(),
             is_bad: matches!(row.verdict, Verdict::Refused | Verdict::Dead),
-            latency: time(row.latency_ms as f64 / 1000.0),
+            latency: match row.verdict {
+                Verdict::Refused | Verdict::Filtered => String::new(),
+                _ => milliseconds(row.latency_ms),
+            },
         }
+    }
+}
+
+/// As precise as they are.
+fn milliseconds(latency: u64) -> String {
+    if latency < 1000 {
+        format!("{latency} ms")
+    } else if latency < 60_000 {
+        time(latency as f64 / 1000.0)
+    } else {
+        span(latency / 1000)
     }
 }
 

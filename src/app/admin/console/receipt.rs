@@ -5,6 +5,7 @@ use axum::http::header::HOST;
 use serde_json::json;
 
 use super::super::call::Members;
+use super::super::issues::Shown;
 use super::super::search::{self, Kept, Matches};
 use super::super::work::beside;
 use super::super::{Inner, dead};
@@ -22,7 +23,7 @@ const PAGE: &str = "/console/receipt";
 /// Bytes of what is typed into the box.
 const MAX_TEXT: usize = 1024;
 /// What is shown of the last requests of a pixel.
-const MAX_ATTEMPTS: usize = 8;
+const MAX_ATTEMPTS: usize = 20;
 
 #[derive(Template)]
 #[template(path = "receipt.html", config = "src/app/admin/console/askama.toml")]
@@ -34,6 +35,8 @@ struct Page {
     says: Option<String>,
     trails: Vec<Trail>,
     found: Vec<Found>,
+    /// Why an event was not accepted.
+    refused: Vec<Refused>,
     more: bool,
     curl: String,
 }
@@ -53,6 +56,8 @@ struct Trail {
     /// Why it cannot be sent again.
     not_again: String,
     attempts: Vec<Try>,
+    /// Whether these are of the event, and not only of its pixel.
+    is_exact: bool,
 }
 
 struct Step {
@@ -69,6 +74,16 @@ struct Try {
     code: String,
     trace_id: String,
     took: String,
+}
+
+/// What was wrong with an event that was not accepted.
+struct Refused {
+    title: String,
+    pixel: String,
+    cause: String,
+    fix: String,
+    /// When the issue was last seen, with this event or another.
+    last: Moment,
 }
 
 /// An event that a search has found.
@@ -93,12 +108,24 @@ pub(super) fn show(mut visit: Visit) -> Done {
         let host = visit.headers.get(HOST).and_then(|host| host.to_str().ok());
         let curl = curl(host, &event_id);
         let known = known(&visit.admin, &event_id).await?;
-        let Some((answer, kept)) = known else {
-            let says = "No event with this event_id is known: it was never accepted here (then the answer to its request said why), or its end is longer ago than receipts.keep.";
-            return View::of(&Page::empty(visit.shell, Some(says.to_owned())));
-        };
         let inner = visit.admin.0;
         let now = inner.clock.now();
+        let Some((answer, kept)) = known else {
+            let refused = issues::of_event(&inner, &event_id).into_iter();
+            let refused: Vec<Refused> = refused.map(|one| Refused::of(one, now)).collect();
+            let says = match refused.as_slice() {
+                [] => {
+                    "No event with this event_id is known: it was never accepted here (then the answer to its request said why), or its end is longer ago than receipts.keep."
+                }
+                _ => {
+                    "An event with this event_id came and was not accepted, so nothing of it is kept. This is what was wrong:"
+                }
+            };
+            return View::of(&Page {
+                refused,
+                ..Page::empty(visit.shell, Some(says.to_owned()))
+            });
+        };
         let mut kept: Vec<Kept> = kept.waiting.into_iter().chain(kept.dead).collect();
         let mut trails: Vec<Trail> = Vec::new();
         for receipt in answer {
@@ -241,6 +268,7 @@ impl Page {
             says,
             trails: Vec::new(),
             found: Vec::new(),
+            refused: Vec::new(),
             more: false,
             curl: String::new(),
         }
@@ -251,7 +279,11 @@ impl Trail {
     fn of(inner: &Inner, receipt: &Receipt, kept: Option<Kept>, now: UnixMs) -> Self {
         let steps = steps(receipt, kept.as_ref(), now);
         let event = kept.as_ref().map(|kept| &kept.event);
-        let attempts = inner.attempts.of(receipt.pixel).into_iter();
+        let seq = kept.as_ref().and_then(|kept| kept.seq);
+        let attempts = match seq {
+            Some(seq) => inner.attempts.of_event(receipt.pixel, seq),
+            None => inner.attempts.of(receipt.pixel),
+        };
         let is_bad = matches!(receipt.state, State::Dead | State::Held);
         Self {
             event_name: receipt.event_name.clone().unwrap_or_default(),
@@ -263,7 +295,9 @@ impl Trail {
             may_have_arrived: receipt.reason.as_deref() == Some("unconfirmed"),
             not_again: not_again(receipt.state).to_owned(),
             letter: kept.and_then(|kept| kept.letter),
+            is_exact: seq.is_some(),
             attempts: attempts
+                .into_iter()
                 .take(MAX_ATTEMPTS)
                 .map(|attempt| Try::of(attempt, now))
                 .collect(),
@@ -429,6 +463,18 @@ impl Try {
             },
             trace_id: attempt.trace_id.unwrap_or_default(),
             took: time(attempt.took_ms as f64 / 1000.0),
+        }
+    }
+}
+
+impl Refused {
+    fn of(shown: Shown, now: UnixMs) -> Self {
+        Self {
+            title: shown.words.title,
+            pixel: shown.issue.kind.pixel.to_string(),
+            cause: shown.words.cause,
+            fix: shown.words.fix,
+            last: Moment::of(shown.issue.last_seen, now),
         }
     }
 }
