@@ -292,6 +292,7 @@ impl App {
             receipts: receipts.clone(),
             test_mode: test_mode.clone(),
             traffic: traffic.clone(),
+            ingest: Some(ingest.clone()),
             issues: issues.clone(),
             tail: tail.clone(),
             attempts: attempts.clone(),

@@ -44,6 +44,7 @@ use tokio_util::task::TaskTracker;
 
 use super::reload::{InForce, Reloader};
 use crate::attempts::Attempts;
+use crate::ingest::Ingest;
 use crate::issues::Issues;
 use crate::journal::Journal;
 use crate::journal::dead::DeadLetters;
@@ -85,6 +86,8 @@ pub(in crate::app) struct Rooms {
     pub(in crate::app) test_mode: TestMode,
     /// What came of late, in numbers.
     pub(in crate::app) traffic: Traffic,
+    /// The front door; none where no gateway runs.
+    pub(in crate::app) ingest: Option<Ingest>,
     /// What goes wrong, in groups.
     pub(in crate::app) issues: Issues,
     /// What happens, for whoever looks.
@@ -116,6 +119,7 @@ struct Inner {
     receipts: Receipts,
     test_mode: TestMode,
     traffic: Traffic,
+    ingest: Option<Ingest>,
     issues: Issues,
     tail: Tail,
     attempts: Attempts,
@@ -144,6 +148,7 @@ impl Admin {
             receipts: rooms.receipts,
             test_mode: rooms.test_mode,
             traffic: rooms.traffic,
+            ingest: rooms.ingest,
             issues: rooms.issues,
             tail: rooms.tail,
             attempts: rooms.attempts,

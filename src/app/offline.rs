@@ -109,6 +109,7 @@ impl Offline {
             receipts: Receipts::off(),
             test_mode,
             traffic,
+            ingest: None,
             issues,
             tail: Tail::default(),
             attempts: Attempts::default(),

@@ -46,6 +46,36 @@ pub(super) async fn take(
     keep(shared, pixel, checked, Arc::new(reservation)).await
 }
 
+/// Takes a JSON body as if the source of this name had posted it for `pixel`, whether it is for
+/// browsers or not.
+pub(super) async fn take_as(
+    shared: &Shared,
+    source: &str,
+    pixel: PixelId,
+    body: &[u8],
+) -> Result<Accepted, Rejection> {
+    let max_events = shared.settings.max_events;
+    if body.len() > shared.settings.max_body {
+        return Err(Rejection::Limited(Limit::MaxBody, None));
+    }
+    let mut reservation = shared.admission.open(true);
+    let held = shared.admission.grow(&mut reservation, body.len());
+    held.map_err(|_| Rejection::Limited(Limit::MaxInFlight, Some(1)))?;
+    let work = || {
+        let source = shared.sources.named(source).ok_or(Rejection::Forbidden)?;
+        let source = may_post(shared, source, pixel)?;
+        let (query, members) = (Members::default(), Kind::Json.members(body, max_events)?);
+        let parsed = request::read(&query, &members, max_events)?;
+        check_of(shared, pixel, None, source, parsed)
+    };
+    let checked = if body.len() >= HASH_APART {
+        apart(work)
+    } else {
+        work()
+    };
+    keep(shared, pixel, checked?, Arc::new(reservation)).await
+}
+
 /// Reads a body, and does with its members, and those of the query, what is not to be done while
 /// other requests wait. The reservation is to be held until the events are durable.
 pub(super) async fn work<T>(
@@ -188,6 +218,17 @@ pub(super) fn check_all(
         Some(key) => by_key(shared, key, pixel)?,
         None => by_page(shared, caller.page(), pixel)?,
     };
+    check_of(shared, pixel, Some(caller), source, parsed)
+}
+
+/// Without a caller, nothing is known of an address or a browser.
+fn check_of(
+    shared: &Shared,
+    pixel: PixelId,
+    caller: Option<&Caller<'_>>,
+    source: &Source,
+    parsed: Parsed<'_>,
+) -> Result<Checked, Rejection> {
     let checked = admit_and_check(shared, pixel, caller, source, parsed);
     checked.inspect_err(|rejection| {
         feed::refused(&shared.traffic, pixel, rejection);
@@ -199,14 +240,14 @@ pub(super) fn check_all(
 fn admit_and_check(
     shared: &Shared,
     pixel: PixelId,
-    caller: &Caller<'_>,
+    caller: Option<&Caller<'_>>,
     source: &Source,
     parsed: Parsed<'_>,
 ) -> Result<Checked, Rejection> {
     let events = parsed.events.len();
     let mut visit = None;
     let mut give_back = None;
-    if let Some(pages) = &source.pages {
+    if let (Some(pages), Some(caller)) = (&source.pages, caller) {
         // before the rate of all, so that one address cannot spend it
         let address = caller.address(&shared.settings.trusted_proxies);
         pages
@@ -259,6 +300,14 @@ fn by_key(shared: &Shared, key: KeyDigest, pixel: PixelId) -> Result<&Source, Re
         .sources
         .find(key)
         .ok_or(Rejection::Unauthorized { shown: true })?;
+    may_post(shared, source, pixel)
+}
+
+fn may_post<'s>(
+    shared: &Shared,
+    source: &'s Source,
+    pixel: PixelId,
+) -> Result<&'s Source, Rejection> {
     if !shared.sources.knows(pixel) {
         return Err(Rejection::UnknownPixel);
     }

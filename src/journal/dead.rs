@@ -48,6 +48,7 @@ pub use self::letter::{Group, Kept, Letter, Page, Shown, View};
 use self::line::Stored;
 use self::lines::Lines;
 pub use self::look::{Batch, MAX_PAGE};
+pub use self::mask::masked as masked_json;
 use self::shelf::{FileMeta, Open, Shelf};
 use super::envelope::LaneKey;
 use super::segment::disk::{Disk, is_full};

@@ -16,6 +16,7 @@ mod browser;
 mod check;
 mod commands;
 mod console;
+mod console_desk;
 mod console_trail;
 mod custody;
 mod dead;

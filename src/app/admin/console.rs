@@ -10,8 +10,13 @@
 
 mod access;
 mod assets;
+mod dead;
+mod first;
 mod issues;
+mod lab;
 mod live;
+mod masked;
+mod pixels;
 mod receipt;
 mod session;
 mod shell;
@@ -67,6 +72,44 @@ const PAGES: &[Page] = &[
     change("/console/issues/{id}/mute", issues::mute),
     change("/console/issues/{id}/redrive", issues::redrive),
     page(HOME, system::show),
+    page("/console/dead", dead::show),
+    Page {
+        method: Method::GET,
+        path: "/console/dead/export",
+        run: dead::export,
+        needs: Role::View,
+        is_audited: true,
+    },
+    Page {
+        method: Method::GET,
+        path: "/console/dead/redrive",
+        run: dead::plan_redrive,
+        needs: Role::Admin,
+        is_audited: false,
+    },
+    change("/console/dead/redrive", dead::redrive),
+    Page {
+        method: Method::GET,
+        path: "/console/dead/purge",
+        run: dead::plan_purge,
+        needs: Role::Admin,
+        is_audited: false,
+    },
+    change("/console/dead/purge", dead::purge),
+    page("/console/dead/{id}", dead::one),
+    page("/console/pixels", pixels::show),
+    change("/console/pixels/release", pixels::release),
+    page("/console/pixels/verify", pixels::may_verify),
+    change("/console/pixels/verify", pixels::ask_meta),
+    page("/console/pixels/rotate", pixels::how_to_rotate),
+    page("/console/lab", lab::show),
+    ask("/console/lab/check", lab::check),
+    change("/console/lab/send", lab::send),
+    change("/console/lab/start", lab::start),
+    change("/console/lab/stop", lab::stop),
+    page("/console/first", first::show),
+    page("/console/first/stream", first::stream),
+    change("/console/first/reload", first::reload),
     page("/console/receipt", receipt::show),
     ask("/console/receipt", receipt::search),
     change("/console/receipt/resend", receipt::resend),
@@ -84,6 +127,9 @@ const NAV: &[(&str, &str)] = &[
     ("/console/live", "Live tail"),
     ("/console/receipt", "Receipt"),
     ("/console/issues", "Issues"),
+    ("/console/dead", "Dead letters"),
+    ("/console/pixels", "Pixels"),
+    ("/console/lab", "Test lab"),
     ("/console/system", "System"),
 ];
 
@@ -154,6 +200,11 @@ impl Visit {
     /// The configuration, rooms and counts.
     fn inner(&self) -> &Inner {
         &self.admin.0
+    }
+
+    /// The members that are left, for whoever takes them on or wants to know that there are none.
+    fn taken(&mut self) -> Members {
+        std::mem::replace(&mut self.members, Members::none())
     }
 
     /// The same question to a route of the admin API, with these members.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use serde::Serialize;
+use serde_json::Value;
 
+use super::Inner;
 use super::call::{Call, Members};
 use super::problem::Problem;
 use super::reply::Reply;
@@ -12,19 +14,20 @@ use super::routes::Done;
 use super::stream;
 use super::work::beside;
 use crate::app::letters;
-use crate::journal::dead::{DeadError, Filter, Group, LetterId, View};
+use crate::journal::dead::{DeadError, Filter, Group, LetterId, Page, Shown, View};
 use crate::redrive::Request;
 
 /// Ids of one request.
 const MAX_IDS: usize = 10_000;
 
+/// All dead letters, in numbers.
 #[derive(Serialize)]
-struct Summary {
-    letters: u64,
-    bytes: u64,
+pub(super) struct Summary {
+    pub(super) letters: u64,
+    pub(super) bytes: u64,
     /// When the oldest died, in Unix milliseconds.
-    oldest_at: Option<i64>,
-    groups: Vec<Group>,
+    pub(super) oldest_at: Option<i64>,
+    pub(super) groups: Vec<Group>,
 }
 
 #[derive(Serialize)]
@@ -39,45 +42,66 @@ pub(super) fn list(mut call: Call) -> Done {
         let (limit, after) = (call.members.limit()?, id(&mut call.members, "after")?);
         let filter = filter(&mut call.members)?;
         call.members.end()?;
-        let place = call.admin.0.places.take()?;
-        let dead = Arc::clone(&call.admin.0.dead);
-        let page = beside(move || {
-            let _place = place;
-            dead.list(&filter, after, limit)
-        });
-        Ok(Reply::ok(&page.await?.map_err(failed)?))
+        Ok(Reply::ok(
+            &found(&call.admin.0, filter, after, limit).await?,
+        ))
     })
+}
+
+/// The letters that are meant, from the one after `after` on.
+pub(super) async fn found(
+    inner: &Inner,
+    filter: Filter,
+    after: Option<LetterId>,
+    limit: usize,
+) -> Result<Page, Problem> {
+    let place = inner.places.take()?;
+    let dead = Arc::clone(&inner.dead);
+    let page = beside(move || {
+        let _place = place;
+        dead.list(&filter, after, limit)
+    });
+    page.await?.map_err(failed)
 }
 
 /// `GET /dead/summary`.
 pub(super) fn summary(call: Call) -> Done {
     Box::pin(async move {
         call.members.end()?;
-        let dead = Arc::clone(&call.admin.0.dead);
-        let summary = beside(move || Summary {
-            letters: dead.count(),
-            bytes: dead.bytes(),
-            oldest_at: dead.oldest().map(|at| at.0),
-            groups: dead.summary(),
-        });
-        Ok(Reply::ok(&summary.await?))
+        Ok(Reply::ok(&summed(&call.admin.0).await?))
     })
+}
+
+/// All of them, in numbers.
+pub(super) async fn summed(inner: &Inner) -> Result<Summary, Problem> {
+    let dead = Arc::clone(&inner.dead);
+    let summary = beside(move || Summary {
+        letters: dead.count(),
+        bytes: dead.bytes(),
+        oldest_at: dead.oldest().map(|at| at.0),
+        groups: dead.summary(),
+    });
+    summary.await
 }
 
 /// `GET /dead/{id}`.
 pub(super) fn show(call: Call) -> Done {
     Box::pin(async move {
         call.members.end()?;
-        let id: LetterId = call.id.parse().map_err(|_| Problem::bad("the id", ID))?;
-        let dead = Arc::clone(&call.admin.0.dead);
-        let shown = beside(move || dead.show(id, View::Masked)).await?;
-        match shown.map_err(failed)? {
-            Some(letter) => Ok(Reply::ok(&letter)),
-            None => Err(Problem::not_found(
-                "there is no dead letter with this id",
-                "list them with GET /dead (`capigate dead list`); it may have been redriven or purged",
-            )),
-        }
+        Ok(Reply::ok(&one(&call.admin.0, &call.id).await?))
+    })
+}
+
+/// One letter with its event, masked.
+pub(super) async fn one(inner: &Inner, id: &str) -> Result<Shown, Problem> {
+    let id: LetterId = id.parse().map_err(|_| Problem::bad("the id", ID))?;
+    let dead = Arc::clone(&inner.dead);
+    let shown = beside(move || dead.show(id, View::Masked)).await?;
+    shown.map_err(failed)?.ok_or_else(|| {
+        Problem::not_found(
+            "there is no dead letter with this id",
+            "list them with GET /dead (`capigate dead list`); it may have been redriven or purged",
+        )
     })
 }
 
@@ -149,7 +173,11 @@ const ID: &str =
 
 /// Takes the conditions out of a query or a body.
 fn filter(members: &mut Members) -> Result<Filter, Problem> {
-    let conditions = members.take(letters::KEYS);
+    filter_of(&members.take(letters::KEYS))
+}
+
+/// The same of an object.
+pub(super) fn filter_of(conditions: &Value) -> Result<Filter, Problem> {
     let count = conditions["ids"].as_array().map_or(0, Vec::len);
     if count > MAX_IDS {
         return Err(Problem::bad(
@@ -157,11 +185,11 @@ fn filter(members: &mut Members) -> Result<Filter, Problem> {
             format!("send at most {MAX_IDS} of them"),
         ));
     }
-    let filter = letters::filter_of_json(&conditions);
+    let filter = letters::filter_of_json(conditions);
     filter.map_err(|error| Problem::bad("the filter", error.to_string()))
 }
 
-fn id(members: &mut Members, name: &'static str) -> Result<Option<LetterId>, Problem> {
+pub(super) fn id(members: &mut Members, name: &'static str) -> Result<Option<LetterId>, Problem> {
     members.parsed(name, ID)
 }
 

@@ -26,24 +26,26 @@ use crate::traffic::{Report, WINDOW};
 
 use judge::{Facts, judge};
 
+/// How a pixel stands.
 #[derive(Serialize)]
-struct Shown {
-    pixel: PixelId,
+pub(super) struct Shown {
+    pub(super) pixel: PixelId,
     /// Nothing has to be mended.
-    ready: bool,
+    pub(super) ready: bool,
     #[serde(flatten)]
-    report: Report,
-    checks: Vec<Row>,
+    pub(super) report: Report,
+    pub(super) checks: Vec<Row>,
     /// The codes that are active for it.
-    test_codes: Vec<Entry>,
+    pub(super) test_codes: Vec<Entry>,
 }
 
+/// One check.
 #[derive(Serialize)]
-struct Row {
-    check: &'static str,
-    mark: Mark,
-    says: String,
-    next: Option<String>,
+pub(super) struct Row {
+    pub(super) check: &'static str,
+    pub(super) mark: Mark,
+    pub(super) says: String,
+    pub(super) next: Option<String>,
 }
 
 /// `GET /go-live/{pixel}`.
@@ -74,7 +76,8 @@ pub(super) fn show(mut call: Call) -> Done {
     })
 }
 
-fn look(inner: &Inner, pixel: PixelId, window: Duration) -> Option<Shown> {
+/// What `window` says about a pixel; none when it is not configured. Blocks.
+pub(super) fn look(inner: &Inner, pixel: PixelId, window: Duration) -> Option<Shown> {
     let report = inner.traffic.report(pixel, window)?;
     let mut holds = inner.lanes.get().map(Lanes::holds).unwrap_or_default();
     holds.retain(|hold| hold.pixels.contains(&pixel));

@@ -2,10 +2,12 @@
 
 use serde::Serialize;
 
+use super::Inner;
 use super::call::{Call, page};
 use super::problem::Problem;
 use super::reply::Reply;
 use super::routes::Done;
+use super::work::beside;
 use crate::lanes::Lanes;
 use crate::lanes::snapshot::HoldSnapshot;
 
@@ -25,14 +27,18 @@ pub(super) fn list(mut call: Call) -> Done {
     Box::pin(async move {
         let (limit, after) = (call.members.limit()?, call.members.text("after")?);
         call.members.end()?;
-        let lanes: Option<Lanes> = call.admin.0.lanes.get().cloned();
-        // it reads when the first events expire
-        let look = move || lanes.map(|lanes| lanes.holds()).unwrap_or_default();
-        let mut all = tokio::task::spawn_blocking(look).await.unwrap_or_default();
+        let mut all = all(&call.admin.0).await?;
         all.sort_unstable_by(|one, other| one.id.cmp(&other.id));
         let (holds, next) = page(all, after.as_deref(), limit, |hold| &hold.id);
         Ok(Reply::ok(&Page { holds, next }))
     })
+}
+
+/// Everything that is held or throttled: apps first, then tokens, pixels and lanes.
+pub(super) async fn all(inner: &Inner) -> Result<Vec<HoldSnapshot>, Problem> {
+    let lanes: Option<Lanes> = inner.lanes.get().cloned();
+    // it reads when the first events expire
+    beside(move || lanes.map(|lanes| lanes.holds()).unwrap_or_default()).await
 }
 
 /// `POST /holds/{id}/release`.

@@ -2,9 +2,12 @@
 
 use serde::Serialize;
 
+use super::Inner;
 use super::call::{Call, page};
+use super::problem::Problem;
 use super::reply::Reply;
 use super::routes::Done;
+use super::work::beside;
 use crate::app::roster;
 use crate::custody::{Kept, Source};
 use crate::pixel::PixelId;
@@ -16,52 +19,58 @@ struct Page {
     next: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Shown {
+/// One token, without the token.
+#[derive(Clone, Serialize)]
+pub(super) struct Shown {
     /// The fingerprint, as in the ids of holds.
-    id: String,
-    name: String,
-    masked: String,
-    source: &'static str,
-    pixels: Vec<Serves>,
-    kind: String,
-    state: &'static str,
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) masked: String,
+    pub(super) source: &'static str,
+    pub(super) pixels: Vec<Serves>,
+    pub(super) kind: String,
+    pub(super) state: &'static str,
     /// Meta's codes, when it does not work.
-    cause: Option<String>,
-    app_id: Option<String>,
-    expires: &'static str,
-    expires_at: Option<i64>,
-    data_access_expires_at: Option<i64>,
-    scopes: Vec<String>,
-    checked_at: Option<i64>,
-    usage: Usage,
+    pub(super) cause: Option<String>,
+    pub(super) app_id: Option<String>,
+    pub(super) expires: &'static str,
+    pub(super) expires_at: Option<i64>,
+    pub(super) data_access_expires_at: Option<i64>,
+    pub(super) scopes: Vec<String>,
+    pub(super) checked_at: Option<i64>,
+    pub(super) usage: Usage,
 }
 
-#[derive(Serialize)]
-struct Serves {
-    pixel: PixelId,
-    slot: &'static str,
+/// A pixel that has a token, and where.
+#[derive(Clone, Serialize)]
+pub(super) struct Serves {
+    pub(super) pixel: PixelId,
+    pub(super) slot: &'static str,
 }
 
 pub(super) fn list(mut call: Call) -> Done {
     Box::pin(async move {
         let (limit, after) = (call.members.limit()?, call.members.text("after")?);
         call.members.end()?;
-        let now = call.admin.0.in_force();
-        // it reads a file
-        let look = move || {
-            let notes = Notes::read(&Notes::path(&now.config.journal.dir)).unwrap_or_default();
-            let kept = roster::of(&now.config, &now.secrets, &now.held.contents);
-            let all = kept.iter().map(|kept| shown(kept, &notes));
-            all.collect::<Vec<Shown>>()
-        };
-        let mut all = tokio::task::spawn_blocking(look).await.unwrap_or_default();
+        let mut all = all(&call.admin.0).await?;
         all.sort_unstable_by(|one, other| one.id.cmp(&other.id));
         // one may be in the vault and in the configuration
         all.dedup_by(|one, other| one.id == other.id);
         let (tokens, next) = page(all, after.as_deref(), limit, |token| &token.id);
         Ok(Reply::ok(&Page { tokens, next }))
     })
+}
+
+/// Every token, in no order; one that is in the vault and in the configuration is there twice.
+pub(super) async fn all(inner: &Inner) -> Result<Vec<Shown>, Problem> {
+    let now = inner.in_force();
+    // it reads a file
+    beside(move || {
+        let notes = Notes::read(&Notes::path(&now.config.journal.dir)).unwrap_or_default();
+        let kept = roster::of(&now.config, &now.secrets, &now.held.contents);
+        kept.iter().map(|kept| shown(kept, &notes)).collect()
+    })
+    .await
 }
 
 fn shown(kept: &Kept, notes: &Notes) -> Shown {

@@ -11,7 +11,7 @@ const MASK: &str = "\"[masked]\"";
 
 /// The event without what tells in clear who it is about: of `user_data` only SHA-256 digests are
 /// left, whatever the key, and of URLs what stands before the query, which may hold a click id.
-pub(super) fn masked(event: &RawValue) -> Box<RawValue> {
+pub fn masked(event: &RawValue) -> Box<RawValue> {
     let text = serde_json::from_str(event.get()).map(|members| {
         object(&members, |key, value| match key {
             "user_data" => match serde_json::from_str(value) {

@@ -60,3 +60,24 @@ document.addEventListener("click", (event) => {
   const text = document.getElementById(button.dataset.copies)?.textContent || "";
   navigator.clipboard?.writeText(text).then(() => { button.textContent = "Copied"; });
 });
+
+// A form whose answer is put into this page, so that what was typed into it stays where it is.
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  const into = document.getElementById(form.dataset.into || "");
+  if (!into || event.defaultPrevented) return;
+  event.preventDefault();
+  const to = event.submitter?.getAttribute("formaction") || form.getAttribute("action");
+  into.setAttribute("aria-busy", "true");
+  try {
+    const body = new URLSearchParams(new FormData(form, event.submitter));
+    const answer = await fetch(to, { method: "POST", body });
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const part = page.getElementById(into.id) || page.querySelector("main");
+    into.replaceChildren(...part.childNodes);
+  } catch {
+    into.textContent = "The gateway does not answer: try again.";
+  }
+  into.removeAttribute("aria-busy");
+  into.focus();
+});

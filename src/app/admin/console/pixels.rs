@@ -1,0 +1,359 @@
+//! Pixels with their tokens, and what is held.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use askama::Template;
+
+use super::super::call::Members;
+use super::super::problem::Problem;
+use super::super::tokens::{self, Shown};
+use super::super::{Inner, holds};
+use super::shell::Shell;
+use super::words::{Moment, span};
+use super::{Done, View, Visit};
+use crate::app::roster;
+use crate::custody::Kept;
+use crate::custody::ladder::{Finding, Mark, verify};
+use crate::graph::oauth::OauthClient;
+use crate::lanes::snapshot::{HoldSnapshot, Seen};
+use crate::pixel::PixelId;
+use crate::time::UnixMs;
+use crate::tokens::Facts;
+
+/// The page.
+const HOME: &str = "/console/pixels";
+/// Pixels of one page.
+const PAGE: usize = 100;
+/// A token with less left is shown as one that somebody has to look at.
+const SOON_DAYS: i64 = 14;
+const DAY_MS: i64 = 86_400_000;
+
+#[derive(Template)]
+#[template(path = "pixels.html", config = "src/app/admin/console/askama.toml")]
+struct Page {
+    shell: Shell,
+    asked: Option<PixelId>,
+    total: usize,
+    pixels: Vec<Row>,
+    next: Option<PixelId>,
+    holds: Vec<Held>,
+    has_vault: bool,
+    /// Why the vault could not be read.
+    unread: Option<String>,
+}
+
+struct Row {
+    pixel: PixelId,
+    name: Option<String>,
+    site: Option<String>,
+    slots: Vec<Slot>,
+}
+
+/// A token in a slot of a pixel.
+struct Slot {
+    place: &'static str,
+    token: Shown,
+    is_bad: bool,
+    /// When it ends, in words.
+    ends: String,
+    is_soon: bool,
+    success: Option<Moment>,
+    error: Option<String>,
+    checked: Option<Moment>,
+}
+
+struct Held {
+    hold: HoldSnapshot,
+    since: Moment,
+    next_probe: Option<String>,
+    first_expiry: Option<String>,
+    codes: Option<String>,
+    pixels: String,
+}
+
+#[derive(Template)]
+#[template(
+    path = "pixels_verify.html",
+    config = "src/app/admin/console/askama.toml"
+)]
+struct Verify {
+    shell: Shell,
+    id: String,
+    name: String,
+    masked: String,
+    pixels: Vec<PixelId>,
+    /// None before Meta was asked.
+    found: Option<Vec<Found>>,
+}
+
+struct Found {
+    subject: String,
+    mark: &'static str,
+    is_bad: bool,
+    finding: Finding,
+}
+
+#[derive(Template)]
+#[template(
+    path = "pixels_rotate.html",
+    config = "src/app/admin/console/askama.toml"
+)]
+struct Rotate {
+    shell: Shell,
+    pixel: PixelId,
+    has_token: bool,
+    has_vault: bool,
+    /// Where the configuration says that the token is.
+    place: Option<String>,
+}
+
+/// `GET /console/pixels`.
+pub(super) fn show(mut visit: Visit) -> Done {
+    Box::pin(async move {
+        let expected = "send a pixel id: 1 to 20 digits";
+        let asked = visit.members.take(&["pixel"]);
+        let asked = match asked["pixel"].as_str().map(str::trim) {
+            None | Some("") => None,
+            Some(text) => Some(text.parse().map_err(|_| Problem::bad("pixel", expected))?),
+        };
+        let after = visit.members.parsed::<PixelId>("after", expected)?;
+        visit.taken().end()?;
+        let inner = visit.inner();
+        let (now, in_force) = (inner.clock.now(), inner.in_force());
+        let all = tokens::all(inner).await?;
+        let mut of: BTreeMap<PixelId, Vec<(&'static str, &Shown)>> = BTreeMap::new();
+        for token in &all {
+            for serves in &token.pixels {
+                of.entry(serves.pixel)
+                    .or_default()
+                    .push((serves.slot, token));
+            }
+        }
+        let config = &in_force.config;
+        let mut rest = (config.pixels.iter())
+            .filter(|(id, _)| asked.is_none_or(|asked| asked == **id))
+            .filter(|(id, _)| after.is_none_or(|after| **id > after));
+        let pixels: Vec<Row> = (rest.by_ref().take(PAGE))
+            .map(|(id, pixel)| {
+                let mut slots: Vec<Slot> = of
+                    .get(id)
+                    .into_iter()
+                    .flatten()
+                    .map(|(slot, token)| Slot::of(*id, slot, token, now))
+                    .collect();
+                slots.sort_by_key(|slot| order(slot.place));
+                Row {
+                    pixel: *id,
+                    name: pixel.name.clone(),
+                    site: pixel.site.clone(),
+                    slots,
+                }
+            })
+            .collect();
+        let more = rest.next().is_some();
+        let next = pixels.last().filter(|_| more).map(|row| row.pixel);
+        let mut held = holds::all(inner).await?;
+        held.retain(|hold| asked.is_none_or(|asked| hold.pixels.contains(&asked)));
+        View::of(&Page {
+            asked,
+            total: config.pixels.len(),
+            pixels,
+            next,
+            holds: held.into_iter().map(|hold| Held::of(hold, now)).collect(),
+            has_vault: in_force.held.vault.is_some(),
+            unread: in_force.held.unread.clone(),
+            shell: visit.shell,
+        })
+    })
+}
+
+/// `POST /console/pixels/release`.
+pub(super) fn release(mut visit: Visit) -> Done {
+    Box::pin(async move {
+        let id = visit.members.text("id")?;
+        let id = id.ok_or_else(|| Problem::bad("id", "send the id of a hold"))?;
+        let rest = visit.taken();
+        let call = visit.call(&id, rest);
+        holds::release(call).await?;
+        let said = format!("{id} is released: its next batch decides anew.");
+        Ok(View::Go(HOME.to_owned(), said))
+    })
+}
+
+/// `GET /console/pixels/verify`: asks whether Meta is to be asked.
+pub(super) fn may_verify(mut visit: Visit) -> Done {
+    Box::pin(async move {
+        let kept = kept(&mut visit)?;
+        View::of(&Verify::of(visit.shell, &kept, None))
+    })
+}
+
+/// `POST /console/pixels/verify`: asks Meta about a token; sends no event.
+pub(super) fn ask_meta(mut visit: Visit) -> Done {
+    Box::pin(async move {
+        let kept = kept(&mut visit)?;
+        let findings = findings(visit.inner(), &kept).await?;
+        View::of(&Verify::of(visit.shell, &kept, Some(findings)))
+    })
+}
+
+/// `GET /console/pixels/rotate`: how another token is put in.
+pub(super) fn how_to_rotate(mut visit: Visit) -> Done {
+    Box::pin(async move {
+        let pixel = pixel(&mut visit.members)?;
+        visit.taken().end()?;
+        let in_force = visit.inner().in_force();
+        let configured = in_force.config.pixels.get(&pixel);
+        let configured = configured.ok_or_else(not_configured)?;
+        View::of(&Rotate {
+            pixel,
+            has_token: in_force.held.contents.pixels.contains_key(&pixel),
+            has_vault: in_force.held.vault.is_some(),
+            place: configured.token.as_ref().map(ToString::to_string),
+            shell: visit.shell,
+        })
+    })
+}
+
+fn pixel(members: &mut Members) -> Result<PixelId, Problem> {
+    let expected = "send the id of a pixel, such as \"1234567890123456\"";
+    let pixel = members.parsed("pixel", expected)?;
+    pixel.ok_or_else(|| Problem::bad("pixel", expected))
+}
+
+fn not_configured() -> Problem {
+    Problem::not_found(
+        "the pixel is not configured",
+        "name a pixel of the configuration, or add it under pixels.<id>",
+    )
+}
+
+/// The token that is meant, by its fingerprint.
+fn kept(visit: &mut Visit) -> Result<Kept, Problem> {
+    let id = visit.members.text("token")?.unwrap_or_default();
+    visit.taken().end()?;
+    let in_force = visit.inner().in_force();
+    let all = roster::of(&in_force.config, &in_force.secrets, &in_force.held.contents);
+    let mut all = all.into_iter();
+    all.find(|kept| kept.key.to_string() == id).ok_or_else(|| {
+        let next = "choose one of the page Pixels; it may have been replaced meanwhile";
+        Problem::not_found("there is no token with this fingerprint", next)
+    })
+}
+
+/// What Meta says of a token, for each of its pixels.
+async fn findings(inner: &Inner, kept: &Kept) -> Result<Vec<Finding>, Problem> {
+    let config = &inner.in_force().config;
+    let failed = || Problem::failed("oauth", "see graph.url of the configuration");
+    let settings = roster::oauth(config).map_err(|_| failed())?;
+    let client = OauthClient::new(settings, inner.clock.clone()).map_err(|_| failed())?;
+    let served: BTreeSet<PixelId> = kept.pixels.iter().map(|(pixel, _)| *pixel).collect();
+    let mut pixels: Vec<Option<PixelId>> = served.iter().copied().map(Some).collect();
+    if pixels.is_empty() {
+        pixels.push(None);
+    }
+    let mut all = Vec::new();
+    for pixel in pixels {
+        let (now, before) = (inner.clock.now(), Facts::default());
+        let app = kept.app.as_ref();
+        let (found, _) = verify(&client, &kept.secret, app, pixel, &before, now).await;
+        all.extend(found.into_iter().map(|finding| Finding {
+            subject: pixel.map(|pixel| format!("pixel {pixel}")),
+            ..finding
+        }));
+    }
+    Ok(all)
+}
+
+fn order(slot: &str) -> usize {
+    let all = ["current", "next", "retiring"];
+    all.iter().position(|known| *known == slot).unwrap_or(3)
+}
+
+/// Before, or until, a token ends.
+fn ends(token: &Shown, now: UnixMs) -> (String, bool) {
+    match (token.expires, token.expires_at) {
+        (_, Some(at)) if at <= now.0 => ("it has ended".to_owned(), true),
+        (_, Some(at)) => {
+            let days = (at - now.0) / DAY_MS;
+            (format!("{days} days left"), days < SOON_DAYS)
+        }
+        ("never", _) => ("never".to_owned(), false),
+        _ => ("Meta does not say".to_owned(), false),
+    }
+}
+
+impl Slot {
+    fn of(pixel: PixelId, slot: &'static str, token: &Shown, now: UnixMs) -> Self {
+        let (ends, is_soon) = ends(token, now);
+        let at = |at: UnixMs| Moment::of(at, now);
+        let error = token.usage.last_error.as_ref().map(|error| {
+            let code = match error.subcode {
+                Some(subcode) => format!("{}/{subcode}", error.code),
+                None => error.code.to_string(),
+            };
+            format!("{code}, {}", at(error.at).words)
+        });
+        Self {
+            place: slot,
+            is_bad: !matches!(token.state, "valid" | "unknown"),
+            ends,
+            is_soon,
+            success: token.usage.used_by.get(&pixel).copied().map(at),
+            error,
+            checked: token.checked_at.map(|ms| at(UnixMs(ms))),
+            token: token.clone(),
+        }
+    }
+}
+
+impl Held {
+    fn of(hold: HoldSnapshot, now: UnixMs) -> Self {
+        let mut pixels: Vec<String> = hold.pixels.iter().map(ToString::to_string).collect();
+        let count = pixels.len();
+        pixels.truncate(3);
+        let mut named = pixels.join(", ");
+        if count > 3 {
+            let _ = write!(named, " and {} more", count - 3);
+        }
+        Self {
+            since: Moment::of(UnixMs(hold.since), now),
+            next_probe: hold.next_probe.map(span),
+            first_expiry: hold.first_expiry.map(span),
+            codes: hold.graph.as_ref().map(Seen::codes),
+            pixels: named,
+            hold,
+        }
+    }
+}
+
+impl Verify {
+    fn of(shell: Shell, kept: &Kept, findings: Option<Vec<Finding>>) -> Self {
+        let served: BTreeSet<PixelId> = kept.pixels.iter().map(|(pixel, _)| *pixel).collect();
+        let found = |finding: Finding| Found {
+            subject: finding.subject.clone().unwrap_or_default(),
+            mark: mark(finding.mark),
+            is_bad: finding.mark == Mark::Fail,
+            finding,
+        };
+        Self {
+            shell,
+            id: kept.key.to_string(),
+            name: kept.label.clone(),
+            masked: kept.secret.masked(),
+            pixels: served.into_iter().collect(),
+            found: findings.map(|all| all.into_iter().map(found).collect()),
+        }
+    }
+}
+
+/// How a check came out, in words and in a sign.
+pub(super) fn mark(mark: Mark) -> &'static str {
+    match mark {
+        Mark::Pass => "✓ good",
+        Mark::Skipped => "– not known",
+        Mark::Warn => "! look at it",
+        Mark::Fail => "✗ bad",
+    }
+}
