@@ -51,8 +51,8 @@
 //! One way only: `ingest → event → journal → lanes → graph`; beside them [`duplicates`],
 //! [`receipts`], [`redrive`], which takes dead letters back to the journal, [`issues`], [`tail`] and
 //! [`attempts`], which tell what goes wrong, what happens and what Graph said, [`tokens`], [`custody`],
-//! which looks after them, [`alerts`], [`backup`], [`sandbox`], [`config`], [`telemetry`] and [`cli`];
-//! [`app`] puts them together. Every refusal and warning has its row in [`codes`].
+//! which looks after them, [`alerts`], [`backup`], [`sandbox`], [`config`], [`telemetry`] and [`cli`]; [`app`]
+//! puts them together. Every refusal and warning has its row in [`codes`].
 //! `tests/layers.rs` holds every `use` to that.
 
 pub mod alerts;

@@ -1,14 +1,19 @@
-//! What came for each pixel in the last hour and what became of it, in numbers: what somebody looks
-//! at before going live.
+//! What came for each pixel and what became of it, in numbers: the last hour to the minute, which
+//! somebody looks at before going live, and the last day by quarters of an hour, and by hour, source
+//! and event name.
 //!
 //! **Promises.** Counts and labels only: no id, and no data of a person. One short lock for a
 //! request, and none that another pixel waits for.
 //! **Refuses.** Pixels that are not configured.
-//! **Limits.** Since the start of the process, [`WINDOW`] at most, to the minute. [`MAX_LABELS`] names,
-//! keys or codes of each kind for a pixel; the others share one row, [`OTHER`]. Some 30 KiB of memory
-//! for a pixel with traffic, none for one without.
+//! **Limits.** Since the start of the process, [`WINDOW`] at most, to the minute, and [`DAY`] at most.
+//! [`MAX_LABELS`] names, keys or codes of each kind for a pixel; the others share one row, [`OTHER`]. Some
+//! 30 KiB of memory for a pixel with traffic, none for one without. [`MAX_CELLS_OF_PIXEL`] pairs of source
+//! and name for a pixel, [`MAX_CELLS`] of all pixels together, each of up to 5 KiB; beyond those a
+//! pixel has one for all others.
 
+mod cells;
 mod counts;
+mod day;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -24,10 +29,30 @@ use crate::pixel::PixelId;
 use crate::time::{Clock, UnixMs};
 
 use counts::{Counts, MINUTES};
-pub use tally::Tally;
+pub use tally::{Ended, Place, Tally};
 
 /// How far one can look back.
 pub const WINDOW: Duration = Duration::from_mins(MINUTES as u64);
+/// How far one can look back by the hour.
+pub const DAY: Duration = Duration::from_hours(24);
+/// What [`Pulse::minutes`] is about.
+pub const FEW_MINUTES: Duration = Duration::from_mins(5);
+/// Pairs of source and event name that are counted apart for a pixel.
+pub const MAX_CELLS_OF_PIXEL: usize = 64;
+/// The same of all pixels together.
+pub const MAX_CELLS: usize = 20_000;
+/// The name of events that have none.
+pub const UNNAMED: &str = "(unnamed)";
+/// The name of the events of requests that were refused as a whole.
+pub const REQUEST: &str = "(whole requests)";
+/// How old events are when they come, from `event_time` on: a word, and the seconds up to which it holds.
+pub const FRESHNESS: [(&str, i64); 5] = [
+    ("1m", 60),
+    ("10m", 600),
+    ("1h", 3_600),
+    ("1d", 86_400),
+    ("older", i64::MAX),
+];
 /// Labels of one kind that are counted apart.
 pub const MAX_LABELS: usize = 40;
 /// The row of the labels beyond those.
@@ -85,6 +110,67 @@ pub struct Report {
     pub dead: Vec<Dead>,
 }
 
+/// The numbers of one pixel, or of all, in some time. Events, not requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// That came with a good key, whatever came of them.
+    pub received: u64,
+    /// Of those, refused at the door.
+    pub refused: u64,
+    /// Of those, kept back by a policy.
+    pub filtered: u64,
+    /// Of those, that had come before, and are not sent again.
+    pub duplicates: u64,
+    /// Of those, made durable: all others.
+    pub accepted: u64,
+    /// Events that got a test code, be it for a copy.
+    pub coded: u64,
+    /// Events that Graph has confirmed in that time, whenever they came; copies of a mirror included.
+    pub delivered: u64,
+    /// Events that have become dead letters in that time, whenever they came.
+    pub dead: u64,
+}
+
+/// Whether it works, in numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pulse {
+    /// The last [`FEW_MINUTES`].
+    pub minutes: Totals,
+    /// The last [`DAY`].
+    pub day: Totals,
+    /// Events made durable in each quarter of an hour of that day, the oldest first; empty when nothing
+    /// ever came.
+    pub accepted: Vec<u32>,
+}
+
+/// The numbers of one source and event name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cell {
+    /// Whose events they are. None for what became of them, which nobody knows by source, and for
+    /// [`OTHER`].
+    pub source: Option<String>,
+    /// `event_name`.
+    pub event_name: String,
+    /// Events taken at the door, duplicates included.
+    pub taken: u64,
+    /// Of those, events that brought an `event_id`.
+    pub with_event_id: u64,
+    /// Of those, events that had come before.
+    pub duplicates: u64,
+    /// Of those, how many were of which age: in the order of [`FRESHNESS`].
+    pub freshness: [u64; FRESHNESS.len()],
+    /// Of those, events by field of `user_data`.
+    pub match_keys: BTreeMap<&'static str, u64>,
+    /// Events that were refused at the door, by word.
+    pub refused: BTreeMap<&'static str, u64>,
+    /// Events that a policy has kept back, by its word.
+    pub filtered: BTreeMap<&'static str, u64>,
+    /// Events that Graph has confirmed.
+    pub delivered: u64,
+    /// Dead letters by reason.
+    pub dead: BTreeMap<&'static str, u64>,
+}
+
 /// The traffic of one gateway. Cheap to clone.
 #[derive(Clone)]
 pub struct Traffic(Arc<Inner>);
@@ -95,6 +181,7 @@ struct Inner {
     clock: Clock,
     since: UnixMs,
     pixels: ArcSwap<BTreeMap<PixelId, Slot>>,
+    cells: cells::Total,
 }
 
 impl Traffic {
@@ -104,6 +191,7 @@ impl Traffic {
             since: clock.now(),
             clock,
             pixels: ArcSwap::default(),
+            cells: cells::Total::default(),
         }));
         traffic.expect(pixels);
         traffic
@@ -127,13 +215,54 @@ impl Traffic {
     }
 
     /// Graph has confirmed events.
-    pub fn delivered(&self, pixel: PixelId, events: u64) {
-        self.count(pixel, |counts, minute| counts.delivered(events, minute));
+    pub fn delivered(&self, pixel: PixelId, ended: &Ended<'_>) {
+        self.count(pixel, |counts, minute| counts.delivered(ended, minute));
     }
 
     /// Events have become dead letters.
-    pub fn dead(&self, pixel: PixelId, death: Death, events: u64) {
-        self.count(pixel, |counts, minute| counts.dead(death, events, minute));
+    pub fn dead(&self, pixel: PixelId, death: Death, ended: &Ended<'_>) {
+        self.count(pixel, |counts, minute| counts.dead(death, ended, minute));
+    }
+
+    /// Since when there are counts.
+    pub fn since(&self) -> UnixMs {
+        self.0.since
+    }
+
+    /// Whether it works for `pixel`; all zero for one without traffic.
+    pub fn pulse(&self, pixel: PixelId) -> Pulse {
+        let minutes = FEW_MINUTES.as_secs() as usize / 60;
+        let minute = minute(self.0.clock.now());
+        let pixels = self.0.pixels.load();
+        let pulse = pixels.get(&pixel).and_then(|slot| {
+            let mut slot = locked(slot);
+            Some(slot.as_mut()?.pulse(minutes, minute))
+        });
+        pulse.unwrap_or_default()
+    }
+
+    /// The numbers of `pixel`, or of each, by source and event name, in the last `window` and what is
+    /// missing to a whole hour. Gives since when that is.
+    pub fn cells(
+        &self,
+        pixel: Option<PixelId>,
+        window: Duration,
+        each: &mut dyn FnMut(PixelId, Cell),
+    ) -> UnixMs {
+        let now = self.0.clock.now();
+        let hours = window.min(DAY).as_secs().div_ceil(3600) + 1;
+        let minute = minute(now);
+        for (id, slot) in self.0.pixels.load().iter() {
+            if pixel.is_none_or(|pixel| pixel == *id)
+                && let Some(counts) = locked(slot).as_mut()
+            {
+                for cell in counts.cells(hours as usize, minute) {
+                    each(*id, cell);
+                }
+            }
+        }
+        let first = minute.div_euclid(60) - hours as i64 + 1;
+        UnixMs::from_secs(first * 3600).max(self.0.since)
     }
 
     /// The numbers of `pixel` in the last `window`; none for one that is not configured.
@@ -160,7 +289,8 @@ impl Traffic {
         };
         let minute = minute(self.0.clock.now());
         let mut slot = locked(slot);
-        let counts = slot.get_or_insert_with(|| Box::new(Counts::new(minute)));
+        let total = &self.0.cells;
+        let counts = slot.get_or_insert_with(|| Box::new(Counts::new(minute, Arc::clone(total))));
         count(counts, minute);
     }
 }

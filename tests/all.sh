@@ -43,7 +43,7 @@ step() {
 
 step "unit, integration and crash tests" cargo test --locked --features failpoints --no-fail-fast
 step "benches run once" cargo test --locked --features failpoints --bench event --bench ingest --bench journal --bench receipts \
-  --bench isolation --bench arrears --bench scale -- --test
+  --bench isolation --bench arrears --bench scale --bench console -- --test
 step "every fuzz target, ${FUZZ_SECONDS:-60} s each" tests/fuzz.sh
 SOAK_SECONDS=${SOAK_SECONDS:-20} step "a short soak" tests/soak.sh
 step "a session of the four guides" tests/tokens.sh

@@ -16,6 +16,7 @@ mod config;
 mod console;
 mod dead;
 mod events;
+mod funnel;
 mod gauges;
 mod go_live;
 mod holds;
@@ -24,11 +25,14 @@ mod lanes;
 mod limits;
 mod lint;
 mod openapi;
+mod overview;
 mod pages;
 mod problem;
+mod quality;
 mod reply;
 mod routes;
 mod search;
+mod sift;
 mod stream;
 mod system;
 mod tail;
@@ -127,6 +131,8 @@ struct Inner {
     exports: work::Places,
     clock: Clock,
     guard: auth::Guard,
+    /// What the overview says of tokens.
+    notes: overview::NotesCache,
     sessions: console::Sessions,
     streams: console::Streams,
     pulse: system::Pulse,
@@ -156,6 +162,7 @@ impl Admin {
             exports: work::Places::new(MAX_EXPORTS),
             clock: rooms.clock,
             guard: auth::Guard::default(),
+            notes: overview::NotesCache::default(),
             sessions: console::Sessions::default(),
             streams: console::Streams::default(),
             pulse: system::Pulse::default(),

@@ -15,7 +15,7 @@ use crate::secret::KeyDigest;
 #[derive(Clone)]
 pub struct Source {
     /// Its name in the config.
-    pub name: String,
+    pub name: Arc<str>,
     /// The SHA-256 of each key it may show; none for browsers.
     pub keys: Vec<[u8; 32]>,
     /// The pixels it may post for.
@@ -48,7 +48,7 @@ impl Source {
         Self {
             policy: Policy::default(),
             fan_out: BTreeSet::new(),
-            name,
+            name: name.into(),
             keys,
             pixels,
             strict,
@@ -152,7 +152,7 @@ impl Sources {
 
     /// The source of that name.
     pub fn named(&self, name: &str) -> Option<&Source> {
-        self.sources.iter().find(|source| source.name == name)
+        self.sources.iter().find(|source| *source.name == *name)
     }
 
     /// Whether any source is for browsers.
@@ -221,11 +221,7 @@ mod tests {
             vec![source("a", &["one", "two"], 1), source("b", &["three"], 1)],
             HashMap::new(),
         );
-        let owner = |key| {
-            sources
-                .find(KeyDigest::of(key))
-                .map(|source| source.name.as_str())
-        };
+        let owner = |key| sources.find(KeyDigest::of(key)).map(|source| &*source.name);
         assert_eq!(owner("two"), Some("a"));
         assert_eq!(owner("three"), Some("b"));
         assert_eq!(owner("four"), None);

@@ -12,7 +12,7 @@ use crate::event::{EncodedEvent, EventError, RawEvent, Visit, Warning};
 use crate::journal::{Class, Envelope, LaneKey, RequestOptions};
 use crate::pixel::PixelId;
 use crate::time::UnixMs;
-use crate::traffic::Tally;
+use crate::traffic::{Place, Tally};
 
 /// What the events of one request have in common.
 pub struct Job<'a> {
@@ -41,15 +41,18 @@ pub struct Posted {
     pub envelope: Envelope,
     /// The options its copy travels with. The copy is accepted when the event is, and never alone.
     pub mirror: Option<Arc<RequestOptions>>,
+    /// Where in the tally of its pixel it is counted.
+    pub counted: Place,
 }
 
 impl Posted {
     /// Without a copy for an event of which Meta would count the copy, too.
-    fn of(envelope: Envelope, mirror: Option<&Arc<RequestOptions>>) -> Self {
+    fn of(envelope: Envelope, mirror: Option<&Arc<RequestOptions>>, counted: Place) -> Self {
         let counts_twice = envelope.lane.class == Class::BusinessMessaging;
         Self {
             mirror: mirror.filter(|_| !counts_twice).cloned(),
             envelope,
+            counted,
         }
     }
 
@@ -153,8 +156,8 @@ impl Checked {
         });
     }
 
-    fn add(&mut self, index: usize, envelope: Envelope, mirror: Option<&Arc<RequestOptions>>) {
-        self.envelopes.push(Posted::of(envelope, mirror));
+    fn add(&mut self, index: usize, posted: Posted) {
+        self.envelopes.push(posted);
         self.places.push(index);
     }
 }
@@ -165,6 +168,7 @@ pub fn check(events: &[Cow<'_, str>], job: &Job<'_>) -> Checked {
     let mut checked = Checked {
         envelopes: Vec::with_capacity(events.len()),
         places: Vec::with_capacity(events.len()),
+        tally: Tally::of(Arc::clone(&job.source.name)),
         ..Checked::default()
     };
     let routes = Routes::of(job);
@@ -311,10 +315,12 @@ impl<'j> Way<'j, '_> {
         let tally = if pixel == job.pixel {
             &mut checked.tally
         } else {
-            checked.copied.entry(pixel).or_default()
+            let source = &job.source.name;
+            (checked.copied.entry(pixel)).or_insert_with(|| Tally::of(Arc::clone(source)))
         };
         let (name, keys) = (hashed.event_name(), hashed.match_keys().names());
-        tally.event(name, hashed.brought_id(), keys);
+        let age = job.now.secs().saturating_sub(hashed.event_time());
+        let counted = tally.event(name, hashed.brought_id(), keys, age);
         if !applied.is_empty() {
             checked.changed.push(Changed {
                 envelope: checked.envelopes.len(),
@@ -329,7 +335,7 @@ impl<'j> Way<'j, '_> {
             received_at: job.now,
             expires_at: hashed.expires_at(),
         };
-        checked.add(self.index, envelope, route.mirror);
+        checked.add(self.index, Posted::of(envelope, route.mirror, counted));
         Ok(())
     }
 }

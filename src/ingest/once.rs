@@ -119,6 +119,7 @@ mod tests {
         let event = |json| Posted {
             envelope: Envelope::sample(7, json),
             mirror: None,
+            counted: crate::traffic::Place::default(),
         };
         vec![
             event(

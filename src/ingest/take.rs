@@ -19,6 +19,7 @@ use crate::codes;
 use crate::event::Warning;
 use crate::pixel::PixelId;
 use crate::secret::KeyDigest;
+use crate::traffic::Place;
 
 /// Bodies from this size on, and packed ones, are worked on beside the workers: at some 10 µs an
 /// event, a large request would otherwise keep the other requests of its worker waiting.
@@ -113,14 +114,16 @@ pub(super) async fn keep(
     reservation: Arc<Reservation>,
 ) -> Result<Accepted, Rejection> {
     let events = checked.events();
-    let pixels: Vec<PixelId> = (checked.envelopes.iter())
-        .map(|one| one.envelope.lane.pixel)
+    let pixels: Vec<(PixelId, Place)> = (checked.envelopes.iter())
+        .map(|one| (one.envelope.lane.pixel, one.counted))
         .collect();
     let watched = Watched::of(shared, &checked.envelopes, checked.source.as_ref());
+    let (mut tally, mut copied) = (checked.tally, checked.copied);
     let appended = once::append(shared, checked.envelopes, reservation).await;
     let duplicates = appended.map_err(|error| {
         let rejection = error.into();
-        feed::refused(&shared.traffic, pixel, &rejection);
+        let came = (pixel, tally.source(), events);
+        feed::refused(&shared.traffic, came, &rejection);
         trouble::refused(&shared.issues, pixel, &rejection);
         live::refused(shared, pixel, checked.source.as_deref(), &rejection);
         rejection
@@ -128,11 +131,19 @@ pub(super) async fn keep(
     let mut warnings = checked.warnings;
     let mut own_duplicates = Vec::new();
     if !duplicates.is_empty() {
-        for pixel in duplicates.iter().filter_map(|at| pixels.get(*at)) {
-            shared.duplicates.count(*pixel, 1);
+        for (of, counted) in duplicates.iter().filter_map(|at| pixels.get(*at)) {
+            shared.duplicates.count(*of, 1);
+            let tally = if *of == pixel {
+                Some(&mut tally)
+            } else {
+                copied.get_mut(of)
+            };
+            if let Some(tally) = tally {
+                tally.duplicate(*counted);
+            }
         }
         for at in &duplicates {
-            if let (Some(index), Some(of)) = (checked.places.get(*at), pixels.get(*at)) {
+            if let (Some(index), Some((of, _))) = (checked.places.get(*at), pixels.get(*at)) {
                 let is_copy = *of != pixel;
                 // the event says it for its copies, too
                 if is_copy && own_duplicates.last() == Some(index) {
@@ -157,7 +168,7 @@ pub(super) async fn keep(
         unknown_members: checked.unknown_members,
         request_warnings: checked.request_warnings,
     };
-    feed::accepted(&shared.traffic, checked.tally, checked.copied, &accepted);
+    feed::accepted(&shared.traffic, tally, copied, &accepted);
     trouble::accepted(&shared.issues, &accepted);
     if let Some(watched) = watched {
         watched.durable(shared, &duplicates, &accepted);
@@ -229,9 +240,10 @@ fn check_of(
     source: &Source,
     parsed: Parsed<'_>,
 ) -> Result<Checked, Rejection> {
+    let came = (pixel, &source.name, parsed.events.len());
     let checked = admit_and_check(shared, pixel, caller, source, parsed);
     checked.inspect_err(|rejection| {
-        feed::refused(&shared.traffic, pixel, rejection);
+        feed::refused(&shared.traffic, came, rejection);
         trouble::refused(&shared.issues, pixel, rejection);
         live::refused(shared, pixel, Some(&source.name), rejection);
     })
@@ -280,7 +292,7 @@ fn admit_and_check(
         checked.tally.coded();
     }
     if shared.tail.is_watched() {
-        checked.source = Some(source.name.clone());
+        checked.source = Some(source.name.to_string());
     }
     if coded.left_out {
         checked.request_warnings.push(code_left_out(&source.name));

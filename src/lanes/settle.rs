@@ -13,6 +13,11 @@ use crate::receipts::{Ending, Outcome};
 use crate::tail::{Row, Verdict};
 use crate::{issues, traffic};
 
+/// What the events are called, for their counts.
+fn names(leases: &[Lease]) -> traffic::Ended<'_> {
+    traffic::Ended::of(leases.iter().map(|lease| lease.event().head().event_name))
+}
+
 /// The dead letters could not be written; these are still leased.
 #[derive(Debug)]
 pub(super) struct NotWritten(pub(super) Vec<Lease>);
@@ -138,7 +143,8 @@ pub(super) async fn delivered(
             .observe(now.since(lease.received_at()).as_secs_f64());
     }
     metrics.delivered.with_label_values(&[&pixel]).inc_by(sent);
-    shared.tools.traffic.delivered(key.pixel, sent);
+    let traffic = &shared.tools.traffic;
+    traffic.delivered(key.pixel, &names(&leases));
     tell(shared, key, &leases, Verdict::Delivered, None);
     settle_all(leases, Settlement::Delivered);
     once::end(shared, noted);
@@ -191,7 +197,7 @@ pub(super) fn bury(
     shared
         .tools
         .traffic
-        .dead(key.pixel, death.counted(), count as u64);
+        .dead(key.pixel, death.counted(), &names(&leases));
     let issue = |lease: &Lease| death.seen(key.pixel, lease.event());
     shared.tools.issues.note(leases.iter().map(issue));
     tell(shared, key, &leases, Verdict::Dead, Some(reason));

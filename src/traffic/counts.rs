@@ -3,7 +3,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::{Dead, Death, MAX_LABELS, OTHER, Report, Tally};
+use super::cells::{Cells, Total};
+use super::day::{Day, Few};
+use super::tally::{Ended, Kind, cut};
+use super::{Cell, Dead, Death, MAX_LABELS, OTHER, Pulse, Report, Tally, Totals};
 
 /// Minutes that are kept.
 pub(super) const MINUTES: usize = 60;
@@ -23,6 +26,9 @@ pub(super) struct Counts {
     refused: Labelled<Cow<'static, str>>,
     filtered: Labelled<Cow<'static, str>>,
     dead: Labelled<Death>,
+    duplicates: Ring,
+    day: Day,
+    cells: Cells,
 }
 
 /// How many in each of the last minutes.
@@ -45,9 +51,12 @@ struct Now {
 }
 
 impl Counts {
-    pub(super) fn new(minute: i64) -> Self {
+    pub(super) fn new(minute: i64, total: Total) -> Self {
         Self {
             minute,
+            duplicates: Ring::new(),
+            day: Day::new(minute),
+            cells: Cells::new(hour(minute), total),
             events: Ring::new(),
             coded: Ring::new(),
             delivered: Ring::new(),
@@ -63,33 +72,91 @@ impl Counts {
 
     pub(super) fn take(&mut self, tally: Tally, minute: i64) {
         let now = self.advance(minute);
-        self.events.add(now, tally.events);
-        self.coded.add(now, tally.coded);
-        self.with_event_id.add(now, tally.with_event_id);
-        for (name, count) in tally.names {
-            self.names.add(Cow::Owned(name), now, count);
-        }
-        self.names.other.add(now, tally.other_names);
-        for (labels, counts) in [
-            (&mut self.match_keys, tally.match_keys),
-            (&mut self.warnings, tally.warnings),
-            (&mut self.refused, tally.refused),
-            (&mut self.filtered, tally.filtered),
-        ] {
-            for (word, count) in counts {
+        let few = tally.few();
+        self.day.add(few, minute);
+        self.events.add(now, few.taken);
+        self.coded.add(now, few.coded);
+        self.duplicates.add(now, few.duplicates);
+        for brought in tally.brought {
+            self.cells.take(&tally.source, &brought, hour(minute));
+            self.with_event_id.add(now, brought.with_event_id);
+            for (kind, word, count) in brought.words {
+                let labels = match kind {
+                    Kind::MatchKey => &mut self.match_keys,
+                    Kind::Refused => &mut self.refused,
+                    Kind::Filtered => &mut self.filtered,
+                    // comes later, and from elsewhere
+                    Kind::Dead => continue,
+                };
                 labels.add(Cow::Borrowed(word), now, count);
             }
+            if brought.name == OTHER {
+                self.names.other.add(now, brought.events);
+            } else if brought.events > 0 {
+                self.names
+                    .add(Cow::Owned(brought.name), now, brought.events);
+            }
+        }
+        for (word, count) in tally.warnings {
+            self.warnings.add(Cow::Borrowed(word), now, count);
         }
     }
 
-    pub(super) fn delivered(&mut self, events: u64, minute: i64) {
+    pub(super) fn delivered(&mut self, ended: &Ended<'_>, minute: i64) {
         let now = self.advance(minute);
-        self.delivered.add(now, clamped(events));
+        let delivered = ended.count();
+        self.delivered.add(now, delivered);
+        let few = Few {
+            delivered,
+            ..Few::default()
+        };
+        self.day.add(few, minute);
+        for (name, events) in &ended.0 {
+            self.cells.delivered(cut(name), *events, hour(minute));
+        }
     }
 
-    pub(super) fn dead(&mut self, death: Death, events: u64, minute: i64) {
+    pub(super) fn dead(&mut self, death: Death, ended: &Ended<'_>, minute: i64) {
         let now = self.advance(minute);
-        self.dead.add(death, now, clamped(events));
+        let dead = ended.count();
+        self.dead.add(death, now, dead);
+        let few = Few {
+            dead,
+            ..Few::default()
+        };
+        self.day.add(few, minute);
+        for (name, events) in &ended.0 {
+            let hour = hour(minute);
+            self.cells.dead(cut(name), death.reason, *events, hour);
+        }
+    }
+
+    /// What somebody looks at to see whether it works.
+    pub(super) fn pulse(&mut self, minutes: usize, minute: i64) -> Pulse {
+        let now = self.advance(minute);
+        let sum = |ring: &Ring| ring.sum(now, minutes);
+        let (taken, duplicates) = (sum(&self.events), sum(&self.duplicates));
+        let refused = self.refused.sum(now, minutes);
+        let filtered = self.filtered.sum(now, minutes);
+        Pulse {
+            minutes: Totals {
+                received: taken + refused + filtered,
+                refused,
+                filtered,
+                duplicates,
+                accepted: taken.saturating_sub(duplicates),
+                coded: sum(&self.coded),
+                delivered: sum(&self.delivered),
+                dead: self.dead.sum(now, minutes),
+            },
+            day: self.day.totals(minute),
+            accepted: self.day.accepted(minute),
+        }
+    }
+
+    /// The numbers of the last `hours`, the present one included, by source and name.
+    pub(super) fn cells(&mut self, hours: usize, minute: i64) -> impl Iterator<Item = Cell> {
+        self.cells.sums(hours, hour(minute))
     }
 
     /// The sums of the last `minutes`, the present one included.
@@ -139,6 +206,7 @@ impl Counts {
                 &mut self.coded,
                 &mut self.delivered,
                 &mut self.with_event_id,
+                &mut self.duplicates,
             ] {
                 ring.empty(&places);
             }
@@ -207,6 +275,11 @@ impl<K: PartialEq> Labelled<K> {
         self.labels.iter().zip(&self.rings)
     }
 
+    fn sum(&self, now: Now, minutes: usize) -> u64 {
+        let rings = self.rings.iter().chain([&self.other]);
+        rings.map(|ring| ring.sum(now, minutes)).sum()
+    }
+
     fn add(&mut self, label: K, now: Now, count: u32) {
         let known = self.labels.iter().position(|known| *known == label);
         if let Some(ring) = known.and_then(|at| self.rings.get_mut(at)) {
@@ -248,6 +321,6 @@ fn place(minute: i64) -> usize {
     minute.rem_euclid(MINUTES as i64) as usize
 }
 
-fn clamped(events: u64) -> u32 {
-    u32::try_from(events).unwrap_or(u32::MAX)
+fn hour(minute: i64) -> i64 {
+    minute.div_euclid(60)
 }

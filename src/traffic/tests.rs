@@ -13,9 +13,20 @@ fn bench() -> (Traffic, Clock) {
 }
 
 fn lead(keys: &[&'static str]) -> Tally {
-    let mut tally = Tally::default();
-    tally.event("Lead", true, keys.iter().copied());
+    let mut tally = Tally::of("shop".into());
+    tally.event("Lead", true, keys.iter().copied(), 0);
     tally
+}
+
+fn ended(name: &str, count: usize) -> Ended<'_> {
+    Ended::of(std::iter::repeat_n(name.into(), count))
+}
+
+fn cells(traffic: &Traffic, id: u64, hours: u64) -> Vec<Cell> {
+    let mut all = Vec::new();
+    let window = Duration::from_hours(hours);
+    traffic.cells(Some(pixel(id)), window, &mut |_, cell| all.push(cell));
+    all
 }
 
 fn hour(traffic: &Traffic, id: u64) -> Report {
@@ -26,20 +37,20 @@ fn hour(traffic: &Traffic, id: u64) -> Report {
 fn a_request_is_counted_by_all_that_it_brought() {
     let (traffic, _) = bench();
     let mut tally = lead(&["em", "fbp"]);
-    tally.event("Buy", false, ["em"].into_iter());
+    tally.event("Buy", false, ["em"].into_iter(), 90);
     tally.coded();
     tally.warning("alias");
     tally.warning("alias");
-    tally.refused("missing");
-    tally.filtered("consent");
+    tally.refused("Lead", "missing");
+    tally.filtered("Lead", "consent");
     traffic.taken(pixel(1), tally);
-    traffic.delivered(pixel(1), 3);
+    traffic.delivered(pixel(1), &ended("Lead", 3));
     let death = Death {
         reason: "refused",
         code: Some(100),
         subcode: Some(2_804_009),
     };
-    traffic.dead(pixel(1), death, 4);
+    traffic.dead(pixel(1), death, &ended("Lead", 4));
     let report = hour(&traffic, 1);
     let counts = |pairs: &[(&str, u64)]| {
         let pairs = pairs
@@ -103,9 +114,9 @@ fn labels_are_bounded_and_leave_with_their_minutes() {
     let (traffic, clock) = bench();
     let mut tally = Tally::default();
     let long = "x".repeat(1000);
-    tally.event(&long, false, std::iter::empty());
+    tally.event(&long, false, std::iter::empty(), 0);
     for n in 0..100 {
-        tally.event(&format!("n{n}"), false, std::iter::empty());
+        tally.event(&format!("n{n}"), false, std::iter::empty(), 0);
     }
     traffic.taken(pixel(1), tally);
     let names = hour(&traffic, 1).names;
@@ -126,4 +137,111 @@ fn a_reload_keeps_the_counts_of_pixels_that_stay() {
     assert_eq!(hour(&traffic, 1).events, 1);
     assert_eq!(hour(&traffic, 3).events, 0);
     assert_eq!(traffic.report(pixel(2), WINDOW), None);
+}
+
+#[test]
+fn the_pulse_is_of_minutes_and_of_a_day_and_midnight_is_an_hour_like_others() {
+    let clock = Clock::manual(UnixMs::from_secs(86_400 * 20_000 - 1800));
+    let traffic = Traffic::new([pixel(1)].into_iter(), clock.clone());
+    assert_eq!(traffic.pulse(pixel(1)), Pulse::default());
+    for step in 0..4 {
+        let mut tally = lead(&["em"]);
+        let place = tally.event("Lead", false, ["em"].into_iter(), 4000);
+        tally.duplicate(place);
+        tally.refused("", "missing");
+        tally.filtered("Lead", "consent");
+        traffic.taken(pixel(1), tally);
+        traffic.delivered(pixel(1), &ended("Lead", 1));
+        if step < 3 {
+            clock.set(clock.now().plus(MINUTE * 15));
+        }
+    }
+    let one = Totals {
+        received: 4,
+        refused: 1,
+        filtered: 1,
+        duplicates: 1,
+        accepted: 1,
+        coded: 0,
+        delivered: 1,
+        dead: 0,
+    };
+    let pulse = traffic.pulse(pixel(1));
+    assert_eq!(pulse.minutes, one);
+    assert_eq!(pulse.day.received, 16);
+    assert_eq!((pulse.day.accepted, pulse.day.delivered), (4, 4));
+    let [.., a, b, c, d] = pulse.accepted.as_slice() else {
+        panic!("a day of quarters");
+    };
+    assert_eq!([a, b, c, d], [&1, &1, &1, &1]);
+    assert_eq!(pulse.accepted.iter().sum::<u32>(), 4);
+    // the hours before and after midnight
+    let two = cells(&traffic, 1, 1);
+    let came = two.iter().find(|cell| cell.source.is_some()).unwrap();
+    assert_eq!((came.taken, came.with_event_id, came.duplicates), (8, 4, 4));
+    assert_eq!(came.freshness, [4, 0, 0, 4, 0]);
+    assert_eq!(came.match_keys, [("em", 8)].into());
+    assert_eq!(came.filtered, [("consent", 4)].into());
+    let unnamed = two.iter().find(|cell| cell.event_name == UNNAMED).unwrap();
+    assert_eq!(unnamed.refused, [("missing", 4)].into());
+    // what became of them has no source
+    let ended = two.iter().find(|cell| cell.source.is_none()).unwrap();
+    assert_eq!((ended.event_name.as_str(), ended.delivered), ("Lead", 4));
+
+    // a day later the first of them are gone, and after two all
+    clock.set(clock.now().plus(MINUTE * (24 * 60 - 15)));
+    assert_eq!(traffic.pulse(pixel(1)).day.accepted, 2);
+    let taken = |hours| -> u64 {
+        cells(&traffic, 1, hours)
+            .iter()
+            .map(|cell| cell.taken)
+            .sum()
+    };
+    assert_eq!((taken(1), taken(24)), (0, 4));
+    clock.set(clock.now().plus(MINUTE * 24 * 60));
+    assert_eq!(traffic.pulse(pixel(1)).day, Totals::default());
+    assert_eq!(cells(&traffic, 1, 24), []);
+    let mut none = Vec::new();
+    let since = traffic.cells(None, DAY, &mut |id, cell| none.push((id, cell)));
+    assert_eq!(none, []);
+    assert_eq!(since.secs() % 3600, 0);
+    assert!(clock.now().since(since) >= DAY);
+}
+
+#[test]
+fn cells_are_bounded_for_each_pixel_and_for_all() {
+    let ids = || (1..=400).map(pixel);
+    let clock = Clock::manual(UnixMs::from_secs(1_800_000_000));
+    let traffic = Traffic::new(ids(), clock.clone());
+    for id in ids() {
+        for n in 0..=MAX_CELLS_OF_PIXEL {
+            let mut tally = Tally::of("shop".into());
+            tally.event(&format!("n{n}"), true, ["em"].into_iter(), 0);
+            traffic.taken(id, tally);
+        }
+    }
+    let kept = |id| {
+        let all = cells(&traffic, id, 1);
+        let other = all.iter().find(|cell| cell.event_name == OTHER);
+        (all.len(), other.map_or(0, |cell| cell.taken))
+    };
+    assert_eq!(kept(1), (MAX_CELLS_OF_PIXEL + 1, 1));
+    // what is counted is counted, though not apart
+    assert_eq!(kept(400), (1, MAX_CELLS_OF_PIXEL as u64 + 1));
+    assert_eq!(
+        traffic.0.cells.load(std::sync::atomic::Ordering::Relaxed),
+        MAX_CELLS
+    );
+    // pixels that go, and days that pass, make room
+    traffic.expect((200..=400).map(pixel));
+    traffic.taken(pixel(400), lead(&[]));
+    assert_eq!(kept(400), (2, MAX_CELLS_OF_PIXEL as u64 + 1));
+    clock.set(clock.now().plus(DAY * 2));
+    for id in ids() {
+        traffic.taken(id, lead(&[]));
+    }
+    assert_eq!(
+        traffic.0.cells.load(std::sync::atomic::Ordering::Relaxed),
+        201
+    );
 }

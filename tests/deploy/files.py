@@ -212,6 +212,8 @@ def syscalls(trace):
     for value in unit["SystemCallFilter"]:
         taken = set().union(*(members(name) for name in value.lstrip("~").split()))
         allowed = allowed - taken if value.startswith("~") else allowed | taken
+    if unit.get("ProcSubset") == ["pid"]:
+        wrong("the time of the start, which alerts count restarts by, cannot be told without /proc/stat")
     families = set(unit["RestrictAddressFamilies"][0].split())
     called, started = set(), False
     with open(trace, encoding="utf-8", errors="replace") as file:

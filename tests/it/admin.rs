@@ -366,6 +366,11 @@ async fn every_answer_has_the_members_its_schema_names() {
         ("GET", "/lanes", "/lanes?limit=0", json!({}), 400),
         ("GET", "/holds", "/holds", json!({}), 200),
         ("GET", "/tokens", "/tokens", json!({}), 200),
+        ("GET", "/overview", "/overview", json!({}), 200),
+        ("GET", "/overview", "/overview?page=0", json!({}), 400),
+        ("GET", "/funnel", "/funnel", json!({}), 200),
+        ("GET", "/funnel", "/funnel?pixel=7", json!({}), 404),
+        ("GET", "/quality", "/quality", json!({}), 200),
         (
             "POST",
             "/holds/{id}/release",

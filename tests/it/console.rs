@@ -79,6 +79,20 @@ impl Browser {
             .await
     }
 
+    /// The first event of a stream.
+    pub(crate) async fn first_of(&self, path: &str) -> String {
+        let request = self.client.get(format!("{}{path}", self.base));
+        let request = request.header("cookie", &self.cookie);
+        let mut response = request.send().await.unwrap();
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        let mut text = String::new();
+        while !text.ends_with("\n\n") {
+            let piece = response.chunk().await.unwrap().unwrap();
+            text.push_str(std::str::from_utf8(&piece).unwrap());
+        }
+        text
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Seen {
         let request = self.client.get(format!("{}{path}", self.base));
         self.send(request.header("accept", "text/html")).await
@@ -226,19 +240,10 @@ async fn who_signs_out_is_out() {
 async fn what_moves_comes_as_events() {
     let gateway = Gateway::with(keyed).await;
     let browser = Browser::signed_in(&gateway, VIEW).await;
-    let url = format!("{}/console/system/stream", browser.base);
-    let request = browser.client.get(url).header("cookie", &browser.cookie);
-    let mut response = request.send().await.unwrap();
-    assert_eq!(response.headers()["content-type"], "text/event-stream");
-    let mut text = String::new();
-    while !text.ends_with("\n\n") {
-        let piece = response.chunk().await.unwrap().unwrap();
-        text.push_str(std::str::from_utf8(&piece).unwrap());
-    }
+    let text = browser.first_of("/console/system/stream").await;
     assert!(
         text.starts_with("retry: 500\nevent: page\ndata: \""),
         "{text}"
     );
-    drop(response);
     gateway.finish().await;
 }

@@ -10,16 +10,21 @@
 
 mod access;
 mod assets;
+mod choice;
 mod dead;
 mod first;
+mod funnel;
 mod issues;
 mod lab;
 mod live;
 mod masked;
+mod overview;
 mod pixels;
+mod quality;
 mod receipt;
 mod session;
 mod shell;
+mod spark;
 mod stream;
 mod system;
 mod words;
@@ -67,11 +72,14 @@ struct Page {
 
 /// All of them. What changes something is a POST, needs the role of an admin and is audited.
 const PAGES: &[Page] = &[
+    page(HOME, overview::show),
+    page("/console/overview/stream", overview::stream),
+    page("/console/funnel", funnel::show),
+    page("/console/quality", quality::show),
     page("/console/issues", issues::show),
     change("/console/issues/{id}/acknowledge", issues::acknowledge),
     change("/console/issues/{id}/mute", issues::mute),
     change("/console/issues/{id}/redrive", issues::redrive),
-    page(HOME, system::show),
     page("/console/dead", dead::show),
     Page {
         method: Method::GET,
@@ -124,10 +132,13 @@ const PAGES: &[Page] = &[
 
 /// What the head of every page links to.
 const NAV: &[(&str, &str)] = &[
+    (HOME, "Overview"),
+    ("/console/funnel", "Funnel"),
     ("/console/live", "Live tail"),
     ("/console/receipt", "Receipt"),
     ("/console/issues", "Issues"),
     ("/console/dead", "Dead letters"),
+    ("/console/quality", "Quality"),
     ("/console/pixels", "Pixels"),
     ("/console/lab", "Test lab"),
     ("/console/system", "System"),

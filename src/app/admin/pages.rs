@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::gauges;
 use super::reply::Reply;
-use super::{Admin, READY, STOPPING, console};
+use super::{Admin, Inner, READY, STOPPING, console};
 use crate::journal::Health;
 use crate::lanes::Lanes;
 use crate::lanes::snapshot::LaneSnapshot;
@@ -23,14 +23,14 @@ pub const OPEN: [&str; 4] = ["/", "/healthz", "/readyz", "/metrics"];
 
 /// Why the gateway should get no traffic.
 #[derive(Clone, Debug, Serialize)]
-struct Reason {
+pub(super) struct Reason {
     /// The stable word.
-    code: &'static str,
+    pub(super) code: &'static str,
     /// The bound that is reached, if it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    limit: Option<&'static str>,
+    pub(super) limit: Option<&'static str>,
     /// What to do.
-    advice: &'static str,
+    pub(super) advice: &'static str,
 }
 
 /// What does not make the gateway unready, and somebody should know.
@@ -70,13 +70,9 @@ pub(super) fn router(admin: &Admin) -> Router {
         .with_state(admin.clone())
 }
 
-impl Admin {
-    /// The words of the reasons why the gateway should get no traffic.
-    pub(super) fn unready(&self) -> impl Iterator<Item = &'static str> {
-        self.reasons().into_iter().map(|reason| reason.code)
-    }
-
-    fn reasons(&self) -> Vec<Reason> {
+impl Inner {
+    /// Why the gateway should get no traffic; nothing when it should.
+    pub(super) fn reasons(&self) -> Vec<Reason> {
         let mut reasons = Vec::new();
         let mut add = |code, limit, advice| {
             reasons.push(Reason {
@@ -85,7 +81,7 @@ impl Admin {
                 advice,
             });
         };
-        match self.0.stage.load(Ordering::Acquire) {
+        match self.stage.load(Ordering::Acquire) {
             READY => {}
             STOPPING => add(
                 "stopping",
@@ -94,7 +90,7 @@ impl Admin {
             ),
             _ => add("starting", None, "the gateway is starting; wait"),
         }
-        match self.0.journal.health() {
+        match self.journal.health() {
             Health::Ok => {}
             Health::Full(limit) => add("journal_full", Some(limit.name()), full(limit.name())),
             Health::Poisoned => add(
@@ -105,9 +101,16 @@ impl Admin {
         }
         reasons
     }
+}
+
+impl Admin {
+    /// The words of the reasons why the gateway should get no traffic.
+    pub(super) fn unready(&self) -> impl Iterator<Item = &'static str> {
+        self.0.reasons().into_iter().map(|reason| reason.code)
+    }
 
     fn readiness(&self) -> Readiness {
-        let reasons = self.reasons();
+        let reasons = self.0.reasons();
         let lanes = self.0.lanes.get().map(Lanes::snapshot).unwrap_or_default();
         let held = lanes
             .into_iter()

@@ -93,7 +93,7 @@ impl Now {
         let in_force = inner.in_force();
         let layers = inner.reloader().and_then(|reloader| reloader.layers());
         let file = layers.and_then(|layers| layers.files.first());
-        // the first that is not there yet leads
+        // the one that is furthest leads
         let ways = in_force
             .config
             .pixels

@@ -12,6 +12,7 @@ use axum::http::{HeaderValue, Response};
 use bytes::Bytes;
 use hyper::body::Frame;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
 use tokio::time::Interval;
 
 use super::super::problem::Problem;
@@ -45,7 +46,8 @@ impl Default for Streams {
     }
 }
 
-/// Writes a region again every few seconds, for a minute; `render` gives nothing when it fails.
+/// Writes a region again every few seconds, for a minute; `render` may block, and gives nothing when it
+/// fails.
 pub(super) fn again(
     visit: Visit,
     kind: Kind,
@@ -56,7 +58,8 @@ pub(super) fn again(
     let body = Again {
         admin: visit.admin,
         kind,
-        render,
+        render: Some(render),
+        job: None,
         beats: tokio::time::interval(BEAT),
         left: LASTS,
         _permit: permit,
@@ -90,16 +93,21 @@ pub(super) fn event(kind: Kind, html: &str) -> Bytes {
     format!("retry: 500\nevent: {name}\ndata: {data}\n\n").into()
 }
 
+/// Work beside the workers that deliver.
+type Job<F> = JoinHandle<(F, Option<String>)>;
+
 struct Again<F> {
     admin: Admin,
     kind: Kind,
-    render: F,
+    /// None while it is at work.
+    render: Option<F>,
+    job: Option<Job<F>>,
     beats: Interval,
     left: u32,
     _permit: OwnedSemaphorePermit,
 }
 
-impl<F: FnMut(&Inner) -> Option<String> + Unpin> hyper::body::Body for Again<F> {
+impl<F: FnMut(&Inner) -> Option<String> + Send + Unpin + 'static> hyper::body::Body for Again<F> {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -108,13 +116,31 @@ impl<F: FnMut(&Inner) -> Option<String> + Unpin> hyper::body::Body for Again<F> 
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let this = &mut *self;
-        std::task::ready!(this.beats.poll_tick(context));
-        if this.left == 0 || this.admin.0.tasks.is_closed() {
+        let job = if let Some(job) = &mut this.job {
+            job
+        } else {
+            std::task::ready!(this.beats.poll_tick(context));
+            if this.left == 0 || this.admin.0.tasks.is_closed() {
+                return Poll::Ready(None);
+            }
+            this.left -= 1;
+            let Some(mut render) = this.render.take() else {
+                // it has panicked
+                return Poll::Ready(None);
+            };
+            let admin = this.admin.clone();
+            this.job.insert(tokio::task::spawn_blocking(move || {
+                let html = render(&admin.0);
+                (render, html)
+            }))
+        };
+        let done = std::task::ready!(Pin::new(job).poll(context));
+        this.job = None;
+        let Ok((render, Some(html))) = done else {
             return Poll::Ready(None);
-        }
-        this.left -= 1;
-        let html = (this.render)(&this.admin.0);
-        Poll::Ready(html.map(|html| Ok(Frame::data(event(this.kind, &html)))))
+        };
+        this.render = Some(render);
+        Poll::Ready(Some(Ok(Frame::data(event(this.kind, &html)))))
     }
 }
 

@@ -91,6 +91,18 @@ pub(super) fn count(number: u64) -> String {
     text
 }
 
+/// A part of a whole in per cent, to a tenth, rounded down, so that 100 means all; never more.
+pub(super) fn share(part: u64, whole: u64) -> String {
+    if whole == 0 {
+        return "–".to_owned();
+    }
+    let tenths = part.min(whole).saturating_mul(1000) / whole;
+    match tenths % 10 {
+        0 => format!("{} %", tenths / 10),
+        rest => format!("{}.{rest} %", tenths / 10),
+    }
+}
+
 /// Events a second.
 pub(super) fn rate(rate: f64) -> String {
     if rate < 10.0 {
@@ -136,6 +148,10 @@ mod tests {
         assert_eq!(
             moment,
             "<time datetime=\"1970-01-12T13:43:40Z\" title=\"1970-01-12T13:43:40Z\">3 min ago</time>"
+        );
+        assert_eq!(
+            [(1, 0), (1, 3), (9999, 10_000), (3, 2)].map(|(part, whole)| share(part, whole)),
+            ["–", "33.3 %", "99.9 %", "100 %"]
         );
         assert_eq!(Moment::of(now, at).words, "in 3 min");
     }

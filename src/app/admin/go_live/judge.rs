@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::quality::{ENOUGH, WANTED};
 use crate::custody::ladder::{Finding, Mark, when};
 use crate::lanes::snapshot::{HoldSnapshot, Seen};
 use crate::pixel::PixelId;
@@ -9,20 +10,8 @@ use crate::test_mode::{Entry, Standing};
 use crate::time::UnixMs;
 use crate::traffic::Report;
 
-/// Keys of `user_data` that any event of a customer may have, the most telling first. `fbc` is not
-/// among them: only those who came from an ad have one.
-const WANTED_KEYS: [&str; 6] = [
-    "em",
-    "ph",
-    "external_id",
-    "fbp",
-    "client_ip_address",
-    "client_user_agent",
-];
 /// Those that identify a person by themselves.
 const IDENTIFYING: usize = 3;
-/// The share of events, in per cent, that should have a key. It is a line of ours: Meta gives none.
-const ENOUGH: u64 = 50;
 
 /// What is judged.
 pub(super) struct Facts<'a> {
@@ -191,9 +180,10 @@ fn match_keys(report: &Report) -> Finding {
         .map(|(key, _)| format!("{key} {} %", share(key)))
         .collect();
     let says = format!("match keys: {}", shares.join(", "));
-    let missing = WANTED_KEYS.iter().find(|key| share(key) < ENOUGH);
-    let identifies = WANTED_KEYS.iter().take(IDENTIFYING);
-    let mark = if identifies.clone().any(|key| share(key) >= ENOUGH) {
+    let wanted = WANTED.iter().map(|(key, _)| *key);
+    let missing = wanted.clone().find(|key| share(key) < ENOUGH);
+    let mut identifying = wanted.take(IDENTIFYING);
+    let mark = if identifying.any(|key| share(key) >= ENOUGH) {
         Mark::Pass
     } else {
         Mark::Warn
