@@ -5,7 +5,8 @@ import { email, fill, go, leaks, pixels, post, press, submit, text, until, want 
 const [shop, outlet] = pixels;
 
 /** The pages that the navigation must have. */
-export const required = ["/console/system"];
+export const required = ["", "/funnel", "/live", "/receipt", "/issues", "/dead", "/quality", "/pixels", "/lab", "/system"]
+  .map((page) => `/console${page}`);
 
 const has = async (tab, ...words) => {
   const said = await text(tab);
