@@ -1,9 +1,9 @@
 //! Backups of what a gateway keeps: all that lies below `journal.dir`, and the vault.
 //!
-//! **Promises.** [`take`] may run beside a gateway: every event that waited when it began is in the
+//! **Promises.** [`take()`] may run beside a gateway: every event that waited when it began is in the
 //! backup, and every dead letter, unless it was purged meanwhile. The backup is there as a whole or
 //! not at all, its files with mode 0600, its directories with 0700, and each file with its SHA-256.
-//! [`restore`] writes only where nothing is, checks every byte first, and a restore that was
+//! [`restore()`] writes only where nothing is, checks every byte first, and a restore that was
 //! interrupted is opened by no gateway.
 //! **Refuses.** The key of the vault and every other secret file of the configuration, wherever
 //! they are. Whoever has the backup and the key has the tokens: keep them apart.

@@ -44,6 +44,8 @@ struct Now {
     before: Option<String>,
     after: Option<String>,
     graph_version: String,
+    /// Whether something is to be done, or to be watched, on this page.
+    has_needs: bool,
     rows: Vec<Row>,
 }
 
@@ -139,6 +141,7 @@ fn now(inner: &Inner, wanted: &Wanted) -> Now {
         state: State::of(overview.rank),
         says: overview.says.clone(),
         graph_version: overview.graph_version.clone(),
+        has_needs: overview.rows.iter().any(|row| !row.needs.is_empty()),
         rows: rows(overview, at),
     }
 }
