@@ -225,6 +225,8 @@ fn receipts(count: usize) {
             receipts.find("none", 1).unwrap();
         }
     }
+    // answers after all that was noted before
+    receipts.find("none", 1).unwrap();
     let kept = metrics.receipts.get();
     assert_eq!(kept, count as i64, "{} lost", metrics.receipts_lost.get());
     println!(
