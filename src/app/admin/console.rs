@@ -176,7 +176,6 @@ const fn change(path: &'static str, run: fn(Visit) -> Done) -> Page {
 }
 
 /// One request for a page, by somebody who is signed in.
-#[allow(dead_code, reason = "for the pages that come")]
 struct Visit {
     admin: Admin,
     /// What every page shows.
@@ -206,7 +205,6 @@ impl View {
     }
 }
 
-#[allow(dead_code, reason = "for the pages that come")]
 impl Visit {
     /// The configuration, rooms and counts.
     fn inner(&self) -> &Inner {

@@ -29,7 +29,6 @@ const LASTS: u32 = 20;
 
 /// What an event does to its region of the page.
 #[derive(Clone, Copy)]
-#[allow(dead_code, reason = "for the pages that come")]
 pub(super) enum Kind {
     /// It takes the place of what is there.
     Page,
