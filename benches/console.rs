@@ -65,7 +65,10 @@ fn main() {
 async fn overview(pixels: usize, rounds: usize) {
     let graph = Server::own("graph", Duration::ZERO, None);
     let digest = hex::encode(Sha256::digest(ADMIN_KEY));
-    let config = format!("[admin]\nview_keys = [{{ sha256 = \"{digest}\" }}]\n");
+    // two events a pixel are many batches for the default paces
+    let config = format!(
+        "[lanes]\nrate = \"10000/s\"\nrate_per_pixel = \"10000/s\"\n[admin]\nview_keys = [{{ sha256 = \"{digest}\" }}]\n"
+    );
     let options = Options {
         config: &config,
         more_pixels: pixels - 1,
@@ -225,6 +228,8 @@ fn receipts(count: usize) {
             receipts.find("none", 1).unwrap();
         }
     }
+    // answers after all that was noted before
+    receipts.find("none", 1).unwrap();
     let kept = metrics.receipts.get();
     assert_eq!(kept, count as i64, "{} lost", metrics.receipts_lost.get());
     println!(

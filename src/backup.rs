@@ -50,6 +50,9 @@ pub enum BackupError {
     /// The place is taken.
     #[error("{} is there already, and is left as it is: name another one, or move it away", .0.display())]
     Taken(PathBuf),
+    /// The next backup would hold this one.
+    #[error("{} is within journal.dir: name a place outside of it", .0.display())]
+    Within(PathBuf),
     /// Segments come and go all the time.
     #[error(
         "the journal changes too fast to be copied beside its gateway: try again when it is quieter, stop the gateway, or take a snapshot of the file system"

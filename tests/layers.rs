@@ -43,7 +43,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("alerts", &[]),
     ("test_mode", &[]),
     ("traffic", &[]),
-    ("issues", &["event::Money"]),
+    // its tests read what events say to be worth
+    ("issues", &["event::Money", "event::RawEvent"]),
     ("tail", &["event::MatchKeys"]),
     ("attempts", &[]),
     ("backup", &["journal", "tokens::vault::MAX_FILE"]),

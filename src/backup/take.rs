@@ -44,6 +44,11 @@ pub fn take(from: &Places, out: &Path, clock: &Clock) -> Result<Manifest, Backup
         Some(dir) if !dir.as_os_str().is_empty() => dir.to_owned(),
         _ => PathBuf::from("."),
     };
+    let real = |path: &Path| path.canonicalize().map_err(BackupError::at(path));
+    let there = parent.ancestors().find(|dir| dir.is_dir());
+    if real(there.unwrap_or(Path::new(".")))?.starts_with(real(&from.journal)?) {
+        return Err(BackupError::Within(out.to_owned()));
+    }
     RealDisk
         .create_dir(&parent)
         .map_err(BackupError::at(&parent))?;

@@ -204,6 +204,14 @@ async fn what_is_private_stays_so_and_secrets_stay_out() {
         take(&from, &out, &clock()),
         Err(BackupError::Taken(_))
     ));
+    for within in ["backup", "dead/backup", "new/backup"] {
+        let within = from.journal.join(within);
+        assert!(matches!(
+            take(&from, &within, &clock()),
+            Err(BackupError::Within(_))
+        ));
+        assert!(!within.exists());
+    }
 
     let again = base.path().join("again");
     let to = places(&again);

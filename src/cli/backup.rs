@@ -98,7 +98,10 @@ fn places(files: &ConfigFiles) -> anyhow::Result<Places> {
 
 fn refused(error: &BackupError) -> anyhow::Error {
     let exit = match error {
-        BackupError::Taken(_) | BackupError::NoJournal(_) | BackupError::NoBackup(_) => USAGE,
+        BackupError::Taken(_)
+        | BackupError::Within(_)
+        | BackupError::NoJournal(_)
+        | BackupError::NoBackup(_) => USAGE,
         _ => WRONG,
     };
     client::failure(exit, error.to_string())

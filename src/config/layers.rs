@@ -122,22 +122,21 @@ fn read(path: &Path, faults: &mut Vec<Fault>) -> Tree {
             return Tree::new();
         }
     };
+    // looked up for every value: a file may have many thousands
+    let ends: Vec<usize> = memchr::memchr_iter(b'\n', text.as_bytes()).collect();
+    let place = |at: usize| origin(path, &ends, at);
     let (table, errors) = DeTable::parse_recoverable(&text);
     for error in &errors {
         // its `Display` would show the line, and there may be a secret in it
         let at = error.span().map_or(0, |span| span.start);
-        note(
-            origin(path, &text, at),
-            format!("not TOML: {}", error.message()),
-        );
+        note(place(at), format!("not TOML: {}", error.message()));
     }
-    let place = |at: usize| origin(path, &text, at);
     tree(table.into_inner(), &place)
 }
 
-fn origin(path: &Path, text: &str, at: usize) -> String {
-    let before = text.as_bytes().iter().take(at);
-    let line = 1 + before.filter(|byte| **byte == b'\n').count();
+/// `ends` are the places of the line breaks.
+fn origin(path: &Path, ends: &[usize], at: usize) -> String {
+    let line = 1 + ends.partition_point(|end| *end < at);
     format!("{}:{line}", path.display())
 }
 

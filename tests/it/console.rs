@@ -145,6 +145,11 @@ async fn nobody_gets_in_without_a_key() {
         (seen.status, seen.goes_to()),
         (303, "/console/login?to=%2Fconsole%2Fsystem%3Fa%3Db")
     );
+    let long = format!("/console/system?a={}", "b".repeat(9000));
+    assert_eq!(
+        stranger.get(&long).await.goes_to(),
+        "/console/login?to=%2Fconsole"
+    );
     let seen = stranger.get("/").await;
     assert_eq!((seen.status, seen.goes_to()), (303, "/console"));
     let seen = stranger.get("/console/login?to=/console/system").await;

@@ -167,7 +167,12 @@ async fn a_token_that_is_rotated_by_a_symlink_is_taken_up_by_itself() {
         .await;
     swap(secrets.path(), "v2", "sandbox-token");
     gateway.delivered(3).await;
-    let last = gateway.running().reloader().last().unwrap();
+    // the token is in force a moment before the reload is told
+    let last = gateway
+        .until("the reload is told", async |gateway| {
+            gateway.running().reloader().last()
+        })
+        .await;
     assert_eq!(
         (last.trigger, last.result),
         (Trigger::Watch, Outcome::Applied)

@@ -92,7 +92,6 @@ impl Members {
     }
 
     /// These, as texts or values of JSON.
-    #[allow(dead_code, reason = "for the pages that come")]
     pub(super) fn of(pairs: impl IntoIterator<Item = (&'static str, Value)>) -> Self {
         let all = pairs
             .into_iter()

@@ -5,7 +5,7 @@
 //! comes from a page of the same origin, runs to its end and leaves a line in the log, as the admin
 //! API's do. Pages have no third party, no script but one of ours, and no token and no personal value.
 //! **Refuses.** To be framed, and forms from elsewhere.
-//! **Limits.** 64 streams at once. Sessions live for 12 hours, one without requests, and 256 of them at once, in memory:
+//! **Limits.** 64 streams at once. Sessions live for 12 hours, one without requests, and 64 of them for a key at once, in memory:
 //! a restart ends them. Wrong keys count with those of the admin API: ten a minute from an address.
 
 mod access;
@@ -176,7 +176,6 @@ const fn change(path: &'static str, run: fn(Visit) -> Done) -> Page {
 }
 
 /// One request for a page, by somebody who is signed in.
-#[allow(dead_code, reason = "for the pages that come")]
 struct Visit {
     admin: Admin,
     /// What every page shows.
@@ -206,7 +205,6 @@ impl View {
     }
 }
 
-#[allow(dead_code, reason = "for the pages that come")]
 impl Visit {
     /// The configuration, rooms and counts.
     fn inner(&self) -> &Inner {

@@ -160,7 +160,8 @@ pub(super) fn system(inner: &Inner) -> System {
 fn full_in(first: &Beat, last: &Beat, max_bytes: u64) -> Option<u64> {
     let grown = last.disk_bytes.checked_sub(first.disk_bytes)?;
     let millis = last.at.since(first.at).as_millis() as u64;
-    if grown == 0 || millis < 60_000 {
+    // files grow by whole segments, which says nothing while there are few
+    if grown == 0 || millis < 60_000 || last.disk_bytes < max_bytes / 10 {
         return None;
     }
     let left = max_bytes.saturating_sub(last.disk_bytes);
@@ -240,6 +241,7 @@ mod tests {
         };
         let full = |first: Beat, last: Beat| full_in(&first, &last, 10_000);
         assert_eq!(full(beat(0, 1000), beat(100, 2000)), Some(800));
+        assert_eq!(full(beat(0, 100), beat(100, 900)), None, "nearly empty");
         assert_eq!(full(beat(0, 1000), beat(100, 1000)), None);
         assert_eq!(full(beat(0, 2000), beat(100, 1000)), None);
         assert_eq!(

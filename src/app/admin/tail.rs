@@ -44,7 +44,7 @@ pub(super) struct Rows<W> {
     quiet: u32,
 }
 
-impl<W: FnMut(&[Arc<Row>], u64) -> String + Send + Unpin + 'static> Rows<W> {
+impl<W: FnMut(&[Arc<Row>], u64) -> Option<String> + Send + Unpin + 'static> Rows<W> {
     /// A body of what `write` makes of rows and of the number of those that are left out; of nothing
     /// at all it makes what keeps the connection.
     pub(super) fn body(
@@ -68,7 +68,7 @@ impl<W: FnMut(&[Arc<Row>], u64) -> String + Send + Unpin + 'static> Rows<W> {
     }
 }
 
-impl<W: FnMut(&[Arc<Row>], u64) -> String + Unpin> hyper::body::Body for Rows<W> {
+impl<W: FnMut(&[Arc<Row>], u64) -> Option<String> + Unpin> hyper::body::Body for Rows<W> {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -92,7 +92,7 @@ impl<W: FnMut(&[Arc<Row>], u64) -> String + Unpin> hyper::body::Body for Rows<W>
             }
             this.quiet = 0;
             let text = (this.write)(&rows, dropped);
-            return Poll::Ready(Some(Ok(Frame::data(text.into()))));
+            return Poll::Ready(text.map(|text| Ok(Frame::data(text.into()))));
         }
     }
 }
@@ -115,9 +115,13 @@ pub(super) fn show(mut call: Call) -> Done {
 }
 
 /// A line for each row, and one that says how many are left out; an empty one for nothing.
-fn lines(rows: &[Arc<Row>], dropped: u64) -> String {
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "as a stream that may end wants it"
+)]
+fn lines(rows: &[Arc<Row>], dropped: u64) -> Option<String> {
     let rows = rows.iter().map(|row| json!(**row).to_string());
     let left_out = (dropped > 0).then(|| json!({"dropped": dropped}).to_string());
     let lines: Vec<String> = rows.chain(left_out).collect();
-    lines.join("\n") + "\n"
+    Some(lines.join("\n") + "\n")
 }

@@ -15,6 +15,7 @@ pub(in crate::lanes) struct Standing {
     pub(in crate::lanes) state: State,
     pub(in crate::lanes) since: UnixMs,
     pub(in crate::lanes) seen: Option<Seen>,
+    /// Whose events it is about. Empty where one pixel was asked for: a token may have thousands.
     pub(in crate::lanes) pixels: Vec<PixelId>,
 }
 
@@ -25,7 +26,14 @@ impl Standing {
             state: circuit.state,
             since: circuit.since,
             seen: circuit.seen.clone(),
+            pixels: Vec::new(),
+        }
+    }
+
+    fn with_pixels(self, circuit: &Circuit) -> Self {
+        Self {
             pixels: circuit.pixels.iter().copied().collect(),
+            ..self
         }
     }
 
@@ -73,7 +81,7 @@ impl Circuits {
             .filter(|(_, circuit)| {
                 matches!(circuit.state, State::Held { .. } | State::Throttled { .. })
             })
-            .map(|(key, circuit)| Standing::of(*key, circuit))
+            .map(|(key, circuit)| Standing::of(*key, circuit).with_pixels(circuit))
             .collect()
     }
 

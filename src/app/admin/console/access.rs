@@ -11,6 +11,8 @@ use super::shell::{self, failure};
 use super::{Admin, CSRF, HOME, foreign, go, is_ours, peer};
 use crate::secret::KeyDigest;
 
+/// Bytes of an address that is gone back to.
+const MAX_PLACE: usize = 2048;
 /// Where the form is.
 const FORM: &str = "/console/login";
 
@@ -29,6 +31,8 @@ pub(super) fn ask(method: &Method, uri: &Uri) -> Response<Body> {
     } else {
         HOME
     };
+    // clients take no header of any length
+    let to = if to.len() > MAX_PLACE { HOME } else { to };
     let to: String = url::form_urlencoded::byte_serialize(to.as_bytes()).collect();
     go(&format!("{FORM}?to={to}"))
 }

@@ -90,10 +90,11 @@ pub(super) fn stream(mut visit: Visit) -> Done {
         let pixel = pixel(&mut visit)?;
         visit.members.end()?;
         let permit = stream::place(&visit.admin)?;
+        let (admin, headers) = (visit.admin.clone(), visit.headers);
         let write = move |rows: &[Arc<tail::Row>], dropped| {
             // the stream holds its place for as long as it lasts
             let _held = &permit;
-            written(rows, dropped)
+            stream::lives(&admin, &headers).then(|| written(rows, dropped))
         };
         let body = Rows::body(&visit.admin, pixel, MAX_ROWS, LASTS, write)?;
         Ok(View::Own(stream::response(body)))

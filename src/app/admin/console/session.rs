@@ -20,8 +20,8 @@ const COOKIE_NAME: &str = "capigate_session";
 pub(super) const IDLE: Duration = Duration::from_hours(1);
 /// For how long it lives at most.
 pub(super) const LIFE: Duration = Duration::from_hours(12);
-/// Sessions at once; beyond it the one that was used least lately ends.
-const MAX_SESSIONS: usize = 256;
+/// Sessions of one key at once; beyond it the one of that key that was used least lately ends.
+const MAX_SESSIONS: usize = 64;
 
 /// The sessions of the console. A restart ends them all.
 #[derive(Default)]
@@ -63,8 +63,9 @@ impl Sessions {
         };
         let mut all = self.locked();
         all.retain(|_, session| session.lives(now));
-        if all.len() >= MAX_SESSIONS {
-            let oldest = all.iter().min_by_key(|(_, session)| session.used.0);
+        let own = || all.iter().filter(|(_, session)| session.key == key);
+        if own().count() >= MAX_SESSIONS {
+            let oldest = own().min_by_key(|(_, session)| session.used.0);
             let oldest = oldest.map(|(id, _)| *id);
             oldest.map(|id| all.remove(&id));
         }
@@ -235,13 +236,19 @@ mod tests {
 
     #[test]
     fn there_are_few_sessions_and_the_idle_go_first() {
-        let (sessions, keys) = (Sessions::default(), [key("one", Role::Admin)]);
+        let keys = [key("one", Role::View), key("two", Role::Admin)];
+        let sessions = Sessions::default();
         let at = |n: usize| UnixMs(1_000_000 + n as i64);
+        let other = shown(&sessions.open(keys[1].digest, at(0), false).unwrap());
         let all: Vec<HeaderMap> = (0..MAX_SESSIONS + 3)
             .map(|n| shown(&sessions.open(keys[0].digest, at(n), false).unwrap()))
             .collect();
         let alive = |n: usize| sessions.viewer(&all[n], &keys, at(9999), false).is_some();
         assert_eq!((alive(0), alive(2), alive(3)), (false, false, true));
         assert!(alive(MAX_SESSIONS + 2));
+        assert!(
+            sessions.viewer(&other, &keys, at(9999), false).is_some(),
+            "those of one key end none of another's"
+        );
     }
 }

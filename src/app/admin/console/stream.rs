@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderValue, Response};
+use axum::http::{HeaderMap, HeaderValue, Response};
 use bytes::Bytes;
 use hyper::body::Frame;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -29,7 +29,6 @@ const LASTS: u32 = 20;
 
 /// What an event does to its region of the page.
 #[derive(Clone, Copy)]
-#[allow(dead_code, reason = "for the pages that come")]
 pub(super) enum Kind {
     /// It takes the place of what is there.
     Page,
@@ -56,6 +55,7 @@ pub(super) fn again(
     visit.members.end()?;
     let permit = place(&visit.admin)?;
     let body = Again {
+        headers: visit.headers,
         admin: visit.admin,
         kind,
         render: Some(render),
@@ -71,6 +71,13 @@ pub(super) fn again(
 pub(super) fn place(admin: &Admin) -> Result<OwnedSemaphorePermit, Problem> {
     let permit = Arc::clone(&admin.0.streams.0).try_acquire_owned();
     permit.map_err(|_| Problem::busy())
+}
+
+/// Whether a stream may go on: the gateway runs, and the session is still one.
+pub(super) fn lives(admin: &Admin, headers: &HeaderMap) -> bool {
+    let in_force = admin.0.in_force();
+    let (keys, now) = (&in_force.secrets.admin, admin.0.clock.now());
+    !admin.0.tasks.is_closed() && admin.0.sessions.viewer(headers, keys, now, false).is_some()
 }
 
 /// The answer that carries a stream.
@@ -98,6 +105,8 @@ type Job<F> = JoinHandle<(F, Option<String>)>;
 
 struct Again<F> {
     admin: Admin,
+    /// Whose session it is.
+    headers: HeaderMap,
     kind: Kind,
     /// None while it is at work.
     render: Option<F>,
@@ -120,7 +129,7 @@ impl<F: FnMut(&Inner) -> Option<String> + Send + Unpin + 'static> hyper::body::B
             job
         } else {
             std::task::ready!(this.beats.poll_tick(context));
-            if this.left == 0 || this.admin.0.tasks.is_closed() {
+            if this.left == 0 || !lives(&this.admin, &this.headers) {
                 return Poll::Ready(None);
             }
             this.left -= 1;

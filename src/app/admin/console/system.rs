@@ -52,6 +52,8 @@ struct Last {
     trigger: String,
     result: String,
     changed: Vec<String>,
+    /// Why it was refused.
+    error: Option<String>,
 }
 
 /// A limit in words.
@@ -142,6 +144,7 @@ fn in_force(inner: &Inner) -> Config {
             at: Moment::of(UnixMs(last.at_ms), inner.clock.now()),
             trigger: word(&last.trigger),
             result: word(&last.result),
+            error: last.error.map(|error| error.to_string()),
             changed: last.changed,
         })
     });

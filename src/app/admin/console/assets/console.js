@@ -2,25 +2,64 @@
 // without it; then they move when they are loaded again.
 "use strict";
 
+// Where a region without a place for it says whether it is up to date.
+function note(region) {
+  const note = document.createElement("p");
+  note.className = "dim";
+  note.setAttribute("role", "status");
+  region.before(note);
+  return note;
+}
+
 for (const region of document.querySelectorAll("[data-stream]")) {
   const adds = region.dataset.mode === "add";
   const most = Number(region.dataset.most || 200);
   const pause = document.querySelector(`[data-pauses="${region.id}"]`);
   const filter = document.querySelector(`[data-filters="${region.id}"]`);
-  const state = document.querySelector(`[data-state-of="${region.id}"]`);
+  const state = document.querySelector(`[data-state-of="${region.id}"]`) || note(region);
   let paused = false;
   let missed = 0;
-  const say = (text) => { if (state) state.textContent = text; };
+  let last = new Date();
+  const say = (text) => { if (state.textContent !== text) state.textContent = text; };
   const fits = (row) => !filter || row.textContent.toLowerCase().includes(filter.value.trim().toLowerCase());
   const source = new EventSource(region.dataset.stream);
-  source.addEventListener("open", () => say(paused ? "paused" : "live"));
+  const old = (text) => {
+    region.classList.add("stale");
+    say(text);
+  };
+  const fresh = () => {
+    last = new Date();
+    region.classList.remove("stale");
+    say(paused ? "paused" : "live");
+  };
+  source.addEventListener("open", fresh);
   source.addEventListener("error", () => {
-    say(source.readyState === EventSource.CLOSED ? "ended: load the page again" : "joining again");
+    if (source.readyState === EventSource.CLOSED) {
+      old(`Not live since ${last.toLocaleTimeString()}: the session has ended, or too many look at once. Load the page again.`);
+    }
   });
+  // a stream ends every minute and is joined again at once: only what takes longer is a trouble
+  setInterval(() => {
+    if (source.readyState === EventSource.CONNECTING && new Date() - last > 8000) {
+      old(`No connection since ${last.toLocaleTimeString()}: what is shown is as old as that. Trying again.`);
+    }
+  }, 2000);
   source.addEventListener("page", (event) => {
-    // not under the hands of somebody who is in it
-    if (paused || region.contains(document.activeElement)) return;
+    fresh();
+    const within = region.contains(document.activeElement) ? document.activeElement : null;
+    const boxes = [...region.querySelectorAll(".scroll")];
+    const at = boxes.indexOf(within);
+    // not under the hands of somebody who is about to use something in it
+    if (paused || (within && at < 0)) {
+      say("stands still while you are in it");
+      return;
+    }
+    const places = boxes.map((box) => [box.scrollLeft, box.scrollTop]);
     region.innerHTML = JSON.parse(event.data);
+    [...region.querySelectorAll(".scroll")].forEach((box, n) => {
+      if (places[n]) [box.scrollLeft, box.scrollTop] = places[n];
+      if (n === at) box.focus({ preventScroll: true });
+    });
   });
   source.addEventListener("rows", (event) => {
     if (paused) { missed += 1; say(`paused, ${missed} updates behind`); return; }
