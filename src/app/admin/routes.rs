@@ -45,6 +45,7 @@ const ROUTES: &[Route] = &[
     get("/openapi.json", openapi::show),
     get("/lanes", lanes::list),
     get("/holds", holds::list),
+    post("/holds", holds::hold),
     post("/holds/{id}/release", holds::release),
     get("/dead", dead::list),
     get("/dead/summary", dead::summary),
