@@ -20,7 +20,7 @@ use super::problem::Problem;
 use super::reply::Reply;
 use super::{
     Admin, attempts, config, dead, events, funnel, go_live, holds, issues, lanes, limits, lint,
-    openapi, overview, quality, search, system, tail, test_mode, tokens,
+    openapi, overview, quality, rotate, search, system, tail, test_mode, tokens, verify,
 };
 use crate::config::Role;
 use crate::ingest::encoding;
@@ -77,6 +77,8 @@ const ROUTES: &[Route] = &[
     get("/limits", limits::show),
     get("/system", system::show),
     get("/tokens", tokens::list),
+    post("/tokens/rotate", rotate::rotate),
+    post("/tokens/{id}/verify", verify::ask),
     get("/overview", overview::show),
     get("/funnel", funnel::show),
     get("/quality", quality::show),

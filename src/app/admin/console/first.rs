@@ -75,11 +75,11 @@ pub(super) fn stream(visit: Visit) -> Done {
 }
 
 /// `POST /console/first/reload`.
-pub(super) fn reload(visit: Visit) -> Done {
+pub(super) fn reload(mut visit: Visit) -> Done {
     Box::pin(async move {
         let call = visit.call("", Members::none());
-        visit.members.end()?;
-        let said = config::reload(call).await?.value().await;
+        visit.taken().end()?;
+        let said = visit.done(config::reload(call).await?).await;
         let said = match said["result"].as_str() {
             Some("applied") => "The changed configuration is in force.",
             _ => "The files say what is in force already: save the lines first.",
