@@ -161,8 +161,12 @@ mod tests {
 
     #[test]
     fn long_values_and_many_keys_have_their_bounds() {
-        let long =
-            |word: &str| format!("[pixels.1]\nname = \"{}\"\n", format!("{word} ").repeat(99));
+        let long = |word: &str| {
+            format!(
+                "[pixels.1]\nname = \"{}\"\n",
+                format!("{word} ").repeat(150)
+            )
+        };
         let all = told(&long("a"), &long("b"), &["pixels.1.name"]);
         assert!(
             all.iter()

@@ -68,7 +68,7 @@ async fn a_pixel_that_a_person_holds_waits_over_a_restart_until_it_is_released()
         "held_by_hand",
         "By admin.keys[0]",
         "the shop &#60;moves&#62;",
-        "the oldest has 6 days",
+        "the oldest has 6 d",
     ];
     says(&seen, &who);
     assert!(!seen.text.contains("<button>Release"), "for admins");
