@@ -1,16 +1,19 @@
 //! Pixels and their tokens by hand: held and released, and another token pasted into the console.
 
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
 use capigate::app::admin::DOCUMENT;
 use capigate::config::SecretRef;
-use capigate::sandbox::SandboxToken;
+use capigate::sandbox::{Fault, Sandbox, SandboxSettings, SandboxToken};
+use capigate::time::Clock;
 use serde_json::{Value, json};
 
 use crate::admin::{described, hold};
 use crate::console::{ADMIN, Browser, VIEW, keyed};
 use crate::console_desk::{done, is_guarded, says};
-use crate::harness::{Gateway, OTHER, PIXEL, purchase, purchases};
+use crate::harness::{FOREIGN, Gateway, OTHER, PIXEL, purchase, purchases};
+use crate::support::{Site, all_bytes, sum};
 
 async fn api(gateway: &Gateway, method: &str, path: &str, body: Value) -> (u16, Value) {
     let url = format!("http://{}{path}", gateway.running().admin_addr());
@@ -332,4 +335,81 @@ async fn a_reload_tells_what_was_and_what_is_and_no_secret() {
     says(&seen, &["lanes.linger", "20ms", "30ms", "not shown"]);
     assert!(!seen.text.contains("SECOND_TOKEN"), "{}", seen.text);
     gateway.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_counts_what_the_console_has_changed_and_has_no_token() {
+    let settings = SandboxSettings {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        tokens: vec![SandboxToken::new("canary", CANARY)],
+        ..SandboxSettings::default()
+    };
+    let sandbox = Sandbox::start(settings, Clock::Real).await.unwrap();
+    let mut site = Site::new(sandbox.url());
+    CANARY.clone_into(&mut site.token);
+    let key = site.dir.path().join("vault.key");
+    std::fs::write(&key, "01".repeat(32)).unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    site.extra = format!(
+        "[admin]\nkeys = [{{ env = \"TEST_ADMIN\" }}]\n[tokens]\nvault_key = {{ file = \"{}\" }}\nvault = \"{}\"\nallow_shared = true\n[pixels.{FOREIGN}]\n",
+        key.display(),
+        site.dir.path().join("tokens.vault").display(),
+    );
+    site.vars = vec![("TEST_ADMIN".to_owned(), ADMIN.to_owned())];
+    let mut process = site.start(None, "trace").unwrap();
+    let mut browser = Browser::at(&process.admin);
+    browser.sign_in(ADMIN).await;
+
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    for id in ["bad-1", "bad-2"] {
+        sandbox.add_fault(Fault::refuse_event(id, Some(2_804_009)).forever());
+    }
+    let body = json!({"data": [purchase("bad-1"), purchase("bad-2")]});
+    let post = http
+        .post(process.events_url())
+        .bearer_auth("the-ingest-key");
+    assert_eq!(post.json(&body).send().await.unwrap().status(), 200);
+    for _ in 0..1000 {
+        let page = http.get(format!("{}/metrics", process.admin));
+        let page = page.send().await.unwrap().text().await.unwrap();
+        if sum(&page, "capigate_dead_letters") == 2 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let seen = browser
+        .post("/console/dead/purge", &[("all", "true")])
+        .await;
+    assert_eq!(seen.status, 303, "{seen:?}");
+
+    let fields = [("pixel", FOREIGN), ("token", CANARY)];
+    let seen = browser.post("/console/pixels/rotate/check", &fields).await;
+    says(&seen, &["Send with it from now on"]);
+    let ticket = seen.text.split("name=\"ticket\" value=\"").nth(1).unwrap();
+    let ticket = ticket.split('"').next().unwrap();
+    let seen = browser
+        .post("/console/pixels/rotate", &[("ticket", ticket)])
+        .await;
+    assert_eq!(seen.status, 303, "{seen:?}");
+    assert_eq!(process.terminate(), 0);
+    let log = process.whole_log();
+    for (route, changed) in [
+        ("/console/dead/purge", 2),
+        ("/console/pixels/rotate/check", 0),
+        ("/console/pixels/rotate", 1),
+    ] {
+        let route = format!("\"admin.route\":\"{route}\"");
+        let line = log.lines().find(|line| line.contains(&route)).unwrap();
+        let line: Value = serde_json::from_str(line).unwrap();
+        let found = line.pointer("/fields/admin.changed");
+        let found = found.or_else(|| line.get("admin.changed"));
+        assert_eq!(found, Some(&json!(changed)), "{line}");
+    }
+    assert!(!log.contains(&CANARY[3..]), "a token is in the log");
+    for (path, bytes) in all_bytes(site.dir.path()) {
+        let has = bytes
+            .windows(CANARY.len())
+            .any(|part| part == CANARY.as_bytes());
+        assert!(!has, "a token is in {}", path.display());
+    }
 }

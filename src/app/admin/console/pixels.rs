@@ -120,6 +120,7 @@ struct Checked {
     /// What it takes the place of.
     replaces: Option<String>,
     is_unfit: bool,
+    is_doubtful: bool,
     found: Vec<Found>,
     /// What the token is kept under; empty when it was not.
     ticket: String,
@@ -273,6 +274,7 @@ pub(super) fn check_to_rotate(mut visit: Visit) -> Done {
             masked: checked.masked(),
             replaces: checked.replaces().map(ToString::to_string),
             is_unfit: checked.verdict() == Mark::Fail,
+            is_doubtful: checked.verdict() == Mark::Warn,
             found: checked.findings.iter().cloned().map(Found::of).collect(),
             ticket: String::new(),
         };
