@@ -37,6 +37,16 @@ async fn waiting(gateway: &Gateway, events: u64) {
         .await;
 }
 
+/// Waits until the metric says that so many pixels are held: it follows a moment later.
+async fn shown_as_held(gateway: &Gateway, pixels: u64) {
+    gateway
+        .until("the metric of held pixels", async |gateway| {
+            let held = gateway.metric("capigate_held_by_hand").await;
+            (held == pixels).then_some(())
+        })
+        .await;
+}
+
 fn sent(gateway: &Gateway, pixel: &str) -> usize {
     let events = gateway.sandbox.ledger().events;
     let own = events
@@ -84,7 +94,7 @@ async fn a_pixel_that_a_person_holds_waits_over_a_restart_until_it_is_released()
         ],
     );
     assert_eq!(gateway.readyz().await.1["held"], json!([]));
-    assert_eq!(gateway.metric("capigate_held_by_hand").await, 1);
+    shown_as_held(&gateway, 1).await;
     let (_, holds) = api(&gateway, "GET", "/holds", json!({})).await;
     let hold = &holds["holds"][0];
     assert_eq!(hold["id"], format!("by_hand:{PIXEL}"));
@@ -109,12 +119,7 @@ async fn a_pixel_that_a_person_holds_waits_over_a_restart_until_it_is_released()
     gateway.delivered(8).await;
     assert_eq!(sent(&gateway, PIXEL), 7);
     assert_eq!(api(&gateway, "POST", &path, json!({})).await.0, 404);
-    gateway
-        .until("no hold", async |gateway| {
-            let held = gateway.metric("capigate_held_by_hand").await;
-            (held == 0).then_some(())
-        })
-        .await;
+    shown_as_held(&gateway, 0).await;
     gateway.finish().await;
 }
 
