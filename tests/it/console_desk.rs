@@ -416,6 +416,7 @@ async fn the_first_run_leads_from_nothing_to_the_first_event() {
             "Pixel: done",
             "Token: next",
             "capigate token add --pixel 1234567890123456",
+            "/console/pixels/rotate?pixel=1234567890123456",
         ],
     );
     gateway.config.pixels.get_mut(&pixel).unwrap().token = token;

@@ -247,7 +247,10 @@ fn token(way: &Way, id: &str) -> Step {
         ),
     ];
     let says = "The gateway sends with a token of Meta’s. On the machine of the gateway, with the same --config as it has; then reload.";
-    step("Token", says, all)
+    let mut step = step("Token", says, all);
+    let form = |pixel| format!("/console/pixels/rotate?pixel={pixel}");
+    step.link = way.pixel.map(|pixel| (form(pixel), "Or paste it here"));
+    step
 }
 
 fn source(way: &Way, id: &str) -> Step {
