@@ -44,6 +44,7 @@ use crate::issues::Issues;
 use crate::journal::Journal;
 use crate::journal::dead::DeadLetters;
 use crate::journal::segment::disk::{Disk, RealDisk};
+use crate::lanes::by_hand::ByHand;
 use crate::lanes::{Lanes, Tools};
 use crate::receipts::Receipts;
 use crate::redrive::Redrive;
@@ -244,6 +245,10 @@ impl App {
             let (dir, clock) = (config.journal.dir.clone(), clock.clone());
             tokio::task::spawn_blocking(move || Issues::open(&dir, clock)).await?
         };
+        let by_hand = {
+            let (dir, clock) = (config.journal.dir.clone(), clock.clone());
+            tokio::task::spawn_blocking(move || ByHand::open(&dir, clock)).await?
+        };
         let ingest = Ingest::new(
             wiring::ingest(&config.ingest),
             sources,
@@ -327,6 +332,7 @@ impl App {
             journal: journal.clone(),
             dead,
             intents,
+            by_hand,
             receipts: receipts.clone(),
             duplicates: duplicates.clone(),
             traffic,

@@ -107,7 +107,7 @@ enum Command {
     Completions(manual::CompletionsArgs),
     /// Write the manual pages.
     Man(manual::ManArgs),
-    /// Show what is held or throttled, and release it.
+    /// Show what is held or throttled, hold a pixel by hand, and release it.
     Holds(holds::HoldsArgs),
     /// Look into the journal's files.
     Journal(journal::JournalArgs),

@@ -7,6 +7,7 @@
 //! **Refuses.** To send a test event, to revoke or to delete anything unless it is told to.
 
 pub mod alarms;
+pub mod fitness;
 pub mod inspect;
 pub mod ladder;
 pub mod refresh;

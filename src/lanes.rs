@@ -19,6 +19,7 @@
 
 pub mod backoff;
 mod bisect;
+pub mod by_hand;
 mod circuit;
 mod circuits;
 mod gate;
@@ -53,6 +54,7 @@ use crate::issues::Issues;
 use crate::journal::dead::DeadLetters;
 use crate::journal::intents::Intents;
 use crate::journal::{Journal, LaneKey};
+use crate::pixel::PixelId;
 use crate::receipts::Receipts;
 use crate::tail::Tail;
 use crate::telemetry::metrics::Metrics;
@@ -60,6 +62,7 @@ use crate::time::Clock;
 use crate::tokens::Tokens;
 use crate::traffic::Traffic;
 
+use by_hand::{ByHand, ByHandError, HandHold};
 use circuits::Circuits;
 use pace::Pace;
 pub use settings::Settings;
@@ -81,6 +84,8 @@ pub struct Tools {
     pub duplicates: Duplicates,
     /// Which events are being sent at most once.
     pub intents: Arc<Intents>,
+    /// Which pixels a person has stopped.
+    pub by_hand: ByHand,
     /// What came of events, in numbers.
     pub traffic: Traffic,
     /// What goes wrong, in groups.
@@ -125,6 +130,7 @@ impl Lanes {
         let settings = Arc::new(ArcSwap::from_pointee(settings));
         let circuits = Circuits::new(
             tools.tokens.clone(),
+            tools.by_hand.clone(),
             tools.clock.clone(),
             Arc::clone(&settings),
         );
@@ -162,6 +168,41 @@ impl Lanes {
         // both may be of one name
         let freed = self.0.free_stuck(Some(id));
         self.0.circuits.release(id) || freed
+    }
+
+    /// Sends nothing of a pixel, in the word of `by`, until it is released or `span`, which is cut to
+    /// [`by_hand::MAX_SPAN`], is over. Blocks until that is written down.
+    ///
+    /// # Errors
+    ///
+    /// Too many pixels are held, or it cannot be written down: nothing is changed then.
+    pub fn hold(
+        &self,
+        pixel: PixelId,
+        span: Option<Duration>,
+        reason: Option<String>,
+        by: &str,
+    ) -> Result<HandHold, ByHandError> {
+        let hold = self.0.tools.by_hand.hold(pixel, span, reason, by)?;
+        self.0.circuits.moved.notify_one();
+        Ok(hold)
+    }
+
+    /// Lets a pixel go that a person holds; gives that hold, if there was one. Blocks until it is
+    /// written down.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be written down: the pixel stays held.
+    pub fn let_go(&self, pixel: PixelId) -> Result<Option<HandHold>, ByHandError> {
+        let released = self.0.tools.by_hand.release(pixel)?;
+        self.0.circuits.moved.notify_one();
+        Ok(released)
+    }
+
+    /// The pixels that a person holds.
+    pub fn by_hand(&self) -> BTreeMap<PixelId, HandHold> {
+        self.0.tools.by_hand.list()
     }
 
     /// Batches in flight now, all pixels together.

@@ -4,6 +4,8 @@
 //! its directory, locks and directories too: an administrator's command must not lock a service
 //! out of its own files.
 
+mod versioned;
+
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
@@ -12,6 +14,8 @@ use std::time::Duration;
 
 use rustix::fs::OFlags;
 use tempfile::NamedTempFile;
+
+pub(crate) use versioned::Versioned;
 
 /// How long who wants to change a file waits for who is changing it.
 const LOCK_WAIT: Duration = Duration::from_secs(10);

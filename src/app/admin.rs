@@ -30,6 +30,7 @@ mod pages;
 mod problem;
 mod quality;
 mod reply;
+mod rotate;
 mod routes;
 mod search;
 mod sift;
@@ -38,6 +39,7 @@ mod system;
 mod tail;
 mod test_mode;
 mod tokens;
+mod verify;
 mod work;
 
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -136,6 +138,8 @@ struct Inner {
     sessions: console::Sessions,
     streams: console::Streams,
     pulse: system::Pulse,
+    /// Tokens that wait for a yes.
+    pending: rotate::Pending,
     /// Changes that are under way.
     tasks: TaskTracker,
     lanes: OnceLock<Lanes>,
@@ -166,6 +170,7 @@ impl Admin {
             sessions: console::Sessions::default(),
             streams: console::Streams::default(),
             pulse: system::Pulse::default(),
+            pending: rotate::Pending::default(),
             tasks: TaskTracker::new(),
             lanes: OnceLock::new(),
             stage: AtomicU8::new(STARTING),

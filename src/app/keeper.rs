@@ -9,7 +9,10 @@ use super::reload::Reloader;
 use super::roster;
 use crate::custody::watch::{Hooks, Roster, Tools, Waiting, Watch};
 use crate::lanes::Lanes;
-use crate::lanes::snapshot::{HoldSnapshot, Seen};
+use crate::lanes::snapshot::{BY_HAND, HELD, HoldSnapshot, Seen};
+
+/// What a person holds is told when the first of its events expires before this.
+const NEAR_EXPIRY: Duration = Duration::from_hours(48);
 
 /// Watches until `ended`.
 pub(super) async fn run(tools: Tools, reloader: Reloader, lanes: Lanes, ended: CancellationToken) {
@@ -41,11 +44,18 @@ fn hooks(reloader: Reloader, lanes: Lanes) -> Hooks {
         }),
         waiting: Arc::new(move || {
             let holds = lanes.holds().into_iter();
-            holds
-                .filter(|hold| hold.state == "held")
-                .map(waiting)
-                .collect()
+            holds.filter(is_trouble).map(waiting).collect()
         }),
+    }
+}
+
+/// Who holds a pixel by hand knows, but perhaps not that its events are about to be too old.
+fn is_trouble(hold: &HoldSnapshot) -> bool {
+    let left = hold.first_expiry.map(Duration::from_secs);
+    match hold.state {
+        HELD => true,
+        BY_HAND => left.is_some_and(|left| left < NEAR_EXPIRY),
+        _ => false,
     }
 }
 

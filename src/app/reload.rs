@@ -16,7 +16,7 @@ use arc_swap::ArcSwap;
 use serde::Serialize;
 
 use crate::alerts::Alerts;
-use crate::config::{self, Config, ConfigErrors, Layers, Secrets};
+use crate::config::{self, Config, ConfigErrors, Difference, Layers, Secrets};
 use crate::ingest::Ingest;
 use crate::lanes::Lanes;
 use crate::pixel::PixelId;
@@ -65,6 +65,8 @@ pub struct Report {
     /// The keys whose values differ, in their order, such as `pixels.123.token`. An entry that is
     /// new or gone is named without its keys.
     pub changed: Vec<String>,
+    /// What the first of them said and say, but for secrets.
+    pub differences: Vec<Difference>,
 }
 
 /// Why a reload was refused; the old configuration stays.
@@ -116,6 +118,8 @@ pub struct Attempt {
     pub generation: u64,
     /// The keys whose values differ; those that needed a restart are in `error`.
     pub changed: Vec<String>,
+    /// What the first of them said and say, but for secrets.
+    pub differences: Vec<Difference>,
     /// Why it was refused.
     pub error: Option<ReloadError>,
 }
@@ -258,6 +262,7 @@ impl Reloader {
             return Err(ReloadError::NeedsRestart { keys: fixed });
         }
         changed.extend(vault::changes(&now.held.contents, &next.held.contents));
+        let differences = config::differences(&now.config, &next.config, &changed);
         let result = if changed.is_empty() {
             // what is known about tokens may be newer
             self.0.now.store(Arc::new(next));
@@ -271,6 +276,7 @@ impl Reloader {
             result,
             generation: self.generation(),
             changed: changed.into_iter().collect(),
+            differences,
         })
     }
 
@@ -354,9 +360,21 @@ impl Reloader {
 
     fn note(&self, trigger: Trigger, result: &Result<Report, ReloadError>) {
         let generation = self.generation();
-        let (result, changed, error) = match result {
-            Ok(report) => (report.result, report.changed.clone(), None),
-            Err(error) => (Outcome::Refused, Vec::new(), Some(error.clone())),
+        let (result, changed, differences, error) = match result {
+            Ok(report) => {
+                let Report {
+                    changed,
+                    differences,
+                    ..
+                } = report.clone();
+                (report.result, changed, differences, None)
+            }
+            Err(error) => (
+                Outcome::Refused,
+                Vec::new(),
+                Vec::new(),
+                Some(error.clone()),
+            ),
         };
         let keys = changed.join(", ");
         let trigger_code = trigger.code();
@@ -376,6 +394,7 @@ impl Reloader {
             result,
             generation,
             changed,
+            differences,
             error,
         };
         *self.0.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(attempt);

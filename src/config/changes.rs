@@ -79,7 +79,7 @@ pub fn changed_keys(old: (&Config, &Secrets), new: (&Config, &Secrets)) -> BTree
     changed
 }
 
-fn tree(config: &Config) -> Table {
+pub(super) fn tree(config: &Config) -> Table {
     // what was read from TOML can be written as TOML; if not, every key is new
     Table::try_from(config).unwrap_or_default()
 }

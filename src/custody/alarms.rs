@@ -101,15 +101,15 @@ pub fn alarms(kept: &Kept, note: &Note, policy: &Policy, now: UnixMs) -> Vec<Ale
                 severity,
                 format!("Token {label} is {days} days old"),
                 "A token should be replaced every 6 to 12 months, so that an old leak is worth nothing.".to_owned(),
-                format!("make a new one, then run `capigate token rotate{}`", for_pixels(kept)),
+                format!("make a new one, then {}", replace(kept)),
             )
         }));
     }
     // what nothing is sent with may be of any shape
     if !facts.state.is_dead() && !kept.pixels.is_empty() {
         let next = format!(
-            "make the next one for a system user or a dataset, with {NEEDED_SCOPE} alone, then run `capigate token rotate{}`",
-            for_pixels(kept)
+            "make the next one for a system user or a dataset, with {NEEDED_SCOPE} alone, then {}",
+            replace(kept)
         );
         let odd = shape(kept, note).into_iter();
         all.extend(
@@ -301,6 +301,14 @@ pub fn remedy(kept: &Kept, facts: &Facts) -> String {
         _ => format!(
             "generate a new one (Events Manager, the dataset's Settings, Conversions API, Generate access token; or Business settings, System users), then `capigate token rotate{pixels}` and paste it"
         ),
+    }
+}
+
+/// How a new token comes into the place of this one.
+fn replace(kept: &Kept) -> String {
+    match kept.source {
+        Source::Vault(_) => format!("run `capigate token rotate{}`", for_pixels(kept)),
+        Source::Config => format!("put it where {} points to", kept.label),
     }
 }
 

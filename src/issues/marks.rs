@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{ACKNOWLEDGED_FOR, Acknowledged, Change, Issue, IssueId, MAX_MARKS, Muted, State};
-use crate::private_file::{self, FileError};
+use crate::private_file::{FileError, Versioned};
 use crate::time::UnixMs;
 
 /// The version of the file's format.
@@ -17,9 +17,9 @@ const MAX_FILE: u64 = 1 << 20;
 /// Bytes kept of the name of a key.
 const MAX_NAME: usize = 128;
 
-/// Where it is written. Mode 0600; replaced as a whole.
+/// Where it is written.
 #[derive(Debug)]
-pub(super) struct Store(PathBuf);
+pub(super) struct Store(Versioned);
 
 /// What the file holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,7 +35,6 @@ struct Mark {
 
 #[derive(Serialize, Deserialize)]
 struct File {
-    version: u32,
     marks: Vec<Line>,
 }
 
@@ -111,24 +110,21 @@ impl Mark {
 
 impl Store {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self(path)
+        Self(Versioned::new(path, VERSION, MAX_FILE))
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.0
+        self.0.path()
     }
 
     /// Nothing where there is no file.
     pub(super) fn read(&self) -> Result<Kept, FileError> {
-        let Some(text) = private_file::read(&self.0, MAX_FILE)? else {
-            return Ok(Kept::default());
-        };
-        let file: File = serde_json::from_slice(&text).map_err(io::Error::from)?;
-        if file.version != VERSION {
-            return Err(io::Error::from(io::ErrorKind::Unsupported).into());
-        }
         let mut kept = BTreeMap::new();
-        for line in file.marks {
+        for line in self
+            .0
+            .read::<File>()?
+            .map_or_else(Vec::new, |file| file.marks)
+        {
             let id = line.id.parse();
             let id = id.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
             kept.insert(id, line.mark);
@@ -141,11 +137,8 @@ impl Store {
             id: id.to_string(),
             mark: mark.clone(),
         });
-        let file = File {
-            version: VERSION,
+        self.0.write(File {
             marks: marks.collect(),
-        };
-        let text = serde_json::to_vec(&file).map_err(io::Error::from)?;
-        private_file::replace(&self.0, &text, MAX_FILE)
+        })
     }
 }

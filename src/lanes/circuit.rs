@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use super::Settings;
 use super::backoff;
 use super::pace::{self, FULL};
-use super::snapshot::{HeldBy, Seen};
+use super::snapshot::{BY_HAND, HELD, HeldBy, Seen};
 use crate::graph::{Cause, Reading, Throttle};
 use crate::pixel::PixelId;
 use crate::time::UnixMs;
@@ -51,7 +51,10 @@ impl State {
             Self::Backoff { .. } => "backoff",
             Self::Throttled { .. } => "throttled",
             Self::Probation { .. } => "probation",
-            Self::Held { .. } => "held",
+            Self::Held {
+                by: HeldBy::Hand, ..
+            } => BY_HAND,
+            Self::Held { .. } => HELD,
         }
     }
 
@@ -62,7 +65,10 @@ impl State {
             Self::Probation { .. } => 1,
             Self::Backoff { .. } => 2,
             Self::Throttled { .. } => 3,
-            Self::Held { .. } => 4,
+            Self::Held {
+                by: HeldBy::Hand, ..
+            } => 4,
+            Self::Held { .. } => 5,
         }
     }
 }
@@ -276,7 +282,7 @@ impl Circuit {
         };
         let interval = settings.probe_interval;
         let next_probe = match by {
-            HeldBy::NoToken | HeldBy::DeadLetters | HeldBy::Intents => None,
+            HeldBy::NoToken | HeldBy::DeadLetters | HeldBy::Intents | HeldBy::Hand => None,
             HeldBy::Graph(Cause::Blocked) => Some(backoff::blocked(interval, self.probes)),
             HeldBy::Graph(_) => Some(interval),
         };

@@ -21,6 +21,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 
 use super::Settings;
+use super::by_hand::ByHand;
 use super::circuit::{Look, Now, State};
 use super::pace;
 use super::snapshot::{HeldBy, Seen};
@@ -60,6 +61,7 @@ pub(super) struct Blocked {
 pub(super) struct Circuits {
     inner: Mutex<Inner>,
     tokens: Tokens,
+    by_hand: ByHand,
     clock: Clock,
     settings: Arc<ArcSwap<Settings>>,
     /// Something has moved that others may see.
@@ -67,10 +69,16 @@ pub(super) struct Circuits {
 }
 
 impl Circuits {
-    pub(super) fn new(tokens: Tokens, clock: Clock, settings: Arc<ArcSwap<Settings>>) -> Self {
+    pub(super) fn new(
+        tokens: Tokens,
+        by_hand: ByHand,
+        clock: Clock,
+        settings: Arc<ArcSwap<Settings>>,
+    ) -> Self {
         Self {
             inner: Mutex::default(),
             tokens,
+            by_hand,
             clock,
             settings,
             moved: Notify::new(),
@@ -79,6 +87,10 @@ impl Circuits {
 
     /// Who is in the way of the next batch of this pixel and class; nobody when it may pass.
     pub(super) fn blocked(&self, pixel: PixelId, class: Class) -> Option<Blocked> {
+        let by_hand = self.by_hand.blocked(pixel);
+        if by_hand.is_some() {
+            return by_hand;
+        }
         self.with(|inner, now, settings| {
             let keys = match self.way(inner, pixel, class, now, settings) {
                 Some((_, keys)) => keys.to_vec(),
@@ -102,6 +114,9 @@ impl Circuits {
 
     /// Lets a batch of this pixel and class pass, if nobody is in the way.
     pub(super) fn enter(self: &Arc<Self>, pixel: PixelId, class: Class) -> Option<Ticket> {
+        if self.by_hand.holds(pixel) {
+            return None;
+        }
         self.with(|inner, now, settings| {
             let (credential, keys) = self.way(inner, pixel, class, now, settings)?;
             let looks = keys.map(|key| inner.change(key, now, |circuit| circuit.look(now)));
@@ -130,8 +145,16 @@ impl Circuits {
         })
     }
 
-    /// Whether none of the circuits has changed since the ticket was given.
+    /// Whether none of the circuits has changed since the ticket was given, and nobody holds the
+    /// pixel by now.
     pub(super) fn are_current(&self, stamps: &[Stamp]) -> bool {
+        let by_hand = |stamp: &Stamp| match stamp.key {
+            Key::Pixel(pixel) => self.by_hand.holds(pixel),
+            _ => false,
+        };
+        if stamps.iter().any(by_hand) {
+            return false;
+        }
         let inner = super::lock(&self.inner);
         stamps.iter().all(|stamp| inner.is_fresh(stamp))
     }
@@ -200,6 +223,10 @@ impl Circuits {
 
     /// How long batches of this pixel and class will wait, as far as anyone knows.
     pub(super) fn wait_ahead(&self, pixel: PixelId, class: Class) -> Duration {
+        // a search must not keep its events for as long as a person may hold them
+        if self.by_hand.holds(pixel) {
+            return Duration::MAX;
+        }
         self.with(|inner, now, settings| {
             let Some((_, keys)) = self.way(inner, pixel, class, now, settings) else {
                 return Duration::MAX;

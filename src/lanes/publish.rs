@@ -1,6 +1,6 @@
 //! Keeps the gauges of lanes, holds and pace: counted anew when something has moved.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use super::Shared;
 use super::circuits::Standing;
 use super::snapshot::{HeldBy, Stuck};
 use crate::journal::LaneKey;
+use crate::pixel::PixelId;
 use crate::telemetry::metrics::LANE_STATES;
 
 /// Changes that come closer together than this are shown together.
@@ -15,18 +16,41 @@ const TOGETHER: Duration = Duration::from_millis(50);
 
 /// Runs until the gateway stops.
 pub(super) async fn publish(shared: Arc<Shared>) {
-    let mut holds = BTreeMap::new();
+    let (mut holds, mut by_hand) = (BTreeMap::new(), BTreeSet::new());
     loop {
         shared.show_gauges(&mut holds);
+        shared.show_held_by_hand(&mut by_hand);
+        let ends = shared.tools.by_hand.next_end();
         tokio::select! {
             () = shared.circuits.moved.notified() => {}
+            () = ended(ends) => {}
             () = shared.stop.cancelled() => return,
         }
         tokio::time::sleep(TOGETHER).await;
     }
 }
 
+/// One hold may end by itself.
+async fn ended(after: Option<Duration>) {
+    match after {
+        Some(after) => tokio::time::sleep(after).await,
+        None => std::future::pending().await,
+    }
+}
+
 impl Shared {
+    fn show_held_by_hand(&self, shown: &mut BTreeSet<PixelId>) {
+        let gauge = &self.tools.metrics.held_by_hand;
+        let now: BTreeSet<PixelId> = self.tools.by_hand.list().into_keys().collect();
+        for pixel in &now {
+            gauge.with_label_values(&[&pixel.to_string()]).set(1);
+        }
+        for pixel in shown.difference(&now) {
+            gauge.with_label_values(&[&pixel.to_string()]).set(0);
+        }
+        *shown = now;
+    }
+
     fn show_gauges(&self, shown: &mut BTreeMap<(&'static str, &'static str), i64>) {
         let metrics = &self.tools.metrics;
         let lanes: Vec<(LaneKey, Stuck)> = super::lock(&self.lanes)
@@ -46,7 +70,9 @@ impl Shared {
         for (state, count) in states {
             metrics.lanes.with_label_values(&[state]).set(count);
         }
-        for standing in self.circuits.stopped() {
+        let by_hand = self.tools.by_hand.standings().into_iter();
+        let by_hand = by_hand.map(|(standing, _)| standing);
+        for standing in self.circuits.stopped().into_iter().chain(by_hand) {
             let cause = Standing::held_by(&standing).map_or(standing.state.code(), HeldBy::code);
             *shown
                 .entry((standing.key.scope().code(), cause))

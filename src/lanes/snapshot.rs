@@ -7,6 +7,7 @@ use serde::Serialize;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::by_hand::HandHold;
 use super::circuits::{Key, Standing};
 use super::{Lanes, Shared};
 use crate::graph::{Answer, Cause, Scope};
@@ -25,6 +26,8 @@ pub enum HeldBy {
     DeadLetters,
     /// What is sent at most once cannot be noted before it is sent.
     Intents,
+    /// A person.
+    Hand,
 }
 
 impl HeldBy {
@@ -35,6 +38,7 @@ impl HeldBy {
             Self::NoToken => "no_token",
             Self::DeadLetters => "dead_letters",
             Self::Intents => "intents",
+            Self::Hand => "by_hand",
         }
     }
 
@@ -68,10 +72,17 @@ impl HeldBy {
             Self::Intents => {
                 "what is sent at most once cannot be noted on disk first: free disk space, see the log"
             }
+            Self::Hand => {
+                "a person holds this pixel: its events wait until it is released, under Pixels or with `capigate holds release`, and Meta refuses those older than 7 days"
+            }
         }
     }
 }
 
+/// The state of what is held until a probe succeeds.
+pub const HELD: &str = "held";
+/// The state of what a person holds.
+pub const BY_HAND: &str = "held_by_hand";
 const THROTTLED: &str = "throttled";
 const SLOW_DOWN: &str =
     "a limit of Meta is reached: nothing to do, unless it happens often; then send less";
@@ -119,8 +130,8 @@ pub struct LaneSnapshot {
     pub test_event_code: Option<String>,
     /// What kind of events: `rest`, `app`, `physical_store` or `business_messaging`.
     pub class: &'static str,
-    /// `open`, `backoff`, `throttled`, `probation` or `held`: the gravest state of what its
-    /// batches have to pass.
+    /// `open`, `backoff`, `throttled`, `probation`, `held_by_hand` or `held`: the gravest state of
+    /// what its batches have to pass.
     pub state: &'static str,
     /// Why it is held or throttled.
     pub reason: Option<&'static str>,
@@ -146,16 +157,19 @@ pub struct LaneSnapshot {
 #[derive(Clone, Debug, Serialize)]
 pub struct HoldSnapshot {
     /// `lane:123:business_messaging` (a pixel's events of one class), `pixel:123`, `token:ab12cd34`
-    /// (its fingerprint), `app:123`: what [`Lanes::release`] takes.
+    /// (its fingerprint), `app:123`: what [`Lanes::release`] takes; `by_hand:123` of a pixel that a
+    /// person holds.
     pub id: String,
     /// `app`, `token`, `pixel` or `lane`.
     pub scope: &'static str,
-    /// `held` or `throttled`.
+    /// `held`, `held_by_hand` or `throttled`.
     pub state: &'static str,
     /// Why: the stable word.
     pub cause: &'static str,
     /// What to do about it.
     pub advice: &'static str,
+    /// Who holds it, until when and why, where a person does.
+    pub by_hand: Option<HandHold>,
     /// What Graph answered.
     pub graph: Option<Seen>,
     /// Since when, in Unix milliseconds.
@@ -221,7 +235,7 @@ impl Shared {
     /// The state of a lane, as the metric shows it.
     pub(super) fn state_of(&self, key: &LaneKey, stuck: &Stuck) -> &'static str {
         if stuck.get().is_some() {
-            return "held";
+            return HELD;
         }
         let gravest = self.circuits.gravest(key.pixel, key.class);
         gravest.map_or("open", |standing| standing.state.code())
@@ -290,7 +304,12 @@ impl Lanes {
     /// Blocks on a few reads for each lane of theirs.
     pub fn holds(&self) -> Vec<HoldSnapshot> {
         let (now, wall) = (Instant::now(), self.0.tools.clock.now());
-        let stopped = self.0.circuits.stopped();
+        let mut stopped = self.0.circuits.stopped();
+        let mut by_hand = BTreeMap::new();
+        for (standing, hold) in self.0.tools.by_hand.standings() {
+            by_hand.insert(standing.key, hold);
+            stopped.push(standing);
+        }
         let stuck = self.0.stuck_lanes();
         if stopped.is_empty() && stuck.is_empty() {
             return Vec::new();
@@ -320,6 +339,7 @@ impl Lanes {
                 state: standing.state.code(),
                 cause: held_by.map_or(THROTTLED, HeldBy::code),
                 advice: held_by.map_or(SLOW_DOWN, HeldBy::advice),
+                by_hand: by_hand.get(&standing.key).cloned(),
                 graph: standing.seen.clone(),
                 since: standing.since.0,
                 seconds: wall.since(standing.since).as_secs(),
@@ -343,9 +363,10 @@ impl Lanes {
             holds.push(HoldSnapshot {
                 id: Key::Lane(key.0, key.1).to_string(),
                 scope: Scope::code(Scope::Lane),
-                state: "held",
+                state: HELD,
                 cause: by.code(),
                 advice: by.advice(),
+                by_hand: None,
                 graph: None,
                 since: since.0,
                 seconds: wall.since(*since).as_secs(),

@@ -123,6 +123,8 @@ pub struct Metrics {
     pub lanes: IntGaugeVec,
     /// What is held or throttled, by `scope` (`app`, `token`, `pixel`, `lane`) and `cause`.
     pub holds: IntGaugeVec,
+    /// 1 while a person holds a `pixel`.
+    pub held_by_hand: IntGaugeVec,
     /// Searches for bad events in a refused batch, by `pixel`.
     pub bisections: IntCounterVec,
     /// Requests of those searches, by `pixel`; the one that was refused first is not among them.
@@ -386,6 +388,10 @@ impl Metrics {
                 let opts = opts("holds", "what is held or throttled");
                 keep(r, IntGaugeVec::new(opts, &["scope", "cause"])?)?
             },
+            held_by_hand: {
+                let opts = opts("held_by_hand", "1 while a person holds the pixel");
+                keep(r, IntGaugeVec::new(opts, &["pixel"])?)?
+            },
             bisections: counters(
                 r,
                 "bisections_total",
@@ -543,6 +549,7 @@ impl Metrics {
                 let applied = self.policy_applied.with_label_values(&[pixel, *policy]);
                 applied.inc_by(0);
             }
+            self.held_by_hand.with_label_values(&[pixel]).add(0);
             let factor = self.pace_factor.with_label_values(&[pixel]);
             // never 0 once it was set: a reload must not hide that a pixel is slow
             if factor.get() <= 0.0 {
@@ -596,7 +603,14 @@ pub const UNREADY: &[&str] = &["starting", "stopping", "journal_full", "journal_
 const TOKEN: [&str; 3] = ["pixel", "token", "slot"];
 
 /// The states a lane can be in.
-pub const LANE_STATES: &[&str] = &["open", "backoff", "throttled", "probation", "held"];
+pub const LANE_STATES: &[&str] = &[
+    "open",
+    "backoff",
+    "throttled",
+    "probation",
+    "held_by_hand",
+    "held",
+];
 
 /// Why events become dead letters.
 pub const DEAD_REASONS: &[&str] = &["expired", "refused", "too_large", "unconfirmed"];

@@ -1,23 +1,22 @@
 //! What was started and stopped, in a small file, so that it holds after a restart.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::Code;
 use crate::pixel::PixelId;
-use crate::private_file::{self, FileError};
+use crate::private_file::{FileError, Versioned};
 
 /// The version of the file's format.
 const VERSION: u32 = 1;
 /// Bytes of the file: some thousands of pixels.
 pub(super) const MAX_FILE: u64 = 1 << 20;
 
-/// Where it is written. Mode 0600; replaced as a whole.
+/// Where it is written.
 #[derive(Debug)]
-pub(super) struct Store(PathBuf);
+pub(super) struct Store(Versioned);
 
 /// What the file holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,7 +37,6 @@ pub(super) struct StoppedCode {
 
 #[derive(Serialize, Deserialize)]
 struct File {
-    version: u32,
     started: Vec<StartedCode>,
     stopped: Vec<StoppedCode>,
 }
@@ -51,22 +49,18 @@ struct StartedCode {
 
 impl Store {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self(path)
+        Self(Versioned::new(path, VERSION, MAX_FILE))
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.0
+        self.0.path()
     }
 
     /// Nothing where there is no file.
     pub(super) fn read(&self) -> Result<Kept, FileError> {
-        let Some(text) = private_file::read(&self.0, MAX_FILE)? else {
+        let Some(file) = self.0.read::<File>()? else {
             return Ok(Kept::default());
         };
-        let file: File = serde_json::from_slice(&text).map_err(io::Error::from)?;
-        if file.version != VERSION {
-            return Err(io::Error::from(io::ErrorKind::Unsupported).into());
-        }
         let started = file.started.into_iter();
         Ok(Kept {
             started: started.map(|one| (one.pixel, one.code)).collect(),
@@ -79,12 +73,9 @@ impl Store {
             pixel: *pixel,
             code: code.clone(),
         });
-        let file = File {
-            version: VERSION,
+        self.0.write(File {
             started: started.collect(),
             stopped: kept.stopped.clone(),
-        };
-        let text = serde_json::to_vec(&file).map_err(io::Error::from)?;
-        private_file::replace(&self.0, &text, MAX_FILE)
+        })
     }
 }

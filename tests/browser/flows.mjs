@@ -165,6 +165,23 @@ export const flows = [
     },
   },
   {
+    page: "/console/pixels",
+    name: "a pixel is held by hand, which is said, and released",
+    run: async (tab) => {
+      await go(tab, `/console/pixels?pixel=${shop}`);
+      await tab.$eval(`section[aria-labelledby="p${shop}"] details`, (node) => { node.open = true; });
+      await fill(tab, `#why${shop}`, "stock is counted");
+      await press(tab, new RegExp(`^Hold pixel ${shop}$`));
+      await has(tab, "held_by_hand", "stock is counted");
+      await go(tab, "/console");
+      await has(tab, "held by hand");
+      await go(tab, `/console/pixels?pixel=${shop}`);
+      await press(tab, new RegExp(`^Release pixel ${shop}$`));
+      want((await text(tab, "#said")).includes("released"), "it does not say what came of it");
+      await isSilent(tab);
+    },
+  },
+  {
     page: "/console/lab",
     name: "a test code is started and stopped",
     run: async (tab) => {

@@ -270,7 +270,7 @@ fn no_dangling(value: &Value, document: &Value) {
 }
 
 /// Holds a value to a schema of the document: types, and exactly the members that are named.
-fn hold(value: &Value, schema: &Value, document: &Value, at: &str) {
+pub(crate) fn hold(value: &Value, schema: &Value, document: &Value, at: &str) {
     if let Some(to) = schema["$ref"].as_str() {
         let to = document.pointer(to.strip_prefix('#').unwrap()).unwrap();
         return hold(value, to, document, at);
@@ -323,7 +323,12 @@ fn hold(value: &Value, schema: &Value, document: &Value, at: &str) {
     }
 }
 
-fn described<'d>(document: &'d Value, method: &str, path: &str, status: u16) -> &'d Value {
+pub(crate) fn described<'d>(
+    document: &'d Value,
+    method: &str,
+    path: &str,
+    status: u16,
+) -> &'d Value {
     let operation = &document["paths"][path][method.to_lowercase()];
     let mut answer = &operation["responses"][status.to_string()];
     if let Some(to) = answer["$ref"].as_str() {
@@ -351,6 +356,9 @@ async fn every_answer_has_the_members_its_schema_names() {
         .as_str()
         .unwrap()
         .to_owned();
+    let tokens = ask(&gateway, "/tokens").await.json();
+    let token = tokens["tokens"][0]["id"].as_str().unwrap().to_owned();
+    let by_hand = format!("by_hand:{PIXEL}");
     let file = gateway.config_file();
     let good = std::fs::read_to_string(&file).unwrap();
     let fixed = good.replace("max_lanes = 10000", "max_lanes = 500");
@@ -365,7 +373,66 @@ async fn every_answer_has_the_members_its_schema_names() {
         ("GET", "/lanes", "/lanes", json!({}), 200),
         ("GET", "/lanes", "/lanes?limit=0", json!({}), 400),
         ("GET", "/holds", "/holds", json!({}), 200),
+        (
+            "POST",
+            "/holds",
+            "/holds",
+            json!({"pixel": PIXEL, "for": "2h", "reason": "the shop moves"}),
+            200,
+        ),
+        ("POST", "/holds", "/holds", json!({"pixel": "7"}), 404),
+        (
+            "POST",
+            "/holds",
+            "/holds",
+            json!({"pixel": PIXEL, "reason": "two\nlines"}),
+            400,
+        ),
+        ("GET", "/holds", "/holds", json!({}), 200),
+        ("GET", "/overview", "/overview", json!({}), 200),
+        (
+            "POST",
+            "/holds/{id}/release",
+            &format!("/holds/{by_hand}/release"),
+            json!({}),
+            200,
+        ),
+        (
+            "POST",
+            "/holds/{id}/release",
+            &format!("/holds/{by_hand}/release"),
+            json!({}),
+            404,
+        ),
         ("GET", "/tokens", "/tokens", json!({}), 200),
+        (
+            "POST",
+            "/tokens/{id}/verify",
+            &format!("/tokens/{token}/verify"),
+            json!({}),
+            200,
+        ),
+        (
+            "POST",
+            "/tokens/{id}/verify",
+            "/tokens/none/verify",
+            json!({}),
+            404,
+        ),
+        (
+            "POST",
+            "/tokens/rotate",
+            "/tokens/rotate",
+            json!({"pixel": PIXEL, "token": "EAAcanary"}),
+            409,
+        ),
+        (
+            "POST",
+            "/tokens/rotate",
+            "/tokens/rotate",
+            json!({"pixel": "7", "token": "EAAcanary"}),
+            404,
+        ),
         ("GET", "/overview", "/overview", json!({}), 200),
         ("GET", "/overview", "/overview?page=0", json!({}), 400),
         ("GET", "/funnel", "/funnel", json!({}), 200),

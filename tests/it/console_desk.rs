@@ -13,7 +13,7 @@ use crate::harness::{Gateway, OTHER, PIXEL, purchase};
 use crate::support::{Site, all_bytes};
 
 /// The page says all of these.
-fn says(seen: &Seen, parts: &[&str]) {
+pub(crate) fn says(seen: &Seen, parts: &[&str]) {
     assert_eq!(seen.status, 200, "{seen:?}");
     for part in parts {
         assert!(seen.text.contains(part), "{part}: {}", seen.text);
@@ -21,7 +21,7 @@ fn says(seen: &Seen, parts: &[&str]) {
 }
 
 /// A change has come to its end; what the next page says of it.
-async fn done(browser: &Browser, seen: Seen) -> String {
+pub(crate) async fn done(browser: &Browser, seen: Seen) -> String {
     assert_eq!(seen.status, 303, "{seen:?}");
     let page = browser.get(seen.goes_to()).await;
     assert_eq!(page.status, 200, "{page:?}");
@@ -31,7 +31,7 @@ async fn done(browser: &Browser, seen: Seen) -> String {
 
 /// What is refused to a key that may only look, to a form without the session's token, and to one
 /// from elsewhere.
-async fn is_guarded(gateway: &Gateway, path: &str, fields: &[(&str, &str)]) {
+pub(crate) async fn is_guarded(gateway: &Gateway, path: &str, fields: &[(&str, &str)]) {
     let viewer = Browser::signed_in(gateway, VIEW).await;
     let seen = viewer.post(path, fields).await;
     assert_eq!(seen.status, 403, "{seen:?}");
@@ -229,7 +229,9 @@ async fn pixels_show_their_tokens_and_what_is_held() {
     let seen = viewer
         .get(&format!("/console/pixels/rotate?pixel={PIXEL}"))
         .await;
-    says(&seen, &["FIRST_TOKEN", "capigate token add --pixel"]);
+    says(&seen, &["FIRST_TOKEN", "put the new token there"]);
+    assert!(!seen.text.contains("capigate token add"), "{}", seen.text);
+    assert!(!seen.text.contains("type=\"password\""), "{}", seen.text);
     gateway.drained().await;
     gateway.finish_with_backlog().await;
 }
@@ -414,6 +416,7 @@ async fn the_first_run_leads_from_nothing_to_the_first_event() {
             "Pixel: done",
             "Token: next",
             "capigate token add --pixel 1234567890123456",
+            "/console/pixels/rotate?pixel=1234567890123456",
         ],
     );
     gateway.config.pixels.get_mut(&pixel).unwrap().token = token;

@@ -18,6 +18,7 @@ mod commands;
 mod console;
 mod console_desk;
 mod console_numbers;
+mod console_pixels;
 mod console_trail;
 mod custody;
 mod dead;

@@ -31,6 +31,8 @@ mod words;
 
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use axum::Router;
@@ -42,6 +44,7 @@ use axum::routing::{MethodFilter, get, on, post};
 
 use super::call::{Call, Members};
 use super::problem::Problem;
+use super::reply::Reply;
 use super::routes::audit;
 use super::{Admin, Inner};
 use crate::config::Role;
@@ -106,10 +109,13 @@ const PAGES: &[Page] = &[
     change("/console/dead/purge", dead::purge),
     page("/console/dead/{id}", dead::one),
     page("/console/pixels", pixels::show),
+    change("/console/pixels/hold", pixels::hold),
     change("/console/pixels/release", pixels::release),
     page("/console/pixels/verify", pixels::may_verify),
     change("/console/pixels/verify", pixels::ask_meta),
-    page("/console/pixels/rotate", pixels::how_to_rotate),
+    page("/console/pixels/rotate", pixels::form_to_rotate),
+    change("/console/pixels/rotate/check", pixels::check_to_rotate),
+    change("/console/pixels/rotate", pixels::put_in_place),
     page("/console/lab", lab::show),
     ask("/console/lab/check", lab::check),
     change("/console/lab/send", lab::send),
@@ -185,6 +191,8 @@ struct Visit {
     /// The query of a GET, the form of a POST without its [`CSRF`].
     members: Members,
     headers: HeaderMap,
+    /// How many things it has changed, for the audit line.
+    changed: Arc<AtomicU64>,
 }
 
 /// What is shown.
@@ -214,6 +222,13 @@ impl Visit {
     /// The members that are left, for whoever takes them on or wants to know that there are none.
     fn taken(&mut self) -> Members {
         std::mem::replace(&mut self.members, Members::none())
+    }
+
+    /// The value of an answer of the admin API's; what it has changed counts as changed by this visit.
+    async fn done(&self, reply: Reply) -> serde_json::Value {
+        let changed = reply.changed.unwrap_or_default();
+        self.changed.fetch_add(changed, Ordering::Relaxed);
+        reply.value().await
     }
 
     /// The same question to a route of the admin API, with these members.
@@ -320,6 +335,7 @@ async fn visit(
         id,
         members,
         headers: head.headers,
+        changed: Arc::default(),
     };
     let view = if page.is_audited {
         audited(&admin, page, visit, viewer, peer).await
@@ -352,9 +368,14 @@ async fn audited(
     let caller = viewer.caller.clone();
     let work = async move {
         let started = Instant::now();
+        let changed = Arc::clone(&visit.changed);
         let result = (page.run)(visit).await;
+        let is_change = page.method == Method::POST;
         let outcome = match &result {
-            Ok(_) => Ok((StatusCode::OK, None)),
+            Ok(_) => Ok((
+                StatusCode::OK,
+                is_change.then(|| changed.load(Ordering::Relaxed)),
+            )),
             Err(problem) => Err(problem),
         };
         audit(page.path, &caller, peer, outcome, started.elapsed());

@@ -12,7 +12,7 @@ use super::work::beside;
 use super::{Admin, Inner};
 use crate::journal::{Found, LaneKey};
 use crate::lanes::Lanes;
-use crate::lanes::snapshot::LaneSnapshot;
+use crate::lanes::snapshot::{BY_HAND, HELD, LaneSnapshot};
 use crate::receipts::{Receipt, State, gathered};
 
 /// Bytes of an id that is looked for.
@@ -93,7 +93,7 @@ pub(super) fn standing(found: Found, lanes: &BTreeMap<LaneKey, LaneSnapshot>) ->
     let lane = lanes.get(&found.lane);
     let state = match lane.map(|lane| lane.state) {
         _ if found.leased => State::InFlight,
-        Some("held") => State::Held,
+        Some(HELD | BY_HAND) => State::Held,
         Some("backoff" | "probation") => State::Backoff,
         Some("throttled") => State::Throttled,
         _ => State::Waiting,

@@ -11,6 +11,7 @@ use super::routes::Done;
 use super::sift::Sift;
 use super::work::beside;
 use crate::lanes::Lanes;
+use crate::lanes::snapshot::{BY_HAND, HELD};
 use crate::pixel::PixelId;
 
 /// Rows of source and event name.
@@ -168,7 +169,7 @@ fn now(inner: &Inner, pixel: Option<PixelId>) -> Now {
     for lane in inner.lanes.get().map(Lanes::snapshot).unwrap_or_default() {
         if is_meant(lane.pixel) {
             match lane.state {
-                "held" => now.held += lane.waiting,
+                HELD | BY_HAND => now.held += lane.waiting,
                 "backoff" | "throttled" | "probation" => now.retrying += lane.waiting,
                 _ => {}
             }

@@ -12,9 +12,12 @@ use super::reply::Reply;
 use super::routes::Done;
 use super::work::beside;
 use super::{Inner, pages};
+use crate::custody::ladder::when;
 use crate::lanes::Lanes;
-use crate::lanes::snapshot::LaneSnapshot;
+use crate::lanes::by_hand::HandHold;
+use crate::lanes::snapshot::{BY_HAND, HELD, HeldBy, LaneSnapshot};
 use crate::pixel::PixelId;
+use crate::time::UnixMs;
 use crate::traffic::Totals;
 
 pub(super) use token::{NotesCache, Token};
@@ -67,6 +70,8 @@ pub(super) struct Row {
     pub(super) token: Token,
     pub(super) test_mode: Option<TestMode>,
     pub(super) lane: Lane,
+    /// Who holds it, until when and why, where a person does.
+    pub(super) by_hand: Option<HandHold>,
     /// Events made durable in each quarter of an hour of the last day, the oldest first.
     pub(super) accepted_by_quarter: Vec<u32>,
 }
@@ -177,21 +182,25 @@ pub(super) fn look(inner: &Inner, wanted: &Wanted) -> Overview {
     let tokens = token::Tokens::of(&in_force, &notes, now);
     let pixels = &in_force.config.pixels;
     let mut needing: Vec<(PixelId, String)> = Vec::new();
-    let mut watched = 0;
+    let by_hand = inner.lanes.get().map(Lanes::by_hand).unwrap_or_default();
+    let (mut watched, mut stopped) = (0, 0);
     let mut found: Vec<(Rank, PixelId)> = Vec::with_capacity(pixels.len());
     for (id, pixel) in pixels {
         let lane = lanes.get(id).map(|(lane, _)| lane);
         let token = tokens.rank(*id);
-        let rank = rank(lane).min(token);
+        let hand = by_hand.get(id);
+        stopped += usize::from(hand.is_some());
+        let own = hand.map_or(Rank::Ok, |_| Rank::Watch);
+        let rank = rank(lane).min(token).min(own);
         match rank {
             Rank::NeedsPerson if needing.len() < NAMED => {
                 let name = pixel.name.clone().unwrap_or_else(|| id.to_string());
-                let needs = needs(lane, &tokens.of_pixel(*id));
+                let needs = needs(lane, hand, now, &tokens.of_pixel(*id));
                 let why = needs.first().map(|need| need.says.clone());
                 needing.push((*id, format!("{name} ({})", why.unwrap_or_default())));
             }
             Rank::NeedsPerson => needing.push((*id, String::new())),
-            Rank::Watch => watched += 1,
+            Rank::Watch => watched += usize::from(hand.is_none()),
             Rank::Ok => {}
         }
         let is_found = wanted.search.as_ref().is_none_or(|search| {
@@ -219,27 +228,28 @@ pub(super) fn look(inner: &Inner, wanted: &Wanted) -> Overview {
             pixel: *id,
             name: pixels.get(id).and_then(|pixel| pixel.name.clone()),
             rank: *rank,
-            needs: needs(lane, &token),
+            needs: needs(lane, by_hand.get(id), now, &token),
             last_5_minutes: pulse.minutes,
             last_24_hours: pulse.day,
             waiting: waiting.events,
             oldest_seconds: waiting.oldest_seconds,
             token,
             test_mode: active.get(id).cloned(),
-            lane: Lane::of(lane),
+            lane: Lane::of(lane, by_hand.get(id), now),
+            by_hand: by_hand.get(id).cloned(),
             accepted_by_quarter: pulse.accepted,
         }
     });
     let rows: Vec<Row> = rows.collect();
     let rank = if !gateway.is_empty() || !needing.is_empty() {
         Rank::NeedsPerson
-    } else if watched > 0 {
+    } else if watched + stopped > 0 {
         Rank::Watch
     } else {
         Rank::Ok
     };
     Overview {
-        says: says(&gateway, &needing, watched, pixels.len()),
+        says: says(&gateway, &needing, (watched, stopped), pixels.len()),
         rank,
         gateway,
         needing: needing.len(),
@@ -268,7 +278,7 @@ fn codes(inner: &Inner) -> BTreeMap<PixelId, TestMode> {
 fn says(
     gateway: &[pages::Reason],
     needing: &[(PixelId, String)],
-    watched: usize,
+    (watched, stopped): (usize, usize),
     pixels: usize,
 ) -> String {
     if let Some(reason) = gateway.first() {
@@ -296,32 +306,66 @@ fn says(
         let named = named.join(", ");
         return format!("{} {verb} you: {named}{more}.", many(needing.len()));
     }
-    match watched {
-        0 => format!("All is well with {}.", many(pixels)),
-        _ => format!(
-            "Nothing needs you: {} of {pixels} will go on by itself, or has time.",
-            many(watched)
-        ),
+    let held = match stopped {
+        1 => "1 pixel is held by hand".to_owned(),
+        _ => format!("{stopped} pixels are held by hand"),
+    };
+    match (watched, stopped) {
+        (0, 0) => format!("All is well with {}.", many(pixels)),
+        (0, _) => format!("Nothing needs you: of {pixels}, {held}."),
+        _ => {
+            let held = if stopped > 0 {
+                format!("; {held}")
+            } else {
+                String::new()
+            };
+            format!(
+                "Nothing needs you: {} of {pixels} will go on by itself, or has time{held}.",
+                many(watched)
+            )
+        }
     }
 }
 
 fn rank(lane: Option<&LaneSnapshot>) -> Rank {
     match lane.map(|lane| lane.state) {
-        Some("held") => Rank::NeedsPerson,
-        Some("throttled" | "backoff" | "probation") => Rank::Watch,
+        Some(HELD) => Rank::NeedsPerson,
+        Some(BY_HAND | "throttled" | "backoff" | "probation") => Rank::Watch,
         _ => Rank::Ok,
     }
 }
 
 /// States from the lightest on.
 fn gravity(state: &str) -> usize {
-    let states = ["idle", "open", "probation", "backoff", "throttled", "held"];
+    let states = [
+        "idle",
+        "open",
+        "probation",
+        "backoff",
+        "throttled",
+        BY_HAND,
+        HELD,
+    ];
     states.iter().position(|known| *known == state).unwrap_or(0)
 }
 
-fn needs(lane: Option<&LaneSnapshot>, token: &Token) -> Vec<Need> {
+fn needs(
+    lane: Option<&LaneSnapshot>,
+    by_hand: Option<&HandHold>,
+    now: UnixMs,
+    token: &Token,
+) -> Vec<Need> {
     let mut needs = Vec::new();
-    if let Some(lane) = lane.filter(|lane| rank(Some(lane)) != Rank::Ok) {
+    if let Some(hold) = by_hand {
+        needs.push(Need {
+            code: HeldBy::Hand.code(),
+            rank: Rank::Watch,
+            says: held_by_hand(hold, now),
+            next: HeldBy::Hand.advice().to_owned(),
+        });
+    }
+    let is_other = |lane: &&LaneSnapshot| lane.state != BY_HAND && rank(Some(lane)) != Rank::Ok;
+    if let Some(lane) = lane.filter(is_other) {
         let reason = lane.reason.unwrap_or(lane.state);
         let waiting = "it is tried again by itself";
         needs.push(Need {
@@ -343,8 +387,29 @@ fn needs(lane: Option<&LaneSnapshot>, token: &Token) -> Vec<Need> {
     needs
 }
 
+/// Such as `held by hand, by admin.keys[0], for 3 min: the shop moves`.
+fn held_by_hand(hold: &HandHold, now: UnixMs) -> String {
+    let since = when(hold.at, now);
+    let until = hold
+        .until
+        .map_or_else(String::new, |until| format!(", until {}", when(until, now)));
+    let why = hold.reason.as_ref();
+    let why = why.map_or_else(String::new, |why| format!(": {why}"));
+    format!("held by hand, by {}, since {since}{until}{why}", hold.by)
+}
+
 impl Lane {
-    fn of(lane: Option<&LaneSnapshot>) -> Self {
+    fn of(lane: Option<&LaneSnapshot>, by_hand: Option<&HandHold>, now: UnixMs) -> Self {
+        // a lane that has nothing to send says nothing of it
+        if let Some(hold) = by_hand.filter(|_| lane.is_none_or(|lane| lane.state != HELD)) {
+            return Self {
+                state: BY_HAND,
+                reason: Some(HeldBy::Hand.code()),
+                advice: Some(HeldBy::Hand.advice()),
+                seconds: now.since(hold.at).as_secs(),
+                next_try: hold.until.map(|until| until.since(now).as_secs()),
+            };
+        }
         Self {
             state: lane.map_or("idle", |lane| lane.state),
             reason: lane.and_then(|lane| lane.reason),
@@ -367,16 +432,21 @@ mod tests {
                 format!("{name} (held: token)"),
             )
         };
-        assert_eq!(says(&[], &[], 0, 3), "All is well with 3 pixels.");
+        assert_eq!(says(&[], &[], (0, 0), 3), "All is well with 3 pixels.");
         assert_eq!(
-            says(&[], &[need("a")], 0, 3),
+            says(&[], &[need("a")], (0, 0), 3),
             "1 pixel needs you: a (held: token)."
         );
         let many: Vec<_> = ["a", "b", "c", "d", "e"].map(need).into();
-        let said = says(&[], &many, 1, 9);
+        let said = says(&[], &many, (1, 0), 9);
         assert!(said.starts_with("5 pixels need you: a ("), "{said}");
         assert!(said.ends_with("c (held: token) and 2 more."), "{said}");
-        let said = says(&[], &[], 2, 9);
+        assert_eq!(
+            says(&[], &[], (0, 1), 3),
+            "Nothing needs you: of 3, 1 pixel is held by hand."
+        );
+        let said = says(&[], &[], (2, 2), 9);
+        assert!(said.ends_with("; 2 pixels are held by hand."), "{said}");
         assert!(
             said.starts_with("Nothing needs you: 2 pixels of 9"),
             "{said}"
@@ -385,7 +455,15 @@ mod tests {
 
     #[test]
     fn states_are_told_by_how_grave_they_are() {
-        let all = ["idle", "open", "probation", "backoff", "throttled", "held"];
+        let all = [
+            "idle",
+            "open",
+            "probation",
+            "backoff",
+            "throttled",
+            BY_HAND,
+            HELD,
+        ];
         assert!(all.is_sorted_by_key(|state| gravity(state)));
     }
 }

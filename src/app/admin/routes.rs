@@ -20,7 +20,7 @@ use super::problem::Problem;
 use super::reply::Reply;
 use super::{
     Admin, attempts, config, dead, events, funnel, go_live, holds, issues, lanes, limits, lint,
-    openapi, overview, quality, search, system, tail, test_mode, tokens,
+    openapi, overview, quality, rotate, search, system, tail, test_mode, tokens, verify,
 };
 use crate::config::Role;
 use crate::ingest::encoding;
@@ -45,6 +45,7 @@ const ROUTES: &[Route] = &[
     get("/openapi.json", openapi::show),
     get("/lanes", lanes::list),
     get("/holds", holds::list),
+    post("/holds", holds::hold),
     post("/holds/{id}/release", holds::release),
     get("/dead", dead::list),
     get("/dead/summary", dead::summary),
@@ -76,6 +77,8 @@ const ROUTES: &[Route] = &[
     get("/limits", limits::show),
     get("/system", system::show),
     get("/tokens", tokens::list),
+    post("/tokens/rotate", rotate::rotate),
+    post("/tokens/{id}/verify", verify::ask),
     get("/overview", overview::show),
     get("/funnel", funnel::show),
     get("/quality", quality::show),

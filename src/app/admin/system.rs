@@ -12,6 +12,7 @@ use super::call::Call;
 use super::reply::Reply;
 use super::routes::Done;
 use super::{Admin, Inner};
+use crate::app::reload::{Attempt, Reloader};
 use crate::time::UnixMs;
 
 /// How often the counters are noted.
@@ -42,6 +43,8 @@ pub(super) struct System {
     pub(super) graph_version: String,
     pub(super) graph_url: String,
     pub(super) config_generation: i64,
+    /// The last reload, with what it has changed.
+    pub(super) last_reload: Option<Attempt>,
     /// Events a second, over the last minute; none in the first seconds.
     pub(super) accepted_per_second: Option<f64>,
     pub(super) delivered_per_second: Option<f64>,
@@ -139,6 +142,7 @@ pub(super) fn system(inner: &Inner) -> System {
         graph_version: config.graph.version.to_string(),
         graph_url: config.graph.url.to_string(),
         config_generation: metrics.config_generation.get(),
+        last_reload: inner.reloader().and_then(Reloader::last),
         accepted_per_second: rate(|beat| beat.accepted),
         delivered_per_second: rate(|beat| beat.delivered),
         stages: vec![

@@ -3,26 +3,16 @@
 use serde_json::{Value, json};
 
 use super::desk::Desk;
-use crate::custody::Kept;
-use crate::custody::inspect::{Seen, inspect};
+use crate::custody::fitness::{self, Asker};
+pub(in crate::cli) use crate::custody::fitness::{Looked, known};
 use crate::custody::ladder::when;
 use crate::graph::oauth::{App, OauthError};
 use crate::pixel::PixelId;
 use crate::secret::Secret;
 use crate::time::UnixMs;
-use crate::tokens::{Contents, Expiry, Facts, Note, Notes};
+use crate::tokens::{Contents, Expiry, Facts};
 
-/// Apps of the vault that are asked in turn when nobody knows whose token it is.
-const MAX_APPS: usize = 8;
-
-/// What Meta says of a token, and the app it belongs to where the secret of that is known.
-pub(in crate::cli) struct Looked {
-    pub(in crate::cli) seen: Seen,
-    pub(in crate::cli) app: Option<App>,
-}
-
-/// Asks Meta about a token: in the name of the app that it is said to belong to, else of each app
-/// in the vault, else in its own.
+/// Asks Meta about a token, in the name of the right app.
 pub(in crate::cli) async fn look(
     desk: &Desk,
     contents: &Contents,
@@ -31,57 +21,13 @@ pub(in crate::cli) async fn look(
     pixel: Option<PixelId>,
     before: &Facts,
 ) -> Result<Looked, OauthError> {
-    let now = desk.clock.now();
-    let mut apps: Vec<App> = (told.into_iter())
-        .chain(desk.app_of(contents, before, pixel))
-        .collect();
-    let is_guess = apps.is_empty() && before.app_id.is_none();
-    if is_guess {
-        let all = contents.apps.iter().take(MAX_APPS);
-        apps.extend(all.map(|(id, app)| App {
-            id: id.clone(),
-            secret: app.secret.clone(),
-        }));
-    }
-    let mut last = None;
-    for app in apps {
-        let seen = inspect(&desk.client, token, Some(&app), before, now).await?;
-        if !seen.foreign {
-            let app = Some(app);
-            return Ok(Looked { seen, app });
-        }
-        let own = desk.app_of(contents, &seen.facts, pixel);
-        let is_known = seen.verdict && seen.facts.app_id.is_some();
-        if let Some(own) = own.filter(|own| is_known && own.id != app.id) {
-            let seen = inspect(&desk.client, token, Some(&own), before, now).await?;
-            let app = (!seen.foreign).then_some(own);
-            return Ok(Looked { seen, app });
-        }
-        let is_told = seen.verdict;
-        // nobody has said that it was of this app: that it is of another one is no fault
-        let is_others = seen.facts.app_id.as_ref().is_some_and(|id| *id != app.id);
-        let foreign = seen.foreign && !(is_guess && is_told && is_others);
-        last = Some(Seen { foreign, ..seen });
-        if is_told {
-            break;
-        }
-    }
-    let seen = match last {
-        Some(seen) => seen,
-        None => inspect(&desk.client, token, None, before, now).await?,
+    let asker = Asker {
+        client: &desk.client,
+        contents,
+        app_of: &|facts| desk.app_of(contents, facts, pixel),
+        now: desk.clock.now(),
     };
-    Ok(Looked { seen, app: None })
-}
-
-/// What is known about a token, by the gateway or by the vault, whichever asked later, and what
-/// came of sending with it.
-pub(in crate::cli) fn known(kept: &Kept, notes: &Notes) -> Note {
-    let noted = notes.tokens.get(&kept.key.to_string());
-    let mut note = noted.cloned().unwrap_or_default();
-    if kept.noted.checked_at >= note.facts.checked_at {
-        note.facts = kept.noted.clone();
-    }
-    note
+    fitness::look(&asker, token, told, before).await
 }
 
 /// When something ends, for people.

@@ -9,6 +9,8 @@ use super::ask;
 use super::desk::{Desk, refused};
 use super::look::{Looked, ends, look};
 use super::say::Report;
+pub(in crate::cli) use crate::custody::fitness::SHORT_LIVED_SECS;
+use crate::custody::fitness::{is_short_lived, less_than, missing, of_a_page};
 use crate::custody::ladder::{Finding, Mark, rungs};
 use crate::graph::oauth::{App, Context, Exit};
 use crate::pixel::PixelId;
@@ -17,9 +19,6 @@ use crate::time::UnixMs;
 use crate::tokens::{ChangeError, Contents, Expiry, Facts, Kind, Name, Obtained, Slot};
 
 pub(super) use store::bound;
-
-/// A person's token with no more seconds left than this is a short-lived one, which no pixel gets.
-pub(in crate::cli) const SHORT_LIVED_SECS: u64 = 7_200;
 
 /// What is to become of a token.
 #[derive(Clone, Debug, Default)]
@@ -262,11 +261,7 @@ impl Fresh {
         if let (Expiry::Unknown, Some(seconds)) = (self.facts.expires, expires_in) {
             self.facts.expires = Expiry::At(now.plus(Duration::from_secs(seconds)));
         }
-        let is_persons = !matches!(self.facts.kind, Kind::SystemUser | Kind::Page | Kind::App);
-        let left = self.facts.expires.at().map(|at| at.since(now).as_secs());
-        self.is_short = is_persons
-            && !self.facts.state.is_dead()
-            && left.is_some_and(|left| left <= SHORT_LIVED_SECS);
+        self.is_short = is_short_lived(&self.facts, now);
     }
 
     /// Exchanges a short-lived token for one that is good for about 60 days, if that is wished and
@@ -320,12 +315,7 @@ impl Fresh {
             let says = format!("it is of the kind {}, not {kind}", facts.kind);
             unfit.push(Finding::new("wanted_kind", Mark::Fail, says).exit(Exit::Token));
         }
-        let missing = |scopes: &[String]| {
-            let has = |scope: &&String| !facts.scopes.contains(scope);
-            let missing: Vec<&str> = scopes.iter().filter(has).map(String::as_str).collect();
-            (!missing.is_empty()).then(|| missing.join(", "))
-        };
-        if let Some(missing) = missing(&options.require) {
+        if let Some(missing) = missing(facts, &options.require) {
             let says = format!("it lacks what was asked for: {missing}");
             let next = "make it again with that permission: `capigate token guide` says how";
             unfit.push(
@@ -334,14 +324,8 @@ impl Fresh {
                     .exit(Exit::Permission),
             );
         }
-        if options.bind.is_some() && facts.kind == Kind::Page {
-            let says = "a page's token is not given to a pixel";
-            let next = "use a dataset token from the Events Manager or a system user's token; or keep it without --pixel";
-            unfit.push(
-                Finding::new("page_token", Mark::Fail, says)
-                    .next(next)
-                    .exit(Exit::Token),
-            );
+        if options.bind.is_some() {
+            unfit.extend(of_a_page(facts));
         }
         if options.page.is_some() {
             if facts.page_id.is_some() && facts.page_id != options.page {
@@ -355,26 +339,7 @@ impl Fresh {
             }
         }
         if let Some(old) = &options.like {
-            if old.app_id.is_some() && facts.app_id.is_some() && old.app_id != facts.app_id {
-                let says = "it belongs to another app than the one it is to replace";
-                let next = "make it with the same app; if the change is meant, say --force";
-                unfit.push(
-                    Finding::new("same_app", Mark::Fail, says)
-                        .next(next)
-                        .exit(Exit::App),
-                );
-            }
-            // what Meta does not list is not missing
-            let is_listed = !facts.scopes.is_empty();
-            if let Some(missing) = missing(&old.scopes).filter(|_| is_listed) {
-                let says = format!("it may do less than the one it is to replace: {missing}");
-                let next = "make it with these permissions; if they are not needed, say --force";
-                unfit.push(
-                    Finding::new("same_scopes", Mark::Fail, says)
-                        .next(next)
-                        .exit(Exit::Permission),
-                );
-            }
+            unfit.extend(less_than(facts, old));
         }
         self.findings.extend(unfit);
     }

@@ -94,7 +94,7 @@ async fn forward(args: &RotateArgs, desk: &Desk, report: &mut Report<'_>) -> any
         return Err(failure(
             WRONG,
             format!(
-                "pixel {pixel} sends with what is in {place}: put the new token there; or move the pixel to the vault, `capigate token add --pixel {pixel}`, and take the line token = … out of [pixels.{pixel}]"
+                "pixel {pixel} sends with what is in {place}: put the new token there; or, to keep it in the vault, take the line token = … out of [pixels.{pixel}] and hand it over then"
             ),
         ));
     }

@@ -40,7 +40,8 @@ fn credentials() -> HashMap<PixelId, Credential> {
 fn circuits() -> (Arc<Circuits>, Tokens) {
     let tokens = Tokens::new(alone(credentials()));
     let settings = Arc::new(ArcSwap::from_pointee(Settings::sample()));
-    let circuits = Circuits::new(tokens.clone(), Clock::Real, settings);
+    let by_hand = ByHand::open(std::path::Path::new("/nowhere"), Clock::Real);
+    let circuits = Circuits::new(tokens.clone(), by_hand, Clock::Real, settings);
     (Arc::new(circuits), tokens)
 }
 
@@ -321,4 +322,26 @@ fn the_slowest_of_them_sets_the_pace() {
     circuits.release(&id);
     (0..10).for_each(|_| tell(&circuits, 1, &Heard::Delivered));
     assert_eq!(factors(&circuits), [64, 64]);
+}
+
+#[test]
+fn a_person_stops_a_pixel_and_what_is_about_to_be_sent_of_it_and_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let by_hand = ByHand::open(dir.path(), Clock::Real);
+    let tokens = Tokens::new(alone(credentials()));
+    let settings = Arc::new(ArcSwap::from_pointee(Settings::sample()));
+    let circuits = Circuits::new(tokens, by_hand.clone(), Clock::Real, settings);
+    let circuits = Arc::new(circuits);
+    let [mine, others] = [1, 2].map(|id| circuits.enter(pixel(id), WEB).unwrap());
+    by_hand.hold(pixel(1), None, None, "k").unwrap();
+    assert!(!mine.is_current() && others.is_current());
+    // what comes back of a batch that was on its way counts all the same
+    mine.report(&hold(Scope::Token, Cause::Token), &Usage::default());
+    assert_eq!(passing(&circuits), [3, 4]);
+    assert_eq!(circuits.wait_ahead(pixel(1), WEB), Duration::MAX);
+    // Meta's word is the graver, since somebody has to do something about it
+    let gravest = circuits.gravest(pixel(1), WEB).unwrap();
+    assert_eq!(gravest.state.code(), "held");
+    by_hand.release(pixel(1)).unwrap();
+    assert_eq!(passing(&circuits), [3, 4]);
 }

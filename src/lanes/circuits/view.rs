@@ -61,15 +61,17 @@ impl Standing {
 }
 
 impl Circuits {
-    /// The gravest of the circuits of a pixel and a class; none when it has none yet. Of equals the
-    /// widest.
+    /// The gravest of the circuits of a pixel and a class, or that a person holds it; none when it
+    /// has none yet. Of equals the widest.
     pub(in crate::lanes) fn gravest(&self, pixel: PixelId, class: Class) -> Option<Standing> {
         let inner = crate::lanes::lock(&self.inner);
-        std::iter::once(Key::Lane(pixel, class))
+        let gravest = std::iter::once(Key::Lane(pixel, class))
             .chain(inner.keys(pixel))
             .filter_map(|key| Some((key, inner.circuits.get(&key)?)))
             .max_by_key(|(_, circuit)| circuit.state.rank())
-            .map(|(key, circuit)| Standing::of(key, circuit))
+            .map(|(key, circuit)| Standing::of(key, circuit));
+        (gravest.into_iter().chain(self.by_hand.standing(pixel)))
+            .max_by_key(|standing| standing.state.rank())
     }
 
     /// Everything that is held or throttled, in the order app, token, pixel, lane.

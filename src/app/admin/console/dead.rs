@@ -260,7 +260,9 @@ pub(super) fn plan_purge(mut visit: Visit) -> Done {
 pub(super) fn redrive(mut visit: Visit) -> Done {
     Box::pin(async move {
         let members = visit.taken();
-        let report = dead::redrive(visit.call("", members)).await?.value().await;
+        let report = visit
+            .done(dead::redrive(visit.call("", members)).await?)
+            .await;
         let redriven = number(&report, "redriven");
         let mut said = format!("{redriven} letters are in the journal again.");
         for (name, what) in [
@@ -283,7 +285,9 @@ pub(super) fn redrive(mut visit: Visit) -> Done {
 pub(super) fn purge(mut visit: Visit) -> Done {
     Box::pin(async move {
         let members = visit.taken();
-        let report = dead::purge(visit.call("", members)).await?.value().await;
+        let report = visit
+            .done(dead::purge(visit.call("", members)).await?)
+            .await;
         let letters = number(&report, "letters");
         let said = format!("{letters} letters are gone for good.");
         Ok(View::Go(LIST.to_owned(), said))

@@ -75,11 +75,11 @@ pub(super) fn stream(visit: Visit) -> Done {
 }
 
 /// `POST /console/first/reload`.
-pub(super) fn reload(visit: Visit) -> Done {
+pub(super) fn reload(mut visit: Visit) -> Done {
     Box::pin(async move {
         let call = visit.call("", Members::none());
-        visit.members.end()?;
-        let said = config::reload(call).await?.value().await;
+        visit.taken().end()?;
+        let said = visit.done(config::reload(call).await?).await;
         let said = match said["result"].as_str() {
             Some("applied") => "The changed configuration is in force.",
             _ => "The files say what is in force already: save the lines first.",
@@ -247,7 +247,10 @@ fn token(way: &Way, id: &str) -> Step {
         ),
     ];
     let says = "The gateway sends with a token of Meta’s. On the machine of the gateway, with the same --config as it has; then reload.";
-    step("Token", says, all)
+    let mut step = step("Token", says, all);
+    let form = |pixel| format!("/console/pixels/rotate?pixel={pixel}");
+    step.link = way.pixel.map(|pixel| (form(pixel), "Or paste it here"));
+    step
 }
 
 fn source(way: &Way, id: &str) -> Step {

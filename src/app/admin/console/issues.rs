@@ -149,12 +149,12 @@ pub(super) fn mute(visit: Visit) -> Done {
 }
 
 async fn change(
-    visit: Visit,
+    mut visit: Visit,
     run: fn(super::Call) -> super::super::routes::Done,
 ) -> Result<Value, super::Problem> {
-    let mut call = visit.call(&visit.id, Members::none());
-    call.members = visit.members;
-    Ok(run(call).await?.value().await)
+    let members = visit.taken();
+    let call = visit.call(&visit.id, members);
+    Ok(visit.done(run(call).await?).await)
 }
 
 fn gone(said: &str) -> View {
@@ -173,8 +173,8 @@ pub(super) fn redrive(mut visit: Visit) -> Done {
             .filter_map(|key| Some((key, filter.get(key)?.clone())));
         let members = Members::of(conditions.chain([("dry_run", json!(dry_run))]));
         let call = visit.call("", members);
-        visit.members.end()?;
-        let report = dead::redrive(call).await?.value().await;
+        visit.taken().end()?;
+        let report = visit.done(dead::redrive(call).await?).await;
         if dry_run {
             return View::of(&Dry::of(visit.shell, issue, &report));
         }

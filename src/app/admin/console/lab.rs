@@ -156,10 +156,8 @@ pub(super) fn send(mut visit: Visit) -> Done {
 pub(super) fn start(mut visit: Visit) -> Done {
     Box::pin(async move {
         let members = visit.taken();
-        let entry = test_mode::start(visit.call("", members))
-            .await?
-            .value()
-            .await;
+        let reply = test_mode::start(visit.call("", members)).await?;
+        let entry = visit.done(reply).await;
         let said = format!(
             "The code {} is active for pixel {}{}.",
             entry["code"].as_str().unwrap_or_default(),
@@ -178,10 +176,8 @@ pub(super) fn start(mut visit: Visit) -> Done {
 pub(super) fn stop(mut visit: Visit) -> Done {
     Box::pin(async move {
         let members = visit.taken();
-        let stopped = test_mode::stop(visit.call("", members))
-            .await?
-            .value()
-            .await;
+        let reply = test_mode::stop(visit.call("", members)).await?;
+        let stopped = visit.done(reply).await;
         let count = stopped["stopped"].as_array().map_or(0, Vec::len);
         let keys = stopped["keys"].as_array().into_iter().flatten();
         let keys: Vec<&str> = keys.filter_map(Value::as_str).collect();

@@ -159,12 +159,13 @@ fn rows(overview: Overview, now: UnixMs) -> Vec<Row> {
         };
         let needs = row.needs.into_iter();
         let lane = match row.lane.reason {
+            Some("by_hand") => word(row.lane.state),
             Some(reason) if reason != row.lane.state => {
                 format!("{}: {}", row.lane.state, word(reason))
             }
             _ => row.lane.state.to_owned(),
         };
-        let for_long = ["held", "throttled", "backoff", "probation"].contains(&row.lane.state);
+        let for_long = !["open", "idle"].contains(&row.lane.state);
         Row {
             pixel: row.pixel.to_string(),
             name: row.name,

@@ -1,25 +1,24 @@
 //! Pixels with their tokens, and what is held.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::atomic::Ordering;
 
 use askama::Template;
+use axum::http::StatusCode;
 
-use super::super::call::Members;
 use super::super::problem::Problem;
 use super::super::tokens::{self, Shown};
-use super::super::{Inner, holds};
+use super::super::{holds, rotate, verify};
 use super::shell::Shell;
 use super::words::{Moment, span};
 use super::{Done, View, Visit};
-use crate::app::roster;
 use crate::custody::Kept;
-use crate::custody::ladder::{Finding, Mark, verify};
-use crate::graph::oauth::OauthClient;
+use crate::custody::ladder::{Finding, Mark};
 use crate::lanes::snapshot::{HoldSnapshot, Seen};
+use crate::lanes::{Lanes, by_hand};
 use crate::pixel::PixelId;
 use crate::time::UnixMs;
-use crate::tokens::Facts;
 
 /// The page.
 const HOME: &str = "/console/pixels";
@@ -48,6 +47,7 @@ struct Row {
     name: Option<String>,
     site: Option<String>,
     slots: Vec<Slot>,
+    is_held_by_hand: bool,
 }
 
 /// A token in a slot of a pixel.
@@ -70,6 +70,8 @@ struct Held {
     first_expiry: Option<String>,
     codes: Option<String>,
     pixels: String,
+    /// When it ends by itself, of a hold by hand.
+    until: Option<Moment>,
 }
 
 #[derive(Template)]
@@ -106,6 +108,22 @@ struct Rotate {
     has_vault: bool,
     /// Where the configuration says that the token is.
     place: Option<String>,
+    /// Why it cannot be done here, and what to do instead.
+    refused: Option<(String, String)>,
+    /// A token that Meta was asked about.
+    checked: Option<Checked>,
+}
+
+/// What was found of a token that is to be put in place.
+struct Checked {
+    masked: String,
+    /// What it takes the place of.
+    replaces: Option<String>,
+    is_unfit: bool,
+    is_doubtful: bool,
+    found: Vec<Found>,
+    /// What the token is kept under; empty when it was not.
+    ticket: String,
 }
 
 /// `GET /console/pixels`.
@@ -130,6 +148,7 @@ pub(super) fn show(mut visit: Visit) -> Done {
                     .push((serves.slot, token));
             }
         }
+        let by_hand = inner.lanes.get().map(Lanes::by_hand).unwrap_or_default();
         let config = &in_force.config;
         let mut rest = (config.pixels.iter())
             .filter(|(id, _)| asked.is_none_or(|asked| asked == **id))
@@ -148,6 +167,7 @@ pub(super) fn show(mut visit: Visit) -> Done {
                     name: pixel.name.clone(),
                     site: pixel.site.clone(),
                     slots,
+                    is_held_by_hand: by_hand.contains_key(id),
                 }
             })
             .collect();
@@ -168,6 +188,20 @@ pub(super) fn show(mut visit: Visit) -> Done {
     })
 }
 
+/// `POST /console/pixels/hold`.
+pub(super) fn hold(mut visit: Visit) -> Done {
+    Box::pin(async move {
+        let members = visit.taken();
+        let call = visit.call("", members);
+        let held = visit.done(holds::hold(call).await?).await;
+        let pixel = held["pixel"].as_str().unwrap_or_default();
+        let said = format!(
+            "Pixel {pixel} is held: its events are taken and wait until it is released. Batches that were on their way to Meta have gone."
+        );
+        Ok(View::Go(HOME.to_owned(), said))
+    })
+}
+
 /// `POST /console/pixels/release`.
 pub(super) fn release(mut visit: Visit) -> Done {
     Box::pin(async move {
@@ -175,8 +209,12 @@ pub(super) fn release(mut visit: Visit) -> Done {
         let id = id.ok_or_else(|| Problem::bad("id", "send the id of a hold"))?;
         let rest = visit.taken();
         let call = visit.call(&id, rest);
-        holds::release(call).await?;
-        let said = format!("{id} is released: its next batch decides anew.");
+        let reply = holds::release(call).await?;
+        visit.done(reply).await;
+        let said = match by_hand::pixel(&id) {
+            Some(pixel) => format!("Pixel {pixel} is released: what waits is sent."),
+            None => format!("{id} is released: its next batch decides anew."),
+        };
         Ok(View::Go(HOME.to_owned(), said))
     })
 }
@@ -193,77 +231,101 @@ pub(super) fn may_verify(mut visit: Visit) -> Done {
 pub(super) fn ask_meta(mut visit: Visit) -> Done {
     Box::pin(async move {
         let kept = kept(&mut visit)?;
-        let findings = findings(visit.inner(), &kept).await?;
+        let findings = verify::findings(visit.inner(), &kept).await?;
         View::of(&Verify::of(visit.shell, &kept, Some(findings)))
     })
 }
 
-/// `GET /console/pixels/rotate`: how another token is put in.
-pub(super) fn how_to_rotate(mut visit: Visit) -> Done {
+/// `GET /console/pixels/rotate`: where another token is put in.
+pub(super) fn form_to_rotate(mut visit: Visit) -> Done {
     Box::pin(async move {
-        let pixel = pixel(&mut visit.members)?;
+        let pixel = rotate::pixel(&mut visit.members)?;
         visit.taken().end()?;
         let in_force = visit.inner().in_force();
         let configured = in_force.config.pixels.get(&pixel);
-        let configured = configured.ok_or_else(not_configured)?;
+        let place = configured.and_then(|pixel| pixel.token.as_ref());
+        let place = place.map(ToString::to_string);
+        let refused = match rotate::vault(&in_force, pixel) {
+            Ok(_) => None,
+            Err(problem) if problem.status == StatusCode::NOT_FOUND => return Err(problem),
+            Err(problem) => Some((problem.message, problem.next)),
+        };
         View::of(&Rotate {
             pixel,
             has_token: in_force.held.contents.pixels.contains_key(&pixel),
             has_vault: in_force.held.vault.is_some(),
-            place: configured.token.as_ref().map(ToString::to_string),
+            place,
+            refused,
+            checked: None,
             shell: visit.shell,
         })
     })
 }
 
-fn pixel(members: &mut Members) -> Result<PixelId, Problem> {
-    let expected = "send the id of a pixel, such as \"1234567890123456\"";
-    let pixel = members.parsed("pixel", expected)?;
-    pixel.ok_or_else(|| Problem::bad("pixel", expected))
+/// `POST /console/pixels/rotate/check`: asks Meta about another token, and the person then.
+pub(super) fn check_to_rotate(mut visit: Visit) -> Done {
+    Box::pin(async move {
+        let pasted = rotate::pasted(&mut visit.members)?;
+        let pixel = rotate::pixel(&mut visit.members)?;
+        visit.taken().end()?;
+        let inner = visit.inner();
+        let checked = rotate::check(inner, pixel, pasted).await?;
+        let shown = Checked {
+            masked: checked.masked(),
+            replaces: checked.replaces().map(ToString::to_string),
+            is_unfit: checked.verdict() == Mark::Fail,
+            is_doubtful: checked.verdict() == Mark::Warn,
+            found: checked.findings.iter().cloned().map(Found::of).collect(),
+            ticket: String::new(),
+        };
+        let ticket = if shown.is_unfit {
+            String::new()
+        } else {
+            let now = inner.clock.now();
+            inner.pending.keep(checked, &visit.shell.key, now)
+        };
+        View::of(&Rotate {
+            pixel,
+            has_token: shown.replaces.is_some(),
+            has_vault: true,
+            place: None,
+            refused: None,
+            checked: Some(Checked { ticket, ..shown }),
+            shell: visit.shell,
+        })
+    })
 }
 
-fn not_configured() -> Problem {
-    Problem::not_found(
-        "the pixel is not configured",
-        "name a pixel of the configuration, or add it under pixels.<id>",
-    )
+/// `POST /console/pixels/rotate`: the person has said yes.
+pub(super) fn put_in_place(mut visit: Visit) -> Done {
+    Box::pin(async move {
+        let ticket = visit.members.text("ticket")?.unwrap_or_default();
+        visit.taken().end()?;
+        let inner = visit.inner();
+        let (by, now) = (visit.shell.key.as_str(), inner.clock.now());
+        let checked = inner.pending.take(&ticket, by, now).ok_or_else(|| {
+            let next =
+                "paste the token again: what was checked is kept for ten minutes, and taken once";
+            Problem::not_found("no checked token waits here", next)
+        })?;
+        let pixel = checked.pixel;
+        let (name, before) = rotate::put(inner, checked).await?;
+        visit.changed.fetch_add(1, Ordering::Relaxed);
+        let kept = before.map_or_else(String::new, |before| {
+            format!(
+                " {before} is kept as the one to go back to (`capigate token rotate --pixel {pixel} --undo`); when events have been delivered, let go of it: `capigate token rotate --pixel {pixel} --finish --revoke`."
+            )
+        });
+        let said = format!("Pixel {pixel} sends with {name} now.{kept}");
+        Ok(View::Go(format!("{HOME}?pixel={pixel}"), said))
+    })
 }
 
 /// The token that is meant, by its fingerprint.
 fn kept(visit: &mut Visit) -> Result<Kept, Problem> {
     let id = visit.members.text("token")?.unwrap_or_default();
     visit.taken().end()?;
-    let in_force = visit.inner().in_force();
-    let all = roster::of(&in_force.config, &in_force.secrets, &in_force.held.contents);
-    let mut all = all.into_iter();
-    all.find(|kept| kept.key.to_string() == id).ok_or_else(|| {
-        let next = "choose one of the page Pixels; it may have been replaced meanwhile";
-        Problem::not_found("there is no token with this fingerprint", next)
-    })
-}
-
-/// What Meta says of a token, for each of its pixels.
-async fn findings(inner: &Inner, kept: &Kept) -> Result<Vec<Finding>, Problem> {
-    let config = &inner.in_force().config;
-    let failed = || Problem::failed("oauth", "see graph.url of the configuration");
-    let settings = roster::oauth(config).map_err(|_| failed())?;
-    let client = OauthClient::new(settings, inner.clock.clone()).map_err(|_| failed())?;
-    let served: BTreeSet<PixelId> = kept.pixels.iter().map(|(pixel, _)| *pixel).collect();
-    let mut pixels: Vec<Option<PixelId>> = served.iter().copied().map(Some).collect();
-    if pixels.is_empty() {
-        pixels.push(None);
-    }
-    let mut all = Vec::new();
-    for pixel in pixels {
-        let (now, before) = (inner.clock.now(), Facts::default());
-        let app = kept.app.as_ref();
-        let (found, _) = verify(&client, &kept.secret, app, pixel, &before, now).await;
-        all.extend(found.into_iter().map(|finding| Finding {
-            subject: pixel.map(|pixel| format!("pixel {pixel}")),
-            ..finding
-        }));
-    }
-    Ok(all)
+    verify::find(visit.inner(), &id)
 }
 
 fn order(slot: &str) -> usize {
@@ -322,28 +384,35 @@ impl Held {
             next_probe: hold.next_probe.map(span),
             first_expiry: hold.first_expiry.map(span),
             codes: hold.graph.as_ref().map(Seen::codes),
+            until: (hold.by_hand.as_ref())
+                .and_then(|by_hand| by_hand.until)
+                .map(|until| Moment::of(until, now)),
             pixels: named,
             hold,
         }
     }
 }
 
-impl Verify {
-    fn of(shell: Shell, kept: &Kept, findings: Option<Vec<Finding>>) -> Self {
-        let served: BTreeSet<PixelId> = kept.pixels.iter().map(|(pixel, _)| *pixel).collect();
-        let found = |finding: Finding| Found {
+impl Found {
+    fn of(finding: Finding) -> Self {
+        Self {
             subject: finding.subject.clone().unwrap_or_default(),
             mark: mark(finding.mark),
             is_bad: finding.mark == Mark::Fail,
             finding,
-        };
+        }
+    }
+}
+
+impl Verify {
+    fn of(shell: Shell, kept: &Kept, findings: Option<Vec<Finding>>) -> Self {
         Self {
             shell,
             id: kept.key.to_string(),
             name: kept.label.clone(),
             masked: kept.secret.masked(),
-            pixels: served.into_iter().collect(),
-            found: findings.map(|all| all.into_iter().map(found).collect()),
+            pixels: verify::served(kept).into_iter().collect(),
+            found: findings.map(|all| all.into_iter().map(Found::of).collect()),
         }
     }
 }

@@ -241,8 +241,8 @@ pub(super) fn resend(mut visit: Visit) -> Done {
             letter.ok_or_else(|| Problem::bad("letter", "send the id of a dead letter"))?;
         let members = Members::of([("ids", json!([letter])), ("dry_run", json!(false))]);
         let call = visit.call("", members);
-        visit.members.end()?;
-        let report = dead::redrive(call).await?.value().await;
+        visit.taken().end()?;
+        let report = visit.done(dead::redrive(call).await?).await;
         let said = match (&report["redriven"], &report["refusals"][0]) {
             (sent, _) if sent == 1 => "It is on its way again.".to_owned(),
             (_, refusal) if refusal.is_object() => {

@@ -11,6 +11,7 @@ use super::shell::Shell;
 use super::stream::{self, Kind};
 use super::words::{Moment, bytes, count, rate, span, time};
 use super::{Done, View, Visit};
+use crate::config::Difference;
 use crate::time::UnixMs;
 
 /// Uses from this share on are shown as near their bound, in per cent.
@@ -51,7 +52,8 @@ struct Last {
     at: Moment,
     trigger: String,
     result: String,
-    changed: Vec<String>,
+    /// A key, and what it said and says.
+    changed: Vec<(String, String, String)>,
     /// Why it was refused.
     error: Option<String>,
 }
@@ -92,11 +94,11 @@ pub(super) fn stream(visit: Visit) -> Done {
 }
 
 /// `POST /console/system/reload`.
-pub(super) fn reload(visit: Visit) -> Done {
+pub(super) fn reload(mut visit: Visit) -> Done {
     Box::pin(async move {
         let call = visit.call("", Members::none());
-        visit.members.end()?;
-        let said = config::reload(call).await?.value().await;
+        visit.taken().end()?;
+        let said = visit.done(config::reload(call).await?).await;
         let said = match said["result"].as_str() {
             Some("applied") => "The changed configuration is in force.",
             _ => "The files say what is in force already.",
@@ -120,14 +122,33 @@ fn now(inner: &Inner) -> Now {
         ),
         percent: journal.disk_bytes.saturating_mul(100) / journal.max_bytes.max(1),
         full_in: journal.full_in_seconds.map(span),
-        stages: system.stages.iter().map(told).collect(),
+        stages: system.stages.iter().map(stage).collect(),
         limits: limits::limits(inner).into_iter().map(Row::of).collect(),
         version: system.version,
         graph: format!("{} {}", system.graph_url, system.graph_version),
     }
 }
 
-fn told(stage: &Stage) -> (&'static str, String, String, String) {
+/// Keys with their values, where those may be told.
+fn told(changed: &[String], differences: &[Difference]) -> Vec<(String, String, String)> {
+    let row = |key: &String| {
+        let one = differences.iter().find(|one| one.key == *key);
+        let (old, new) = match one {
+            Some(one) if one.old.is_some() || one.new.is_some() => {
+                let said = |value: &Option<String>| value.clone().unwrap_or_else(|| "–".to_owned());
+                (said(&one.old), said(&one.new))
+            }
+            one => {
+                let what = one.map_or("changed", |one| one.what.word());
+                ("not shown".to_owned(), what.to_owned())
+            }
+        };
+        (key.clone(), old, new)
+    };
+    changed.iter().map(row).collect()
+}
+
+fn stage(stage: &Stage) -> (&'static str, String, String, String) {
     let said = |of: Option<f64>| of.map_or_else(|| "–".to_owned(), time);
     (
         stage.stage,
@@ -145,7 +166,7 @@ fn in_force(inner: &Inner) -> Config {
             trigger: word(&last.trigger),
             result: word(&last.result),
             error: last.error.map(|error| error.to_string()),
-            changed: last.changed,
+            changed: told(&last.changed, &last.differences),
         })
     });
     Config {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::quality::{ENOUGH, WANTED};
 use crate::custody::ladder::{Finding, Mark, when};
-use crate::lanes::snapshot::{HoldSnapshot, Seen};
+use crate::lanes::snapshot::{BY_HAND, HELD, HoldSnapshot, Seen};
 use crate::pixel::PixelId;
 use crate::test_mode::{Entry, Standing};
 use crate::time::UnixMs;
@@ -134,7 +134,7 @@ fn by_meta(facts: &Facts<'_>) -> Vec<Finding> {
 }
 
 fn hold(hold: &HoldSnapshot) -> Finding {
-    let mark = if hold.state == "held" {
+    let mark = if [HELD, BY_HAND].contains(&hold.state) {
         Mark::Fail
     } else {
         Mark::Warn

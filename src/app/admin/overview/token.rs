@@ -83,12 +83,12 @@ impl Token {
                     Some(1) => "the token ends in 1 day".to_owned(),
                     Some(days) => format!("the token ends in {days} days"),
                 },
-                "put a new one in its place with `capigate token rotate`, unless it is refreshed by itself (`capigate token list`)",
+                "put a new one in its place with `capigate token rotate`, or where the configuration points to, unless it is refreshed by itself (`capigate token list`)",
             ),
             (state, _) => (
                 "token",
                 format!("the token is {}", state.replace('_', " ")),
-                "look at it with `capigate token inspect`, then put a valid one in its place with `capigate token rotate`",
+                "look at it with `capigate token inspect`, then put a valid one in its place with `capigate token rotate`, or where the configuration points to",
             ),
         };
         Some(Need {
