@@ -37,7 +37,7 @@ pub(super) struct Shown {
     /// Before that moment it is not asked again.
     pub(super) again_at: Option<i64>,
     /// Why it could not be read.
-    pub(super) trouble: Option<Trouble>,
+    pub(super) trouble: Option<Box<Trouble>>,
     /// By event name, as Meta has them.
     pub(super) events: Vec<Event>,
     /// Event names that were not read.
@@ -109,14 +109,14 @@ pub(super) async fn known(admin: &Admin, pixel: PixelId) -> Result<Option<Shown>
 async fn shown(
     admin: &Admin,
     pixel: PixelId,
-    said: Result<Kept, Trouble>,
+    said: Result<Kept, Box<Trouble>>,
 ) -> Result<Shown, Problem> {
     let inner = Arc::clone(&admin.0);
     beside(move || Shown::of(&inner, pixel, said)).await
 }
 
 impl Shown {
-    fn of(inner: &Inner, pixel: PixelId, said: Result<Kept, Trouble>) -> Self {
+    fn of(inner: &Inner, pixel: PixelId, said: Result<Kept, Box<Trouble>>) -> Self {
         let own = quality::look(inner, day(pixel));
         let (times, said) = match said {
             Ok(kept) => (Some((kept.at.0, kept.until.0)), kept.said),

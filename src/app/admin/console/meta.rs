@@ -54,7 +54,7 @@ struct Said {
     is_simulated: bool,
     asked: Option<Moment>,
     again: Option<Moment>,
-    trouble: Option<Trouble>,
+    trouble: Option<Box<Trouble>>,
     /// Since when the gateway's counts are.
     since: Moment,
     left_out: usize,

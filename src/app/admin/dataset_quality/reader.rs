@@ -61,7 +61,7 @@ struct Entry {
 pub(in crate::app::admin) struct Kept {
     pub(in crate::app::admin) at: UnixMs,
     pub(in crate::app::admin) until: UnixMs,
-    pub(in crate::app::admin) said: Result<Arc<DatasetQuality>, Trouble>,
+    pub(in crate::app::admin) said: Result<Arc<DatasetQuality>, Box<Trouble>>,
     token: TokenKey,
 }
 
@@ -132,7 +132,7 @@ impl Reader {
 pub(super) async fn ask(
     inner: &Arc<Inner>,
     pixel: PixelId,
-) -> Result<Result<Kept, Trouble>, Problem> {
+) -> Result<Result<Kept, Box<Trouble>>, Problem> {
     let reader = &inner.reader;
     let Some(meta) = &reader.meta else {
         return Ok(Err(Trouble::offline()));
@@ -200,7 +200,11 @@ fn error_lasts(error: &OauthError) -> Duration {
 }
 
 /// The scopes of the token, as far as they are known; or why it is not to be used now. Blocks.
-fn scopes(inner: &Inner, pixel: PixelId, credential: &Credential) -> Result<Vec<String>, Trouble> {
+fn scopes(
+    inner: &Inner,
+    pixel: PixelId,
+    credential: &Credential,
+) -> Result<Vec<String>, Box<Trouble>> {
     let token = credential.token_key();
     if let Some(meta) = &inner.reader.meta {
         let is_it = |one: &Refused| one.token == token && one.pixel.is_none_or(|one| one == pixel);

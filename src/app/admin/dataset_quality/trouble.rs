@@ -22,57 +22,53 @@ pub(in crate::app::admin) struct Trouble {
 }
 
 impl Trouble {
-    pub(super) fn new(
-        code: &'static str,
-        says: impl Into<String>,
-        next: impl Into<String>,
-    ) -> Self {
-        Self {
+    fn told(code: &'static str, says: impl Into<String>, next: impl Into<String>) -> Box<Self> {
+        Box::new(Self {
             code,
             says: says.into(),
             next: next.into(),
             meta_code: None,
             words: None,
             trace_id: None,
-        }
+        })
     }
 
     /// What Meta's answer means, or the lack of one, for a token with these scopes, as far as they are
     /// known.
-    pub(super) fn of(error: &OauthError, scopes: &[String]) -> Self {
+    pub(super) fn of(error: &OauthError, scopes: &[String]) -> Box<Self> {
         let row = error.explain(Context::DatasetQuality);
-        let meta = error.meta();
-        let mut says = sentence(row.title, row.says);
         let is_denied = matches!(
             row.slug,
             "dataset-quality-denied" | "dataset-quality-permission"
         );
-        if is_denied && !scopes.is_empty() {
+        let lacks = match lacking_scopes(scopes) {
+            _ if !is_denied || scopes.is_empty() => String::new(),
             // what it has is Meta's own answer, so it is no guess
-            says.push_str(&match lacking_scopes(scopes) {
-                Some(lacks) => format!(" It lacks {lacks}; it has {}.", scopes.join(", ")),
-                None => " It has the scopes, so its system user or person may lack the dataset."
-                    .to_owned(),
-            });
+            Some(lacks) => format!(" It lacks {lacks}; it has {}.", scopes.join(", ")),
+            None => {
+                " It has the scopes, so its system user or person may lack the dataset.".to_owned()
+            }
+        };
+        let says = format!("{}{lacks}", sentence(row.title, row.says));
+        let mut trouble = Self::told(row.slug, says, row.next);
+        if let Some(meta) = error.meta() {
+            trouble.meta_code = Some(meta.to_string());
+            trouble.words.clone_from(&meta.message);
+            trouble.trace_id = meta.trace_id.as_ref().map(ToString::to_string);
         }
-        Self {
-            meta_code: meta.map(ToString::to_string),
-            words: meta.and_then(|meta| meta.message.clone()),
-            trace_id: meta.and_then(|meta| Some(meta.trace_id.as_ref()?.to_string())),
-            ..Self::new(row.slug, says, row.next)
-        }
+        trouble
     }
 
-    pub(super) fn no_token() -> Self {
-        Self::new(
+    pub(super) fn no_token() -> Box<Self> {
+        Self::told(
             "no_token",
             "There is no token to ask with.",
             "Hand one over with `capigate token add --pixel ID`.",
         )
     }
 
-    pub(super) fn refused() -> Self {
-        Self::new(
+    pub(super) fn refused() -> Box<Self> {
+        Self::told(
             "token_refused",
             "Meta has refused the token, so it is not asked with it.",
             "Look at it with `capigate token inspect`, then put a valid one in its place with `capigate token rotate`.",
@@ -80,24 +76,24 @@ impl Trouble {
     }
 
     /// Something that its events, too, have to wait for.
-    pub(super) fn held(hold: &HoldSnapshot) -> Self {
-        Self::new(
+    pub(super) fn held(hold: &HoldSnapshot) -> Box<Self> {
+        Self::told(
             hold.state,
             format!("{} is {}, so Meta is asked nothing.", hold.id, hold.state),
             format!("First of all: {}.", hold.advice),
         )
     }
 
-    pub(super) fn paced() -> Self {
-        Self::new(
+    pub(super) fn paced() -> Box<Self> {
+        Self::told(
             "paced",
             "Meta was asked about many pixels in the last minute.",
             "Look again in a minute: what is read here is never to take the room of events.",
         )
     }
 
-    pub(super) fn offline() -> Self {
-        Self::new(
+    pub(super) fn offline() -> Box<Self> {
+        Self::told(
             "offline",
             "No gateway runs here, so there is nothing to ask Meta with.",
             "Ask the admin listener of a running gateway.",
