@@ -20,6 +20,7 @@ mod console_desk;
 mod console_numbers;
 mod console_trail;
 mod custody;
+mod dataset_quality;
 mod dead;
 mod delivery;
 mod desk;
