@@ -302,6 +302,10 @@ impl App {
             issues: issues.clone(),
             tail: tail.clone(),
             attempts: attempts.clone(),
+            meta: Some(admin::Meta {
+                client: oauth.clone(),
+                tokens: tokens.clone(),
+            }),
             clock: clock.clone(),
         });
         let listen = &config.listen;

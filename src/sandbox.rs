@@ -1,5 +1,6 @@
 //! The sandbox: a simulator of Meta's `POST /{version}/{pixel_id}/events` that is not Meta, and of
-//! the login dialog and account endpoints a gateway gets and keeps its tokens with.
+//! the login dialog and account endpoints a gateway gets and keeps its tokens with. Of the Dataset
+//! Quality API it gives made-up figures about the events it got.
 //!
 //! It stands in for Graph in our tests, in the demo, and for people who try their set-up before
 //! they go live. It is an independent reading of Meta's published contract: it shares no rule with
@@ -85,6 +86,7 @@
 //! | `accounts`, `{page}` | shapes; `next` holds the token; the field missing | nothing without `pages_show_list` |
 //! | `system_users`, `applications`, `access_tokens` | shapes; 60-day flag; the proof | every refusal but the proof's |
 //! | `{pixel}` | shape, 100/33, 10, 190 | a pixel the world does not list is called by its id |
+//! | `dataset_quality` | shape, `{}` without data, 10, 2044055 | all figures; what of the events it counts; 100 for 2044055's code; 10 for a dataset the token does not reach |
 //! | events by token state | code and subcode of each row | scopes needed: none, unless [`Needs`] says so |
 //! | `WWW-Authenticate` | class for 100 and 191 | `invalid_token` for 190; none for the others |
 //!

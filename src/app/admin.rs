@@ -14,6 +14,7 @@ mod auth;
 mod call;
 mod config;
 mod console;
+mod dataset_quality;
 mod dead;
 mod events;
 mod funnel;
@@ -70,6 +71,8 @@ pub use pages::OPEN;
 pub use routes::routes;
 pub use work::{MAX_EXPORTS, MAX_LONG};
 
+pub(in crate::app) use dataset_quality::Meta;
+
 const STARTING: u8 = 0;
 const READY: u8 = 1;
 const STOPPING: u8 = 2;
@@ -100,6 +103,8 @@ pub(in crate::app) struct Rooms {
     pub(in crate::app) tail: Tail,
     /// The last requests to Graph.
     pub(in crate::app) attempts: Attempts,
+    /// What Meta is asked with about the quality of datasets; none where no gateway runs.
+    pub(in crate::app) meta: Option<Meta>,
     /// What time it is.
     pub(in crate::app) clock: Clock,
 }
@@ -129,6 +134,8 @@ struct Inner {
     issues: Issues,
     tail: Tail,
     attempts: Attempts,
+    /// What Meta says of datasets.
+    reader: dataset_quality::Reader,
     places: work::Places,
     exports: work::Places,
     clock: Clock,
@@ -162,6 +169,7 @@ impl Admin {
             issues: rooms.issues,
             tail: rooms.tail,
             attempts: rooms.attempts,
+            reader: dataset_quality::Reader::new(rooms.meta),
             places: work::Places::new(MAX_LONG),
             exports: work::Places::new(MAX_EXPORTS),
             clock: rooms.clock,
@@ -214,6 +222,12 @@ impl Inner {
             Settings::Live(reloader) => reloader.now(),
             Settings::Fixed(now) => Arc::clone(now),
         }
+    }
+
+    /// Whether Graph is played by a sandbox, as far as its address says.
+    fn is_simulated(&self) -> bool {
+        let url = self.in_force().config.graph.url.to_string();
+        !url.contains("facebook.com")
     }
 
     /// None where no gateway runs.

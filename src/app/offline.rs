@@ -113,6 +113,7 @@ impl Offline {
             issues,
             tail: Tail::default(),
             attempts: Attempts::default(),
+            meta: None,
             clock,
         };
         Ok(Self {

@@ -373,6 +373,7 @@ fn context(context: Context) -> (&'static str, &'static str) {
         Context::Page => ("page", "a Page's token"),
         Context::Pixel => ("pixel", "reading a pixel"),
         Context::Send => ("send", "sending events"),
+        Context::DatasetQuality => ("dataset_quality", "reading the quality of a dataset"),
         Context::Any => ("any", "anything"),
     }
 }

@@ -15,6 +15,9 @@ use crate::time::Clock;
 /// The token the sandbox knows when none is given.
 const DEFAULT_TOKEN: &str = "sandbox-token";
 
+/// What tokens may do that are given on the command line: send events, and read what is made of them.
+const SCOPES: [&str; 2] = ["ads_management", "ads_read"];
+
 /// Run a simulator of Meta's events edge and account endpoints. It is not Meta and forwards nothing.
 #[derive(Debug, clap::Args)]
 pub struct SandboxArgs {
@@ -108,6 +111,13 @@ impl std::str::FromStr for TokenArg {
     }
 }
 
+fn token(name: impl Into<String>, value: impl Into<String>) -> SandboxToken {
+    SandboxToken {
+        scopes: SCOPES.map(str::to_owned).to_vec(),
+        ..SandboxToken::new(name, value)
+    }
+}
+
 impl TokenArg {
     /// The token, called by its name or, without one, by its place on the command line.
     fn read(self, place: usize) -> anyhow::Result<SandboxToken> {
@@ -123,7 +133,7 @@ impl TokenArg {
         if value.is_empty() {
             bail!("the token {name} is empty");
         }
-        Ok(SandboxToken::new(name, value))
+        Ok(token(name, value))
     }
 }
 
@@ -138,7 +148,7 @@ impl SandboxArgs {
             None => World::default(),
         };
         if tokens.is_empty() && world.tokens.is_empty() {
-            tokens.push(SandboxToken::new("default", DEFAULT_TOKEN));
+            tokens.push(token("default", DEFAULT_TOKEN));
         }
         for token in &mut tokens {
             token.pixels.clone_from(&self.pixels);

@@ -19,9 +19,11 @@ pub const EXPIRY_DAYS: [(u64, Severity); 3] = [
 pub const NEEDED_SCOPE: &str = "ads_management";
 
 /// Scopes that nobody has to wonder about.
-const USUAL_SCOPES: [&str; 4] = [
+const USUAL_SCOPES: [&str; 5] = [
     NEEDED_SCOPE,
     "ads_read",
+    // of tokens from the Events Manager; the console reads Meta's figures with it
+    "read_ads_dataset_quality",
     "business_management",
     "public_profile",
 ];

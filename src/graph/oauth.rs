@@ -1,5 +1,5 @@
 //! The client of Meta's login and token endpoints: from the dialog to a token, and what can be
-//! asked about a token.
+//! asked about a token, and, since it is asked in the same way, about the quality of a dataset.
 //!
 //! A token travels in `Authorization: Bearer` or in a form body. Meta reads some edges with `GET`
 //! only: `debug_token` (the token asked about), `oauth/revoke` (all of it), and the proof on reads;
@@ -11,6 +11,7 @@
 
 mod answer;
 pub mod catalogue;
+mod dataset_quality;
 mod dialog;
 mod error;
 mod grant;
@@ -32,6 +33,10 @@ use crate::secret::Secret;
 use crate::time::Clock;
 
 pub use catalogue::{Context, Exit, Row, State, by_code, by_slug, explain};
+pub use dataset_quality::{
+    Coverage, DatasetQuality, DedupKey, Diagnostic, EventQuality, Figure, Freshness, MAX_ENTRIES,
+    MAX_EVENT_NAMES, MatchKey, lacking_scopes,
+};
 pub use dialog::{Ask, Dialog, RedirectUriError, check_redirect_uri};
 pub use error::{MetaError, OauthError, Unreachable};
 pub use grant::Granted;

@@ -9,6 +9,7 @@ mod check;
 mod codes;
 mod consents;
 pub(super) mod control;
+mod dataset_quality;
 mod debug;
 mod dialog;
 pub(super) mod exchange;

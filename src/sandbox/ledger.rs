@@ -349,6 +349,15 @@ impl Ledger {
             })
     }
 
+    /// The events of a pixel that are kept as they came, with their names.
+    pub(super) fn bodies(&self, pixel: PixelId) -> impl Iterator<Item = (&str, &Value)> {
+        self.bodies.iter().filter_map(move |(number, key, _)| {
+            let entry = self.events.get(key).filter(|_| key.pixel == pixel)?;
+            let (kept, body) = entry.body.as_ref()?;
+            (kept == number).then_some((&*key.name, body))
+        })
+    }
+
     pub(super) fn batches(&self) -> &VecDeque<BatchRecord> {
         &self.batches
     }

@@ -61,6 +61,16 @@ export const flows = [
     },
   },
   {
+    page: "/console/quality",
+    name: "what Meta says comes after the page, and is called simulated",
+    run: async (tab) => {
+      await go(tab, `/console/quality?pixel=${shop}`);
+      await until(tab, "Meta's figures", () => document.querySelector("#meta table") !== null);
+      await has(tab, "Simulated.", "Match quality, of 10", "Deduplication", "Meta was asked");
+      await isSilent(tab);
+    },
+  },
+  {
     page: "/console/system",
     name: "the configuration is reloaded, and the page says so",
     run: async (tab) => {

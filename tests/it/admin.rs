@@ -439,6 +439,21 @@ async fn every_answer_has_the_members_its_schema_names() {
         ("GET", "/funnel", "/funnel?pixel=7", json!({}), 404),
         ("GET", "/quality", "/quality", json!({}), 200),
         (
+            "GET",
+            "/quality/meta",
+            &format!("/quality/meta?pixel={PIXEL}"),
+            json!({}),
+            200,
+        ),
+        ("GET", "/quality/meta", "/quality/meta", json!({}), 400),
+        (
+            "GET",
+            "/quality/meta",
+            "/quality/meta?pixel=7",
+            json!({}),
+            404,
+        ),
+        (
             "POST",
             "/holds/{id}/release",
             &format!("/holds/{hold_id}/release"),

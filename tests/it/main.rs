@@ -21,6 +21,7 @@ mod console_numbers;
 mod console_pixels;
 mod console_trail;
 mod custody;
+mod dataset_quality;
 mod dead;
 mod delivery;
 mod desk;

@@ -18,6 +18,7 @@ mod issues;
 mod lab;
 mod live;
 mod masked;
+mod meta;
 mod overview;
 mod pixels;
 mod quality;
@@ -79,6 +80,8 @@ const PAGES: &[Page] = &[
     page("/console/overview/stream", overview::stream),
     page("/console/funnel", funnel::show),
     page("/console/quality", quality::show),
+    page("/console/quality/meta", meta::show),
+    page("/console/quality/meta/stream", meta::stream),
     page("/console/issues", issues::show),
     change("/console/issues/{id}/acknowledge", issues::acknowledge),
     change("/console/issues/{id}/mute", issues::mute),

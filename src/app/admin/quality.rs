@@ -161,7 +161,7 @@ pub(super) fn look(inner: &Inner, sift: Sift) -> Quality {
 }
 
 impl Brought {
-    fn add(&mut self, more: &Self) {
+    pub(super) fn add(&mut self, more: &Self) {
         self.events += more.events;
         self.with_event_id += more.with_event_id;
         self.duplicates += more.duplicates;

@@ -19,8 +19,9 @@ use super::call::{self, Call, Members};
 use super::problem::Problem;
 use super::reply::Reply;
 use super::{
-    Admin, attempts, config, dead, events, funnel, go_live, holds, issues, lanes, limits, lint,
-    openapi, overview, quality, rotate, search, system, tail, test_mode, tokens, verify,
+    Admin, attempts, config, dataset_quality, dead, events, funnel, go_live, holds, issues, lanes,
+    limits, lint, openapi, overview, quality, rotate, search, system, tail, test_mode, tokens,
+    verify,
 };
 use crate::config::Role;
 use crate::ingest::encoding;
@@ -82,6 +83,7 @@ const ROUTES: &[Route] = &[
     get("/overview", overview::show),
     get("/funnel", funnel::show),
     get("/quality", quality::show),
+    get("/quality/meta", dataset_quality::show),
     Route {
         method: Method::POST,
         path: "/lint",

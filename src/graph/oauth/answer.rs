@@ -128,6 +128,20 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// The number in `key`, as a number or as text.
+    pub(super) fn number(self, key: &str) -> Option<f64> {
+        let number = match self.value.get(key)? {
+            Value::String(text) => text.trim().parse().ok(),
+            other => other.as_f64(),
+        };
+        number.filter(|number: &f64| number.is_finite())
+    }
+
+    /// Whether it has members, or could have.
+    pub(super) fn is_object(self) -> bool {
+        self.value.is_object()
+    }
+
     /// The moment in `key`, in seconds since 1970; none if it is 0 or absent.
     pub(super) fn moment(self, key: &str) -> Option<UnixMs> {
         let seconds = self.integer(key).filter(|seconds| *seconds > 0)?;

@@ -34,6 +34,8 @@ pub enum Context {
     Page,
     /// Reading a pixel.
     Pixel,
+    /// Reading what Meta says of the quality of a dataset's events.
+    DatasetQuality,
     /// Sending events.
     Send,
     /// Everything else; also the error inside an inspection, and of a token that inspects itself.

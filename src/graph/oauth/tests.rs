@@ -1,6 +1,7 @@
 //! The client against a server that says one thing after the other.
 
 mod answers;
+mod dataset_quality;
 mod failures;
 mod requests;
 

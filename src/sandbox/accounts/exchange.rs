@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::call::{Call, Place};
 use super::calls::{AccountCall, CallOutcome, CallParam};
+use super::dataset_quality;
 use super::refusal::class;
 use super::registry::Registry;
 use super::route::{Asked, Edge};
@@ -62,6 +63,9 @@ pub(in crate::sandbox) async fn serve(core: &Core, request: Request<Body>, asked
     let mut call = Call::read(&head, &body, asked);
     drop(body);
     call.asked.edge = core.accounts.lock().settle(&call);
+    if call.asked.edge == Edge::DatasetQuality {
+        call.asked.subject = call.get("dataset_id").unwrap_or_default().to_owned();
+    }
     let pixel: Option<PixelId> = call.asked.subject.parse().ok();
     for (kind, path) in call.findings() {
         core.violate(kind, pixel, path);
@@ -105,8 +109,8 @@ impl Registry {
             Edge::Permissions => self.permissions(call, now).into(),
             Edge::Accounts => self.accounts(call, now).into(),
             Edge::Page => self.page(call, now).into(),
-            // events have an edge of their own
-            Edge::Pixel | Edge::Events => self.pixel(call, now).into(),
+            // events and what is made of them have answers of their own
+            Edge::Pixel | Edge::Events | Edge::DatasetQuality => self.pixel(call, now).into(),
             Edge::SystemUsers => self.system_users(call, now).into(),
             Edge::Applications => self.applications(call, now).into(),
             Edge::AccessTokens => self.access_tokens(call, now).into(),
@@ -187,7 +191,10 @@ impl Exchange<'_> {
     /// The answer a faultless sandbox gives.
     fn usual(self, fault: Option<&'static str>, headers: &Headers) -> Reply {
         let now = self.core.accounts.now().secs();
-        let outcome = self.core.accounts.lock().answer(&self.call, now);
+        let outcome = match self.call.asked.edge {
+            Edge::DatasetQuality => dataset_quality::answer(self.core, &self.call, now).into(),
+            _ => self.core.accounts.lock().answer(&self.call, now),
+        };
         self.close(fault, outcome, headers)
     }
 

@@ -1,6 +1,6 @@
 //! The refusal table of the account edges: what is answered, and how well each answer is known.
 
-use crate::sandbox::refusal::Basis::{self, Recorded, Reported, Unconfirmed};
+use crate::sandbox::refusal::Basis::{self, Documented, Recorded, Reported, Unconfirmed};
 use crate::sandbox::refusal::{Refusal, plain};
 
 const fn oauth(
@@ -248,6 +248,31 @@ pub(super) static SEND_PERMISSION: Refusal = oauth(
     Reported,
     "(#200) Requires ads_management permission to manage the object",
 );
+pub(super) static QUALITY_PERMISSION: Refusal = oauth(
+    "dataset_quality_permission",
+    10,
+    None,
+    Documented,
+    "(#10) Application does not have permission for this action",
+);
+pub(super) static DATASET_MISSING: Refusal = oauth(
+    "dataset_id_missing",
+    100,
+    None,
+    Unconfirmed,
+    "(#100) The parameter dataset_id is required",
+);
+pub(super) static DATASET_UNKNOWN: Refusal = Refusal {
+    title: Some("Dataset not found"),
+    detail: Some("There is no dataset with this id"),
+    ..oauth(
+        "dataset_unknown",
+        100,
+        Some(2_044_055),
+        Documented,
+        "Invalid parameter",
+    )
+};
 pub(super) static PAGING: Refusal = oauth(
     "paging",
     100,
@@ -290,7 +315,7 @@ pub(super) static MUST_EXPIRE: Refusal = told(
 );
 
 /// Every refusal of the account edges, for the table in the control API.
-pub static ACCOUNT_REFUSALS: [&Refusal; 35] = [
+pub static ACCOUNT_REFUSALS: [&Refusal; 38] = [
     &CLIENT_ID_MISSING,
     &CLIENT_ID,
     &REDIRECT_MISSING,
@@ -320,6 +345,9 @@ pub static ACCOUNT_REFUSALS: [&Refusal; 35] = [
     &FIELD,
     &READ_PERMISSION,
     &SEND_PERMISSION,
+    &QUALITY_PERMISSION,
+    &DATASET_MISSING,
+    &DATASET_UNKNOWN,
     &PAGING,
     &NOT_ADMIN,
     &BUSINESS_APP,

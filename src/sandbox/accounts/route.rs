@@ -30,6 +30,8 @@ pub enum Edge {
     Page,
     /// `GET /{version}/{pixel}`.
     Pixel,
+    /// `GET /{version}/dataset_quality`; which dataset, the parameter `dataset_id` says.
+    DatasetQuality,
     /// `GET /{version}/{business}/system_users`.
     SystemUsers,
     /// `POST /{version}/{system_user}/applications`.
@@ -66,7 +68,7 @@ impl Edge {
     fn is_top(self) -> bool {
         matches!(
             self,
-            Self::Dialog | Self::Oauth | Self::Revoke | Self::DebugToken
+            Self::Dialog | Self::Oauth | Self::Revoke | Self::DebugToken | Self::DatasetQuality
         )
     }
 
@@ -117,6 +119,7 @@ fn meaning<'a>(segments: &[&'a str]) -> Option<(Edge, &'a str, Option<&'a str>)>
         ["oauth", "revoke"] => (Edge::Revoke, "", None),
         ["debug_token"] => (Edge::DebugToken, "", None),
         ["dialog", "oauth"] => (Edge::Dialog, "", None),
+        ["dataset_quality"] => (Edge::DatasetQuality, "", None),
         ["me"] => (Edge::Me, "me", None),
         [id, "permissions"] if who(id) => (Edge::Permissions, id, None),
         [id, "permissions", one] if who(id) => (Edge::Permissions, id, Some(one)),
@@ -149,6 +152,9 @@ mod tests {
             ("v26.0/7/applications", Ok(Edge::Applications)),
             ("v26.0/7/access_tokens", Ok(Edge::AccessTokens)),
             ("v26.0/7", Ok(Edge::Pixel)),
+            ("v26.0/dataset_quality", Ok(Edge::DatasetQuality)),
+            ("v26.0/7/dataset_quality", Err("unknown_route")),
+            ("dataset_quality", Err("unknown_route")),
             ("dialog/oauth", Err("unknown_route")),
             ("me", Err("unknown_route")),
             ("v26.0/x/accounts", Err("unknown_route")),

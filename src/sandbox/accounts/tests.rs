@@ -3,6 +3,7 @@
 mod any_call;
 mod codes;
 mod control;
+mod dataset_quality;
 mod inspection;
 mod login;
 mod nodes;

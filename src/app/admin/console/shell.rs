@@ -57,7 +57,6 @@ struct Closed<'a> {
 
 impl Shell {
     pub(super) fn of(inner: &Inner, viewer: &Viewer, path: &'static str) -> Self {
-        let host = inner.in_force().config.graph.url.clone();
         Self {
             path: NAV
                 .iter()
@@ -73,7 +72,7 @@ impl Shell {
             csrf: viewer.csrf.clone(),
             said: viewer.said.clone(),
             version: env!("CARGO_PKG_VERSION"),
-            is_simulated: !host.to_string().contains("facebook.com"),
+            is_simulated: inner.is_simulated(),
         }
     }
 }

@@ -170,7 +170,7 @@ pub(in crate::app::admin) struct NotesCache(Mutex<Option<(UnixMs, Arc<Notes>)>>)
 
 impl NotesCache {
     /// Blocks when they are to be read again.
-    pub(super) fn read(&self, journal: &Path, now: UnixMs) -> Arc<Notes> {
+    pub(in crate::app::admin) fn read(&self, journal: &Path, now: UnixMs) -> Arc<Notes> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &*kept {
             Some((at, notes)) if now.0 >= at.0 && now.since(*at) < NOTES_LAST => Arc::clone(notes),

@@ -1,11 +1,13 @@
 //! Errors about who asks, and about what is asked for: inspections, Pages, system users, proofs,
 //! pixels, permissions.
 
-use super::Context::{Debug, Extend, Page, Pixel, Revoke, Send, SystemUser};
+use super::Context::{DatasetQuality, Debug, Extend, Page, Pixel, Revoke, Send, SystemUser};
 use super::{Exit, Message, Row, State};
 
 const INVALID: &[(i64, i64)] = &[(100, 100)];
 const PERMISSION: &[(i64, i64)] = &[(10, 10), (200, 299)];
+
+const DATASET_QUALITY: &str = "Generate a token for the dataset in Events Manager (Settings, Conversions API), which has read_ads_dataset_quality, or one of a system user to whom the dataset is assigned, with ads_read and one of ads_management and business_management; then: capigate token rotate";
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row] = &[
@@ -48,6 +50,27 @@ pub(super) const ROWS: &[Row] = &[
         "this token cannot send to this pixel",
         "The id is wrong, or the pixel (dataset) is not assigned to the token's system user or person; Meta does not say which.",
         "Check the id in Events Manager, assign the dataset under Business settings, Data sources, and make a new token: capigate token verify"),
+    Row::new("dataset-unknown", State::Unchanged, Exit::Permission).on(&[DatasetQuality]).codes(INVALID).sub(2_044_055).text(
+        "Meta knows no such dataset",
+        "The id is not that of a dataset (pixel), or Meta does not show it to this token. It says nothing about sending.",
+        "Compare the id with Events Manager, Data sources, and that the dataset is assigned to the token's system user: capigate token verify"),
+    Row::new("dataset-unknown-bare", State::Unchanged, Exit::Permission).on(&[DatasetQuality]).codes(&[(2_044_055, 2_044_055)]).text(
+        "Meta knows no such dataset",
+        "The id is not that of a dataset (pixel), or Meta does not show it to this token. It says nothing about sending.",
+        "Compare the id with Events Manager, Data sources, and that the dataset is assigned to the token's system user: capigate token verify"),
+    Row::new("dataset-quality-unseen", State::Unchanged, Exit::Permission).on(&[DatasetQuality]).codes(INVALID).sub(33).text(
+        "the dataset is not there for this token",
+        "The id is wrong, or the dataset is not assigned to the token's system user or person; Meta does not say which.",
+        "Assign the dataset under Business settings, Data sources, and make a new token: capigate token rotate"),
+    Row::new("dataset-quality-denied", State::Unchanged, Exit::Permission).on(&[DatasetQuality]).codes(&[(3, 3), (10, 10), (200, 299)]).text(
+        "the token may not read dataset quality",
+        "It lacks a permission to read these figures. That says nothing about sending.",
+        DATASET_QUALITY),
+    Row::new("dataset-quality-permission", State::Unchanged, Exit::Permission).on(&[DatasetQuality]).codes(INVALID).bare().message(Message::Starts(&["(#100) Missing Permission"])).text(
+        "the token may not read dataset quality",
+        "It lacks a permission to read these figures. That says nothing about sending.",
+        DATASET_QUALITY),
+
     Row::new("object-unknown", State::NoAccess, Exit::Permission).codes(INVALID).sub(33).text(
         "no such object for this token",
         "The id is wrong, or the token may not see the object, or the object cannot do that; Meta does not say which.",

@@ -26,7 +26,7 @@ fn error(code: i64, subcode: i64, message: &str) -> MetaError {
 /// written down from Meta's pages and recorded answers, not from the table.
 #[rustfmt::skip]
 const CASES: &[(Context, i64, i64, &str, &str)] = {
-    use Context::{Any, App, Code, Debug, Extend, Page, Pixel, Revoke, Send, SystemUser};
+    use Context::{Any, App, Code, DatasetQuality, Debug, Extend, Page, Pixel, Revoke, Send, SystemUser};
     &[
         // the exchange of a code
         (Code, 100, 36_009, "This authorization code has been used.", "code-used"),
@@ -126,6 +126,13 @@ const CASES: &[(Context, i64, i64, &str, &str)] = {
         (Pixel, 200, 0, "", "pixel-read-denied"),
         (Pixel, 100, 0, "(#100) Tried accessing nonexisting field (x) on node type (AdsPixel)", "field-unknown"),
         (Pixel, 100, 0, "(#100) Missing Permission", "permission-missing-100"),
+        (DatasetQuality, 10, 0, "(#10) Application does not have permission for this action", "dataset-quality-denied"),
+        (DatasetQuality, 200, 0, "(#200) Permissions error", "dataset-quality-denied"),
+        (DatasetQuality, 100, 0, "(#100) Missing Permission", "dataset-quality-permission"),
+        (DatasetQuality, 100, 33, "Unsupported get request. Object with ID '1' does not exist", "dataset-quality-unseen"),
+        (DatasetQuality, 100, 2_044_055, "Invalid parameter", "dataset-unknown"),
+        (DatasetQuality, 2_044_055, 0, "", "dataset-unknown-bare"),
+        (DatasetQuality, 190, 463, "", "token-expired"),
         (Send, 100, 0, "Invalid parameter", "request-refused"),
         (Send, 10, 0, "", "permission-denied"),
         (Send, 200, 0, "", "permission-missing"),
@@ -381,7 +388,12 @@ fn a_code_finds_all_that_it_may_mean() {
     );
     assert_eq!(
         slugs(200, None),
-        ["dialog-denied", "pixel-read-denied", "permission-missing"]
+        [
+            "dialog-denied",
+            "dataset-quality-denied",
+            "pixel-read-denied",
+            "permission-missing"
+        ]
     );
     assert!(slugs(190, None).len() > 15);
     assert!(slugs(300, None).is_empty());
