@@ -39,6 +39,7 @@ pub mod policy;
 mod app_data;
 mod blame;
 mod build;
+mod changes;
 mod click_id;
 mod custom_data;
 mod digest;
@@ -69,6 +70,8 @@ mod tests;
 
 use serde::Deserialize;
 
+pub use changes::{Changes, FieldChange};
+pub(crate) use changes::MAX_CHANGES_TEXT;
 pub use digest::{DigestError, Sha256Hex};
 pub use encoded::EncodedEvent;
 pub use hashed::HashedEvent;
