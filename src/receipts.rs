@@ -31,13 +31,14 @@ mod store;
 mod tests;
 mod worker;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::event::{EncodedEvent, Label};
+use crate::event::{EncodedEvent, FieldChange, Label, Wanted};
 use crate::journal::segment::disk::Disk;
 use crate::pixel::PixelId;
 use crate::telemetry::metrics::Metrics;
@@ -61,7 +62,12 @@ pub struct Settings {
     pub keep: Duration,
     /// Bytes of all files.
     pub max_bytes: u64,
+    /// Whether events are found by their `order_id` and their e-mail addresses, too.
+    pub by_keys: bool,
 }
+
+/// Requests to Graph that are kept with the events that ended.
+pub const MAX_ATTEMPTS: usize = 8;
 
 /// The end of the events of one batch, or of some of them; or what policies did to the events of
 /// one request.
@@ -77,6 +83,33 @@ pub struct Ending {
     pub batch_events: usize,
     /// The events that ended (cheap clones).
     pub events: Vec<Subject>,
+    /// The last requests to Graph that carried any of them, the newest first.
+    pub attempts: Vec<Attempt>,
+}
+
+/// A request to Graph that carried an event, or others that ended with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Attempt {
+    /// When the answer came, in Unix milliseconds.
+    pub at: i64,
+    /// What came of it: `delivered`, `transient`, `throttled`, `held` or `split`.
+    pub outcome: Cow<'static, str>,
+    /// Events in it.
+    pub events: u64,
+    /// How many of the events that ended together were among them, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of_batch: Option<u64>,
+    /// Graph's error code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<i64>,
+    /// Graph's error subcode.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subcode: Option<i64>,
+    /// Graph's `fbtrace_id`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+    /// Milliseconds until the answer.
+    pub took_ms: u64,
 }
 
 /// An event that something is told about.
@@ -154,7 +187,7 @@ pub enum State {
 /// What is known of an event. Times are Unix milliseconds; what is not known is left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Receipt {
-    /// The id that was asked for.
+    /// The id that was asked for; none where it was asked by something else, since ids are not kept.
     pub event_id: Option<String>,
     /// Its name, up to 64 bytes of it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -196,6 +229,13 @@ pub struct Receipt {
     /// The policies that have changed it, or made it (`fan_out`), in stable words.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<String>,
+    /// What became of its fields when it was normalised and hashed, as far as that is known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<FieldChange>,
+    /// The last requests to Graph that carried it or, once it has ended, those of its batch; the
+    /// newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
 }
 
 impl Receipt {
@@ -217,6 +257,8 @@ impl Receipt {
             received_at: None,
             expires_at: None,
             policies: Vec::new(),
+            changes: Vec::new(),
+            attempts: Vec::new(),
         }
     }
 }
@@ -299,8 +341,13 @@ impl Receipts {
     /// what was noted before, for five seconds at most, and reads from disk: chunks from the newest
     /// on until it has enough, of each at most its entries.
     pub fn find(&self, event_id: &str, limit: usize) -> Result<Vec<Receipt>, FindError> {
+        self.find_wanted(&Wanted::event_id(event_id), limit)
+    }
+
+    /// The same of the events that somebody knows by something.
+    pub fn find_wanted(&self, wanted: &Wanted, limit: usize) -> Result<Vec<Receipt>, FindError> {
         match &self.0 {
-            Some(worker) => worker.find(event_id, limit),
+            Some(worker) => worker.find(wanted, limit),
             None => Ok(Vec::new()),
         }
     }

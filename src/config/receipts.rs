@@ -16,6 +16,10 @@ pub struct Receipts {
     pub keep: Span,
     /// Disk space of the receipts; beyond it the oldest go first.
     pub max_bytes: Bytes,
+    /// Whether an event that has ended is also found by its order_id and by an e-mail address:
+    /// parts of digests of these are kept, from which neither can be read, but which somebody who
+    /// knows an address can look for. Each takes another 16 bytes.
+    pub by_keys: bool,
 }
 
 impl Default for Receipts {
@@ -24,6 +28,7 @@ impl Default for Receipts {
             enabled: true,
             keep: Span::from_secs(7 * 86_400),
             max_bytes: Bytes::gib(1),
+            by_keys: true,
         }
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn build<'a>(
         rules,
         now,
         warnings: Vec::new(),
-            marks: Marks::default(),
+        marks: Marks::default(),
     };
     // what was dropped on the way may be why the rest does not do
     steps(raw, pixel, visit, &mut work)
@@ -173,7 +173,7 @@ pub(super) fn label(raw: &RawEvent<'_>, rules: &Rules) -> Label {
         rules,
         now: UnixMs(0),
         warnings: Vec::new(),
-            marks: Marks::default(),
+        marks: Marks::default(),
     };
     Label {
         event_name: event_name(raw.event_name, &mut work)

@@ -88,7 +88,7 @@ const CALLING_CODE: usize = OTHERS_FROM + 17;
 const PERSONAL_ID: usize = OTHERS_FROM + 18;
 
 /// Bytes of the text of [`Changes`]: a letter and 16 digits for each.
-pub(crate) const MAX_CHANGES_TEXT: usize = CHANGES.len() * 17;
+const MAX_CHANGES_TEXT: usize = CHANGES.len() * 17;
 
 /// A set of changes of one field, while it is written.
 #[derive(Clone, Copy, Debug, Default)]
@@ -353,7 +353,9 @@ fn normal_form(place: usize) -> &'static str {
     match place {
         MILLISECONDS => "read as milliseconds, since Meta wants whole seconds",
         ROUNDED => "the fraction of a second cut off, since Meta wants whole seconds",
-        MOVED => "was a little ahead of the gateway’s clock and set to now, since Meta refuses a time to come",
+        MOVED => {
+            "was a little ahead of the gateway’s clock and set to now, since Meta refuses a time to come"
+        }
         _ => match field::at(place).map(|field| field.key) {
             Some("em" | "madid") => "lower-cased",
             Some("ph") => "reduced to its digits with the calling code",
@@ -377,15 +379,21 @@ fn added(place: usize) -> &'static str {
         return "made by the gateway from the content, so that a repeated event counts once";
     }
     match field::at(place).map(|field| field.key) {
-        Some("fbc") => "made by the gateway from the click id of the page’s URL, or taken from its cookie",
+        Some("fbc") => {
+            "made by the gateway from the click id of the page’s URL, or taken from its cookie"
+        }
         _ => "taken by the gateway from the browser’s request, since the event came without it",
     }
 }
 
 fn noted(place: usize) -> &'static str {
     match place {
-        CALLING_CODE => "no calling code could be told for sure, so it matches only if the number has one",
-        PERSONAL_ID => "looked like an e-mail address or a phone number, so it was hashed, though its source sends external ids in clear",
+        CALLING_CODE => {
+            "no calling code could be told for sure, so it matches only if the number has one"
+        }
+        PERSONAL_ID => {
+            "looked like an e-mail address or a phone number, so it was hashed, though its source sends external ids in clear"
+        }
         _ => "passed as it was, though Meta may not read it there or not know the value",
     }
 }

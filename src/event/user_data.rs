@@ -297,14 +297,7 @@ fn write_field(
     let done = if field.is_hashed() {
         hashing::write(field, values, context, &mut remarks, buffer, out)?
     } else {
-        write_plain(
-            field,
-            values,
-            (context, buffer),
-            work,
-            &mut remarks,
-            out,
-        )?
+        write_plain(field, values, (context, buffer), work, &mut remarks, out)?
     };
     if !done {
         out.truncate(start);

@@ -132,6 +132,11 @@ impl Store {
         Ok(store)
     }
 
+    /// Whether events are found by other keys than their id.
+    pub(super) fn by_keys(&self) -> bool {
+        self.settings.by_keys
+    }
+
     /// Smaller chunks, for tests.
     #[cfg(test)]
     pub(super) fn with_chunks_of(mut self, entries: usize) -> Self {

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use super::entry::{IdDigest, Note};
 use super::*;
+use crate::event::Key;
 use crate::journal::segment::disk::{DirLock, DiskFile, RealDisk};
 
 const DAY: Duration = Duration::from_hours(24);
@@ -31,6 +32,7 @@ fn ending(at: UnixMs, outcome: Outcome, events: Vec<EncodedEvent>) -> Ending {
         outcome,
         batch_events: events.len(),
         events: events.into_iter().map(Subject::from).collect(),
+        attempts: Vec::new(),
     }
 }
 
@@ -81,6 +83,7 @@ impl Bench {
             dir: self.path().to_owned(),
             keep: 7 * DAY,
             max_bytes: self.max_bytes,
+            by_keys: true,
         }
     }
 
@@ -116,7 +119,7 @@ impl Bench {
 }
 
 fn add(store: &mut Store, ending: &Ending) {
-    store.add(Note::of(ending).unwrap());
+    store.add(Note::of(ending, true).unwrap());
 }
 
 fn find(store: &mut Store, id: &str) -> Vec<Receipt> {
@@ -124,9 +127,13 @@ fn find(store: &mut Store, id: &str) -> Vec<Receipt> {
 }
 
 fn find_some(store: &mut Store, id: &str, limit: usize) -> Vec<Receipt> {
-    let hits = store.hits(IdDigest::of(id), limit);
+    find_by(store, &Wanted::event_id(id), limit)
+}
+
+fn find_by(store: &mut Store, wanted: &Wanted, limit: usize) -> Vec<Receipt> {
+    let hits = store.hits(IdDigest::of(wanted.key()), limit);
     let (disk, oldest) = store.searcher();
-    search::receipts(&*disk, id, oldest, limit, hits).unwrap()
+    search::receipts(&*disk, wanted, oldest, limit, hits).unwrap()
 }
 
 /// Cuts a file off, or makes it longer with `byte`.
@@ -351,8 +358,8 @@ fn one_of_a_million_is_found() {
     let mut store = bench.store();
     let trace = |batch: u64| format!("trace-{batch}");
     for batch in 0..1000_u64 {
-        let id = |n: u64| IdDigest::of(&(batch * 1000 + n).to_string());
-        let mut note = Note::of(&delivered(bench.now(), ["x".to_owned()])).unwrap();
+        let id = |n: u64| IdDigest::of((Key::EventId, &(batch * 1000 + n).to_string()));
+        let mut note = Note::of(&delivered(bench.now(), ["x".to_owned()]), true).unwrap();
         note.set_ids((0..1000).map(id));
         note.line.trace_id = Some(trace(batch));
         store.add(note);
@@ -467,7 +474,7 @@ fn of_an_id_that_all_have_the_newest_are_found() {
             trace_id: None,
             received: n,
         };
-        store.add(Note::of(&ending(bench.now(), outcome, events)).unwrap());
+        store.add(Note::of(&ending(bench.now(), outcome, events), true).unwrap());
     }
     for limit in [1, 100, 4999, 5001, 12_345] {
         let found = find_some(&mut store, "undefined", limit);
@@ -625,7 +632,7 @@ fn what_policies_did_is_kept() {
         &mut store,
         &labels(bench.now(), kept_back.clone(), &["a", "", "b"]),
     );
-    assert!(Note::of(&labels(bench.now(), kept_back, &[""])).is_none());
+    assert!(Note::of(&labels(bench.now(), kept_back, &[""]), true).is_none());
     let [receipt] = find(&mut store, "b").try_into().unwrap();
     assert_eq!(receipt.state, State::Filtered);
     assert_eq!(receipt.reason.as_deref(), Some("consent"));
