@@ -49,7 +49,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("attempts", &[]),
     ("backup", &["journal", "tokens::vault::MAX_FILE"]),
     ("custody", &["tokens", "graph", "alerts"]),
-    ("journal", &["event::Changes", "event::EncodedEvent"]),
+    (
+        "journal",
+        &[
+            "event::Changes",
+            "event::EncodedEvent",
+            "event::FieldChange",
+        ],
+    ),
     (
         "receipts",
         &[

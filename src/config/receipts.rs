@@ -6,7 +6,8 @@ use super::fault::{Fault, at_least};
 use super::units::{Bytes, Span};
 
 /// The end of each event can be asked for by its event_id. A receipt takes 16 bytes an event and
-/// some 150 a batch; it holds no data of a person.
+/// some 300 a batch; of the event it holds its name, which of its fields were changed and how, and
+/// parts of digests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Receipts {

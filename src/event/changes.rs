@@ -422,7 +422,7 @@ mod tests {
         let all = changes(&format!(
             r#"{{"event_name":"Purchase","event_time":"1795341558123.5","action_source":"website",
             "user_data":{{"email":" Jane@Example.com ","ph":"+1 650 555 1212","fn":"jane","ln":["{digest}","{digest}"],
-            "country":"Germany","zp":"???","shoe":"42","fbp":" fb.1.1.2 "}},
+            "country":"Germany","zp":"","shoe":"42","fbp":" fb.1.1.2 "}},
             "custom_data":{{"value":"12.50","currency":"eur","note":"to john@example.com"}}}}"#
         ));
         let expected = [

@@ -185,6 +185,7 @@ impl Kept {
             subcode: letter.subcode,
             received_at: Some(letter.received_at.0),
             expires_at: Some(letter.expires_at.0),
+            changes: shown.changes,
             attempts: tried.unwrap_or_default(),
             ..Receipt::new(letter.pixel, State::Dead)
         };
