@@ -3,15 +3,17 @@
 //! **Promises.** [`Receipts::note`] never blocks, waits or fails: it hands the ending to a thread
 //! of this room. [`Receipts::find`] gives the endings that were noted before, are not older than
 //! `keep` and were not lost, as many as it is asked for; an event may have several (sent again after it was dead; the same id
-//! under two pixels). What is kept of an event is a part of the SHA-256 of its id, its name, and
-//! the line of its batch: no data of a person.
+//! under two pixels). What is kept of an event is a part of the SHA-256 of its id, its name, what
+//! became of which of its fields, and the line of its batch; with [`Settings::by_keys`] also parts
+//! of the SHA-256 of its order id and of its hashed addresses, each kind in a way of its own. No
+//! value can be read from these, but who knows one can look for it.
 //!
 //! **Refuses.** To be worth an outage. A disk that fails costs receipts, never an event and never
 //! a start: they rest for a minute, say so once as an error and in `capigate_receipts_failed`, and
 //! try again with a new file. What is damaged is left aside.
 //!
-//! **Limits.** At most `max_bytes` on disk, the oldest go first; 16 bytes an event and about 150 a
-//! batch. At most [`MAX_QUEUED_ENDINGS`] endings and [`MAX_QUEUED_BYTES`] of events wait for the
+//! **Limits.** At most `max_bytes` on disk, the oldest go first; 16 bytes an event, as many for each
+//! other key, and about 300 a batch, of which at most [`MAX_ATTEMPTS`] requests to Graph. At most [`MAX_QUEUED_ENDINGS`] endings and [`MAX_QUEUED_BYTES`] of events wait for the
 //! thread; beyond that endings are dropped and counted in `capigate_receipts_lost_total`. A process
 //! that dies loses the receipts of its last second; a power cut those the system had not written
 //! (some 30 seconds), since nothing is synced before its file is sealed. Events without
@@ -21,7 +23,7 @@
 //! # On disk
 //!
 //! Chunks, named by the number of their first batch. `….lines` has a line of JSON for each batch;
-//! `….head` has 16 bytes for each event, in the order they came, while the chunk grows; it
+//! `….head` has 16 bytes for each event and other key, in the order they came, while the chunk grows; it
 //! becomes `….ids`, the same sorted, when the chunk is full, and at every start.
 
 mod entry;

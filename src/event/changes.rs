@@ -2,9 +2,9 @@
 //! none of their values.
 
 use std::fmt;
-use std::sync::Arc;
 
 use serde::Serialize;
+use smallvec::SmallVec;
 
 use super::field;
 use crate::codes::{self, Code};
@@ -79,6 +79,8 @@ const MILLISECONDS: usize = OTHERS_FROM + 1;
 const ROUNDED: usize = OTHERS_FROM + 2;
 const MOVED: usize = OTHERS_FROM + 3;
 pub(super) const EVENT_ID: usize = OTHERS_FROM + 4;
+const VALUE: usize = OTHERS_FROM + 7;
+const CURRENCY: usize = OTHERS_FROM + 8;
 const CUSTOM_DATA: usize = OTHERS_FROM + 12;
 const APP_DATA: usize = OTHERS_FROM + 13;
 const USER_DATA: usize = OTHERS_FROM + 14;
@@ -89,6 +91,9 @@ const PERSONAL_ID: usize = OTHERS_FROM + 18;
 
 /// Bytes of the text of [`Changes`]: a letter and 16 digits for each.
 const MAX_CHANGES_TEXT: usize = CHANGES.len() * 17;
+
+/// What most texts fit in, without memory of their own.
+const USUAL_TEXT: usize = 24;
 
 /// A set of changes of one field, while it is written.
 #[derive(Clone, Copy, Debug, Default)]
@@ -180,7 +185,7 @@ fn custom_place(key: &str) -> usize {
 /// What became of the fields of an event. It has no values, and is cheap to clone. A short text
 /// where it is kept: a letter for each change, and behind it, in hex, the places that it is about.
 #[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Changes(Option<Arc<str>>);
+pub struct Changes(SmallVec<[u8; USUAL_TEXT]>);
 
 /// What became of one field.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -216,26 +221,25 @@ impl Changes {
                 put(nibble + if nibble < 10 { b'0' } else { b'a' - 10 });
             }
         }
-        let text = text.get(..len).and_then(|text| str::from_utf8(text).ok());
-        Self(text.filter(|text| !text.is_empty()).map(Into::into))
+        Self(text.get(..len).unwrap_or_default().into())
     }
 
     /// From what [`Changes::as_str`] gave; none where it is something else.
     pub(crate) fn of_record(text: &[u8]) -> Self {
         let is_ours = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
         let fits = (1..=MAX_CHANGES_TEXT).contains(&text.len()) && text.iter().all(is_ours);
-        let text = str::from_utf8(text).ok().filter(|_| fits);
-        Self(text.map(Into::into))
+        Self(if fits { text.into() } else { SmallVec::new() })
     }
 
     /// As it is kept: letters and digits. Empty when nothing is known.
     pub fn as_str(&self) -> &str {
-        self.0.as_deref().unwrap_or_default()
+        // it has letters and digits only
+        str::from_utf8(&self.0).unwrap_or_default()
     }
 
     /// Whether nothing is known.
     pub fn is_empty(&self) -> bool {
-        self.0.is_none()
+        self.0.is_empty()
     }
 
     /// What became of each field, in the order of Meta's table. What a later version has written and
@@ -356,6 +360,8 @@ fn normal_form(place: usize) -> &'static str {
         MOVED => {
             "was a little ahead of the gateway’s clock and set to now, since Meta refuses a time to come"
         }
+        VALUE => "written as a plain JSON number",
+        CURRENCY => "upper-cased to its ISO 4217 code",
         _ => match field::at(place).map(|field| field.key) {
             Some("em" | "madid") => "lower-cased",
             Some("ph") => "reduced to its digits with the calling code",

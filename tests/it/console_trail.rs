@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use capigate::sandbox::{Fault, Sandbox, SandboxSettings};
+use capigate::sandbox::{Fault, Sandbox, SandboxSettings, SandboxToken};
 use capigate::time::Clock;
 use serde_json::{Value, json};
 
@@ -481,7 +481,11 @@ async fn a_dead_letter_keeps_what_was_changed_and_the_search_that_found_it() {
     // sent again, it is told as it first came
     gateway.sandbox.clear_faults();
     let url = format!("http://{}/dead/redrive", gateway.running().admin_addr());
-    let body = json!({"all": true, "dry_run": false});
+    let search = format!("http://{}/search", gateway.running().admin_addr());
+    let search = gateway.http.post(search).bearer_auth(VIEW);
+    let found = search.json(&json!({"event_id": "bad"})).send().await;
+    let found: Value = found.unwrap().json().await.unwrap();
+    let body = json!({"ids": [found["dead"][0]["letter"]], "dry_run": false});
     let sent = gateway.http.post(url).bearer_auth(ADMIN).json(&body);
     let sent: Value = sent.send().await.unwrap().json().await.unwrap();
     assert_eq!(sent["redriven"], 1, "{sent}");
@@ -508,6 +512,7 @@ const ORDER: &str = "canary-order-4711";
 async fn what_is_typed_into_the_box_is_kept_nowhere() {
     let settings = SandboxSettings {
         listen: "127.0.0.1:0".parse().unwrap(),
+        tokens: vec![SandboxToken::new("test", "sandbox-token")],
         ..SandboxSettings::default()
     };
     let sandbox = Sandbox::start(settings, Clock::Real).await.unwrap();
@@ -571,7 +576,8 @@ async fn what_is_typed_into_the_box_is_kept_nowhere() {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    assert!(found().await);
+    let last = typed(EMAIL).await.text;
+    assert!(found().await, "{last}");
     assert_eq!(process.terminate(), 0);
     let log = process.whole_log();
     assert!(log.contains("events accepted"), "{log}");
