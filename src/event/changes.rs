@@ -178,7 +178,7 @@ fn place_of(path: &str) -> usize {
 
 fn custom_place(key: &str) -> usize {
     let is_it = |known: &&str| known.strip_prefix("custom_data.") == Some(key);
-    let known = OTHERS.iter().position(|known| is_it(&known));
+    let known = OTHERS.iter().position(|known| is_it(known));
     known.map_or(CUSTOM_DATA, |at| OTHERS_FROM + at)
 }
 

@@ -133,7 +133,7 @@ struct Custom<'a> {
 
 impl EncodedEvent {
     /// Gives what the event may be known by, beside its id: its `order_id`, and up to
-    /// [`MAX_EMAILS`] digests of addresses. Reads no more of the event than it must.
+    /// four digests of addresses. Reads no more of the event than it must.
     pub fn other_keys(&self, each: &mut dyn FnMut(Key, &str)) {
         let json = self.as_bytes();
         // a string's own quotes are escaped, so this is a member; `user_data` comes first, and its
@@ -145,9 +145,9 @@ impl EncodedEvent {
             for text in texts.step_by(2).take(MAX_EMAILS) {
                 // without what Meta's Parameter Builder may have put behind it
                 let digest = text.get(..64).and_then(|text| str::from_utf8(text).ok());
-                digest
-                    .into_iter()
-                    .for_each(|digest| each(Key::Email, digest));
+                if let Some(digest) = digest {
+                    each(Key::Email, digest);
+                }
             }
         }
         if memmem::find(json, b"\"order_id\":\"").is_some() {
