@@ -208,6 +208,7 @@ fn receipts(count: usize) {
         dir: dir.path().to_owned(),
         keep: Duration::from_hours(168),
         max_bytes: 4 << 30,
+        by_keys: true,
     };
     let clock = Clock::manual(NOW);
     let receipts = Receipts::open(settings, Arc::new(RealDisk), clock, &metrics);
@@ -222,6 +223,7 @@ fn receipts(count: usize) {
             },
             batch_events: batch,
             events: events.collect(),
+            attempts: Vec::new(),
         });
         // waits for the thread, so that the queue never overflows
         if (first / batch).is_multiple_of(20) {

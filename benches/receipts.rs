@@ -14,7 +14,7 @@ use std::time::Duration;
 use capigate::event::{EncodedEvent, RawEvent, Rules};
 use capigate::journal::segment::disk::RealDisk;
 use capigate::pixel::PixelId;
-use capigate::receipts::{Ending, Outcome, Receipts, Settings};
+use capigate::receipts::{Attempt, Ending, Outcome, Receipts, Settings};
 use capigate::telemetry::metrics::Metrics;
 use capigate::time::{Clock, UnixMs};
 use rustix::time::{ClockId, clock_gettime};
@@ -45,17 +45,33 @@ fn cpu(clock: ClockId) -> f64 {
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
+/// The request by which a batch of so many was delivered.
+fn delivered(events: u64) -> Attempt {
+    Attempt {
+        at: NOW.0,
+        outcome: "delivered".into(),
+        events,
+        of_batch: Some(events),
+        code: None,
+        subcode: None,
+        trace_id: Some("ABCdefGHIjklMNOpqrSTUvw".to_owned()),
+        took_ms: 123,
+    }
+}
+
 fn main() {
     let is_test = std::env::args().any(|arg| arg == "--test");
     let (pixel, count) = ("7".parse().unwrap(), if is_test { 2_000 } else { 500_000 });
     let events: Vec<EncodedEvent> = (0..count.min(50_000)).map(|id| event(pixel, id)).collect();
-    for size in [1, 50, 1000] {
+    let cases = [1, 50, 1000].map(|size| [(size, false), (size, true)]);
+    for (size, by_keys) in cases.into_iter().flatten() {
         let dir = tempfile::tempdir().unwrap();
         let metrics = Metrics::new().unwrap();
         let settings = Settings {
             dir: dir.path().to_owned(),
             keep: Duration::from_hours(168),
             max_bytes: 1 << 30,
+            by_keys,
         };
         let clock = Clock::manual(NOW);
         let receipts = Receipts::open(settings, Arc::new(RealDisk), clock, &metrics);
@@ -73,6 +89,7 @@ fn main() {
                 },
                 batch_events: size,
                 events: batch.iter().cloned().map(Into::into).collect(),
+                attempts: vec![delivered(size as u64)],
             });
             noting += cpu(ClockId::ThreadCPUTime) - start;
             // waits for the thread, so that the queue never overflows
@@ -82,10 +99,10 @@ fn main() {
         }
         receipts.close(Duration::from_mins(1));
         let all = cpu(ClockId::ProcessCPUTime) - begun;
-        let kept = metrics.receipts.get() as f64;
+        let kept = (count / size * size) as f64;
         let micros = |seconds: f64| seconds * 1e6 / kept;
         println!(
-            "receipts, batches of {size:4}: {:.3} us an event, {:.3} of them for the caller; {:.1} bytes; {} lost",
+            "receipts, batches of {size:4}, by other keys {by_keys:5}: {:.3} us an event, {:.3} of them for the caller; {:.1} bytes; {} lost",
             micros(all),
             micros(noting),
             metrics.receipts_bytes.get() as f64 / kept,

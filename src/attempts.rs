@@ -17,7 +17,7 @@ use crate::time::UnixMs;
 /// Requests that are kept of a pixel, of those that were not confirmed.
 pub const MAX_FAILED: usize = 16;
 /// The same of those that were.
-pub const MAX_DELIVERED: usize = 4;
+pub const MAX_DELIVERED: usize = 8;
 /// Pixels whose requests are kept.
 pub const MAX_PIXELS: usize = 2048;
 /// Runs of numbers that are kept of a request's events.
@@ -79,11 +79,17 @@ impl Carried {
     }
 
     fn may_have(&self, seq: u64) -> bool {
-        let runs = self.0.as_ref();
-        runs.is_none_or(|runs| {
-            runs.iter()
-                .any(|(first, last)| (*first..=*last).contains(&seq))
-        })
+        self.count(&[seq]) != Some(0)
+    }
+
+    /// How many of these it is, which are in rising order; none where that is not known.
+    fn count(&self, seqs: &[u64]) -> Option<u64> {
+        let runs = self.0.as_ref()?;
+        let within = |(first, last): &(u64, u64)| {
+            let start = seqs.partition_point(|seq| seq < first);
+            seqs.partition_point(|seq| seq <= last) - start
+        };
+        Some(runs.iter().map(within).sum::<usize>() as u64)
     }
 }
 
@@ -130,6 +136,23 @@ impl Attempts {
         let mut all = self.of(pixel);
         all.retain(|one| one.carried.may_have(seq));
         all
+    }
+
+    /// The last `most` of those of a pixel that carried any of the events with these numbers, or may
+    /// have, the newest first; each with how many of them it carried, where that is known.
+    pub fn of_events(
+        &self,
+        pixel: PixelId,
+        mut seqs: Vec<u64>,
+        most: usize,
+    ) -> Vec<(Attempt, Option<u64>)> {
+        seqs.sort_unstable();
+        let counted = |one: Attempt| {
+            let count = one.carried.count(&seqs);
+            (count != Some(0)).then_some((one, count))
+        };
+        let all = self.of(pixel).into_iter();
+        all.filter_map(counted).take(most).collect()
     }
 
     /// A panic elsewhere leaves requests that were made.
@@ -199,9 +222,17 @@ mod tests {
             (of(5), of(7), of(8), of(10)),
             (vec![1], vec![1], vec![2], vec![])
         );
+        let counts = |seqs: &[u64]| {
+            let all = attempts.of_events(pixel(0), seqs.to_vec(), 9);
+            all.iter().map(|(_, count)| *count).collect::<Vec<_>>()
+        };
+        assert_eq!(counts(&[9, 8, 5]), [Some(1), Some(2)]);
+        assert_eq!(counts(&[1]), []);
         // too many runs to keep: it may have been in it
         attempts.note(pixel(0), attempt(3, &far), false);
         assert_eq!(of(8), [3, 2]);
         assert_eq!(of(1001), [3]);
+        assert_eq!(counts(&[8]), [None, Some(1)]);
+        assert_eq!(attempts.of_events(pixel(0), vec![8], 1).len(), 1);
     }
 }

@@ -39,6 +39,7 @@ pub mod policy;
 mod app_data;
 mod blame;
 mod build;
+mod changes;
 mod click_id;
 mod custom_data;
 mod digest;
@@ -69,6 +70,7 @@ mod tests;
 
 use serde::Deserialize;
 
+pub use changes::{Changes, FieldChange};
 pub use digest::{DigestError, Sha256Hex};
 pub use encoded::EncodedEvent;
 pub use hashed::HashedEvent;
@@ -80,7 +82,7 @@ pub use raw::{Label, RawEvent};
 pub use reject::{EventError, Warning};
 pub use source::ActionSource;
 pub use visit::{MAX_VISIT_VALUE, Visit, is_public_address, subdomain_index};
-pub use wanted::{EmailError, Wanted};
+pub use wanted::{EmailError, Key, Wanted};
 
 /// The longest event that is read, in bytes of JSON as received.
 pub const MAX_RAW_BYTES: usize = 1 << 20;

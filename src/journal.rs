@@ -31,6 +31,7 @@
 pub mod dead;
 pub mod envelope;
 mod error;
+pub(crate) mod extras;
 pub mod format;
 pub mod intents;
 pub mod lease;

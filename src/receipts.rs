@@ -3,15 +3,17 @@
 //! **Promises.** [`Receipts::note`] never blocks, waits or fails: it hands the ending to a thread
 //! of this room. [`Receipts::find`] gives the endings that were noted before, are not older than
 //! `keep` and were not lost, as many as it is asked for; an event may have several (sent again after it was dead; the same id
-//! under two pixels). What is kept of an event is a part of the SHA-256 of its id, its name, and
-//! the line of its batch: no data of a person.
+//! under two pixels). What is kept of an event is a part of the SHA-256 of its id, its name, what
+//! became of which of its fields, and the line of its batch; with [`Settings::by_keys`] also parts
+//! of the SHA-256 of its order id and of its hashed addresses, each kind in a way of its own. No
+//! value can be read from these, but who knows one can look for it.
 //!
 //! **Refuses.** To be worth an outage. A disk that fails costs receipts, never an event and never
 //! a start: they rest for a minute, say so once as an error and in `capigate_receipts_failed`, and
 //! try again with a new file. What is damaged is left aside.
 //!
-//! **Limits.** At most `max_bytes` on disk, the oldest go first; 16 bytes an event and about 150 a
-//! batch. At most [`MAX_QUEUED_ENDINGS`] endings and [`MAX_QUEUED_BYTES`] of events wait for the
+//! **Limits.** At most `max_bytes` on disk, the oldest go first; 16 bytes an event, as many for each
+//! other key, and about 300 a batch, of which at most [`MAX_ATTEMPTS`] requests to Graph. At most [`MAX_QUEUED_ENDINGS`] endings and [`MAX_QUEUED_BYTES`] of events wait for the
 //! thread; beyond that endings are dropped and counted in `capigate_receipts_lost_total`. A process
 //! that dies loses the receipts of its last second; a power cut those the system had not written
 //! (some 30 seconds), since nothing is synced before its file is sealed. Events without
@@ -21,7 +23,7 @@
 //! # On disk
 //!
 //! Chunks, named by the number of their first batch. `….lines` has a line of JSON for each batch;
-//! `….head` has 16 bytes for each event, in the order they came, while the chunk grows; it
+//! `….head` has 16 bytes for each event and other key, in the order they came, while the chunk grows; it
 //! becomes `….ids`, the same sorted, when the chunk is full, and at every start.
 
 mod entry;
@@ -31,13 +33,14 @@ mod store;
 mod tests;
 mod worker;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::event::{EncodedEvent, Label};
+use crate::event::{EncodedEvent, FieldChange, Label, Wanted};
 use crate::journal::segment::disk::Disk;
 use crate::pixel::PixelId;
 use crate::telemetry::metrics::Metrics;
@@ -61,7 +64,12 @@ pub struct Settings {
     pub keep: Duration,
     /// Bytes of all files.
     pub max_bytes: u64,
+    /// Whether events are found by their `order_id` and their e-mail addresses, too.
+    pub by_keys: bool,
 }
+
+/// Requests to Graph that are kept with the events that ended.
+pub const MAX_ATTEMPTS: usize = 8;
 
 /// The end of the events of one batch, or of some of them; or what policies did to the events of
 /// one request.
@@ -77,6 +85,33 @@ pub struct Ending {
     pub batch_events: usize,
     /// The events that ended (cheap clones).
     pub events: Vec<Subject>,
+    /// The last requests to Graph that carried any of them, the newest first.
+    pub attempts: Vec<Attempt>,
+}
+
+/// A request to Graph that carried an event, or others that ended with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Attempt {
+    /// When the answer came, in Unix milliseconds.
+    pub at: i64,
+    /// What came of it: `delivered`, `transient`, `throttled`, `held` or `split`.
+    pub outcome: Cow<'static, str>,
+    /// Events in it.
+    pub events: u64,
+    /// How many of the events that ended together were among them, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of_batch: Option<u64>,
+    /// Graph's error code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<i64>,
+    /// Graph's error subcode.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subcode: Option<i64>,
+    /// Graph's `fbtrace_id`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+    /// Milliseconds until the answer.
+    pub took_ms: u64,
 }
 
 /// An event that something is told about.
@@ -154,7 +189,7 @@ pub enum State {
 /// What is known of an event. Times are Unix milliseconds; what is not known is left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Receipt {
-    /// The id that was asked for.
+    /// The id that was asked for; none where it was asked by something else, since ids are not kept.
     pub event_id: Option<String>,
     /// Its name, up to 64 bytes of it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -196,6 +231,13 @@ pub struct Receipt {
     /// The policies that have changed it, or made it (`fan_out`), in stable words.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<String>,
+    /// What became of its fields when it was normalised and hashed, as far as that is known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<FieldChange>,
+    /// The last requests to Graph that carried it or, once it has ended, those of its batch; the
+    /// newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
 }
 
 impl Receipt {
@@ -217,6 +259,8 @@ impl Receipt {
             received_at: None,
             expires_at: None,
             policies: Vec::new(),
+            changes: Vec::new(),
+            attempts: Vec::new(),
         }
     }
 }
@@ -299,8 +343,13 @@ impl Receipts {
     /// what was noted before, for five seconds at most, and reads from disk: chunks from the newest
     /// on until it has enough, of each at most its entries.
     pub fn find(&self, event_id: &str, limit: usize) -> Result<Vec<Receipt>, FindError> {
+        self.find_wanted(&Wanted::event_id(event_id), limit)
+    }
+
+    /// The same of the events that somebody knows by something.
+    pub fn find_wanted(&self, wanted: &Wanted, limit: usize) -> Result<Vec<Receipt>, FindError> {
         match &self.0 {
-            Some(worker) => worker.find(event_id, limit),
+            Some(worker) => worker.find(wanted, limit),
             None => Ok(Vec::new()),
         }
     }

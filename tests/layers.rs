@@ -50,12 +50,23 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("attempts", &[]),
     ("backup", &["journal", "tokens::vault::MAX_FILE"]),
     ("custody", &["tokens", "graph", "alerts"]),
-    ("journal", &["event::EncodedEvent"]),
+    (
+        "journal",
+        &[
+            "event::Changes",
+            "event::EncodedEvent",
+            "event::FieldChange",
+        ],
+    ),
     (
         "receipts",
         &[
+            "event::Changes",
             "event::EncodedEvent",
+            "event::FieldChange",
+            "event::Key",
             "event::Label",
+            "event::Wanted",
             "journal::segment::disk",
         ],
     ),

@@ -72,6 +72,7 @@ pub(super) fn receipts(config: &Config) -> Option<receipts::Settings> {
         dir: config.journal.dir.join("receipts"),
         keep: receipts.keep.get(),
         max_bytes: receipts.max_bytes.get(),
+        by_keys: receipts.by_keys,
     })
 }
 

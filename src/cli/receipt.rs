@@ -49,5 +49,37 @@ pub(super) async fn run(args: ReceiptArgs, out: &mut dyn Write) -> anyhow::Resul
         "event", "pixel", "state", "at", "batch", "reason", "code", "trace", "policies",
     ];
     table::print(out, &heads, &rows)?;
+    for event in events {
+        details(out, event)?;
+    }
     Ok(OK)
+}
+
+/// What became of its fields, and the requests that carried it.
+fn details(out: &mut dyn Write, event: &Value) -> std::io::Result<()> {
+    let list = |name: &str| event[name].as_array().map_or(&[][..], Vec::as_slice);
+    let changes: Vec<_> = (list("changes").iter())
+        .map(|one| ["path", "why"].map(|name| table::cell(&one[name])).to_vec())
+        .collect();
+    if !changes.is_empty() {
+        writeln!(out)?;
+        table::print(out, &["field", "what became of it, and why"], &changes)?;
+    }
+    let attempt = |one: &Value| {
+        let mut row = vec![table::moment(&one["at"])];
+        let names = [
+            "outcome", "code", "subcode", "trace_id", "events", "of_batch", "took_ms",
+        ];
+        row.extend(names.map(|name| table::cell(&one[name])));
+        row
+    };
+    let attempts: Vec<_> = list("attempts").iter().map(attempt).collect();
+    if !attempts.is_empty() {
+        writeln!(out)?;
+        let heads = [
+            "request", "outcome", "code", "subcode", "trace", "events", "of batch", "ms",
+        ];
+        table::print(out, &heads, &attempts)?;
+    }
+    Ok(())
 }

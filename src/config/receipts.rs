@@ -6,7 +6,8 @@ use super::fault::{Fault, at_least};
 use super::units::{Bytes, Span};
 
 /// The end of each event can be asked for by its event_id. A receipt takes 16 bytes an event and
-/// some 150 a batch; it holds no data of a person.
+/// some 300 a batch; of the event it holds its name, which of its fields were changed and how, and
+/// parts of digests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Receipts {
@@ -16,6 +17,10 @@ pub struct Receipts {
     pub keep: Span,
     /// Disk space of the receipts; beyond it the oldest go first.
     pub max_bytes: Bytes,
+    /// Whether an event that has ended is also found by its order_id and by an e-mail address:
+    /// parts of digests of these are kept, from which neither can be read, but which somebody who
+    /// knows an address can look for. Each takes another 16 bytes.
+    pub by_keys: bool,
 }
 
 impl Default for Receipts {
@@ -24,6 +29,7 @@ impl Default for Receipts {
             enabled: true,
             keep: Span::from_secs(7 * 86_400),
             max_bytes: Bytes::gib(1),
+            by_keys: true,
         }
     }
 }

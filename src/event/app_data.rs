@@ -156,6 +156,7 @@ fn check_place(index: usize, text: &str) -> Result<(), EventError> {
 mod tests {
     use super::*;
     use crate::event::Rules;
+    use crate::event::changes::Marks;
     use crate::time::UnixMs;
 
     fn run(app_data: &str, required: bool) -> Result<(String, usize), EventError> {
@@ -164,6 +165,7 @@ mod tests {
             rules: &rules,
             now: UnixMs(0),
             warnings: Vec::new(),
+            marks: Marks::default(),
         };
         let mut out = Vec::new();
         write(

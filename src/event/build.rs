@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use super::changes::{Change, EVENT_ID, Marks};
 use super::firewall::{self, Mark};
 use super::hashed::HashedEvent;
 use super::json::{self, Shape};
@@ -30,6 +31,7 @@ pub(super) fn build<'a>(
         rules,
         now,
         warnings: Vec::new(),
+        marks: Marks::default(),
     };
     // what was dropped on the way may be why the rest does not do
     steps(raw, pixel, visit, &mut work)
@@ -74,6 +76,7 @@ fn steps<'a>(
     let user_data_start = rest.len();
     let mut user_data = user_data::write(members, source, work, &mut rest)?;
     let user_data_range = user_data_start..rest.len();
+    let sent = user_data.match_keys();
     let person = visit.filter(|_| !user_data.can_match()).map(Visit::person);
     if source.has_page() && !user_data.has("fbc") {
         let cookie = visit.and_then(|visit| visit.fbc.as_deref());
@@ -91,6 +94,8 @@ fn steps<'a>(
         }
     }
     rest.push(b'}');
+    let added = user_data.match_keys().without(sent);
+    work.marks.add(Change::Added, added.bits());
     if !user_data.can_match() {
         return Err(EventError::new(
             codes::NO_MATCH_KEYS,
@@ -144,6 +149,9 @@ fn steps<'a>(
         };
         identity::make(rules.event_id, &content).map(Cow::Owned)
     });
+    if event_id.is_some() && !brought_id {
+        work.marks.add(Change::Added, 1 << EVENT_ID);
+    }
     Ok(HashedEvent {
         event_name,
         event_time: moment.time,
@@ -154,6 +162,7 @@ fn steps<'a>(
         action_source: source,
         rest,
         warnings: std::mem::take(&mut work.warnings),
+        marks: work.marks,
         max_bytes: rules.max_event_bytes,
     })
 }
@@ -164,6 +173,7 @@ pub(super) fn label(raw: &RawEvent<'_>, rules: &Rules) -> Label {
         rules,
         now: UnixMs(0),
         warnings: Vec::new(),
+        marks: Marks::default(),
     };
     Label {
         event_name: event_name(raw.event_name, &mut work)

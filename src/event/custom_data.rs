@@ -63,7 +63,11 @@ pub(super) fn write(
         json::write_name(out, name);
         let value_start = out.len();
         match rule(raw, out).map_err(|flaw| flaw.at(&path_of(PATH, name)))? {
-            Outcome::Written => {}
+            Outcome::Written => {
+                if out.get(value_start..) != Some(raw.as_bytes()) {
+                    work.marks.custom_data(name);
+                }
+            }
             Outcome::Suspect => redact(name, value_start, work, out),
             Outcome::Dropped => {
                 out.truncate(start);
@@ -129,6 +133,7 @@ pub(super) fn belongs_here(key: &str) -> bool {
 mod tests {
     use super::*;
     use crate::event::Rules;
+    use crate::event::changes::Marks;
     use crate::time::UnixMs;
 
     fn run(custom_data: &str) -> Result<(String, Vec<String>), EventError> {
@@ -137,6 +142,7 @@ mod tests {
             rules: &rules,
             now: UnixMs(0),
             warnings: Vec::new(),
+            marks: Marks::default(),
         };
         let mut out = Vec::new();
         write(&json::members(custom_data).unwrap(), &mut work, &mut out)?;

@@ -5,32 +5,60 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use super::changes::Changes;
+
 /// The JSON text of one hashed event: what the journal stores and what Graph receives.
 ///
 /// It is made from a `HashedEvent`, or read back from a record of the journal whose checksum
 /// holds; there is no other way, so raw personal data cannot get into one.
-#[derive(Clone, PartialEq, Eq)]
-pub struct EncodedEvent(Bytes);
+///
+/// It knows what became of its fields on the way. Two are the same when their JSON is.
+#[derive(Clone)]
+pub struct EncodedEvent {
+    json: Bytes,
+    changes: Changes,
+}
+
+impl PartialEq for EncodedEvent {
+    fn eq(&self, other: &Self) -> bool {
+        self.json == other.json
+    }
+}
+
+impl Eq for EncodedEvent {}
 
 impl EncodedEvent {
     /// From the encoder of this room.
-    pub(in crate::event) fn new(json: Vec<u8>) -> Self {
-        Self(json.into())
+    pub(in crate::event) fn new(json: Vec<u8>, changes: Changes) -> Self {
+        let json = json.into();
+        Self { json, changes }
     }
 
     /// From a record of the journal whose checksum holds.
     pub(crate) fn from_record(json: Bytes) -> Self {
-        Self(json)
+        let changes = Changes::default();
+        Self { json, changes }
+    }
+
+    /// The same, with what became of its fields.
+    #[must_use]
+    pub(crate) fn with_changes(self, changes: Changes) -> Self {
+        Self { changes, ..self }
+    }
+
+    /// What became of its fields, as far as that is known.
+    pub fn changes(&self) -> &Changes {
+        &self.changes
     }
 
     /// The JSON text.
     pub fn as_bytes(&self) -> &Bytes {
-        &self.0
+        &self.json
     }
 
     /// The members that the encoder writes first.
     pub fn head(&self) -> Head<'_> {
-        Self::head_of(&self.0)
+        Self::head_of(&self.json)
     }
 
     /// As [`EncodedEvent::head`], of bytes that are still part of a record.
@@ -130,7 +158,7 @@ fn member<'a, T: serde::Deserialize<'a>>(rest: &mut &'a [u8], key: &str) -> Opti
 
 impl fmt::Debug for EncodedEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "EncodedEvent({} bytes)", self.0.len())
+        write!(f, "EncodedEvent({} bytes)", self.json.len())
     }
 }
 

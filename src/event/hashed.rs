@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use super::changes::{Changes, Marks};
 use super::encoded::EncodedEvent;
 use super::json;
 use super::match_keys::MatchKeys;
@@ -26,6 +27,7 @@ pub struct HashedEvent<'a> {
     /// The JSON members behind the four above, without braces around them.
     pub(in crate::event) rest: Vec<u8>,
     pub(in crate::event) warnings: Vec<Warning>,
+    pub(in crate::event) marks: Marks,
     pub(in crate::event) max_bytes: usize,
 }
 
@@ -115,7 +117,7 @@ impl HashedEvent<'_> {
                 "{\"event_name\":\"Lead\"}",
             ));
         }
-        Ok(EncodedEvent::new(out))
+        Ok(EncodedEvent::new(out, Changes::of(&self.marks)))
     }
 }
 

@@ -20,6 +20,16 @@ impl MatchKeys {
         fields.filter_map(|index| field::at(index).map(|field| field.key))
     }
 
+    /// Those that `others` does not have.
+    pub(super) fn without(self, others: Self) -> Self {
+        Self(self.0 & !others.0)
+    }
+
+    /// A bit each, by their places in the table.
+    pub(super) fn bits(self) -> u64 {
+        self.0
+    }
+
     fn of<'k>(keys: impl Iterator<Item = &'k str>) -> Self {
         let fields = keys.filter_map(field::read);
         Self(fields.fold(0, |set, index| set | 1 << index))
@@ -58,13 +68,13 @@ mod tests {
     fn names_are_read_and_no_values() {
         let json = r#"{"event_name":"Lead","user_data":{"em":["x"],"fbc":"y","nobody":"z"}}"#;
         let names = |keys: MatchKeys| keys.names().collect::<Vec<_>>();
-        let encoded = EncodedEvent::new(json.as_bytes().to_vec()).keys();
+        let encoded = EncodedEvent::from_record(json.as_bytes().to_vec().into()).keys();
         assert_eq!(names(encoded).len(), 2, "{:?}", names(encoded));
         let raw = RawEvent::parse(json).unwrap().keys();
         assert_eq!(raw, encoded);
         assert!(names(raw).contains(&"em") && names(raw).contains(&"fbc"));
         assert_eq!(
-            EncodedEvent::new(b"{".to_vec()).keys(),
+            EncodedEvent::from_record(b"{".to_vec().into()).keys(),
             MatchKeys::default()
         );
     }

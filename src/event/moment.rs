@@ -99,6 +99,7 @@ fn seconds(raw: Option<&str>, work: &mut Work<'_>) -> Result<i64, EventError> {
 mod tests {
     use super::*;
     use crate::event::Rules;
+    use crate::event::changes::Marks;
     use crate::time::UnixMs;
 
     const NOW: i64 = 1_795_341_600;
@@ -110,6 +111,7 @@ mod tests {
             rules: &rules,
             now: UnixMs::from_secs(NOW),
             warnings: Vec::new(),
+            marks: Marks::default(),
         };
         match read(Some(raw), source, &mut work) {
             Ok(moment) => Ok((moment.time, moment.sent, work.warnings.len())),

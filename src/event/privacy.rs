@@ -104,6 +104,7 @@ fn code(
 mod tests {
     use super::*;
     use crate::event::Rules;
+    use crate::event::changes::Marks;
     use crate::time::UnixMs;
 
     fn run(options: &str, country: &str, state: &str) -> Result<String, EventError> {
@@ -112,6 +113,7 @@ mod tests {
             rules: &rules,
             now: UnixMs(0),
             warnings: Vec::new(),
+            marks: Marks::default(),
         };
         let mut out = vec![b'{'];
         let [options, country, state] =

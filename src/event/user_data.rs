@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
+use super::changes::Change;
 use super::field::{self, EVERY_BROAD, FIELD_COUNT, Field, Treat};
 use super::json::{self, Shape};
 use super::look::{Becomes, Look};
@@ -209,7 +210,7 @@ pub(super) fn write(
                 );
                 continue;
             }
-            1 => write_field(field, &[*value], &context, &mut buffer, work, out)?,
+            1 => write_field((index, field), &[*value], &context, &mut buffer, work, out)?,
             _ => {
                 let own = Reading::Field(index);
                 let other = Reading::Alias(index);
@@ -220,7 +221,7 @@ pub(super) fn write(
                         .map(|(_, (_, v))| *v)
                 };
                 let values: Vec<Pii<'_>> = of(own).chain(of(other)).collect();
-                write_field(field, &values, &context, &mut buffer, work, out)?
+                write_field((index, field), &values, &context, &mut buffer, work, out)?
             }
         };
         if done {
@@ -283,7 +284,7 @@ fn unknown(
 
 /// Writes one field from all the values given for it; says whether anything was left to write.
 fn write_field(
-    field: &Field,
+    (index, field): (usize, &Field),
     values: &[Pii<'_>],
     context: &Context,
     buffer: &mut String,
@@ -296,19 +297,12 @@ fn write_field(
     let done = if field.is_hashed() {
         hashing::write(field, values, context, &mut remarks, buffer, out)?
     } else {
-        write_plain(
-            field,
-            values,
-            (context, buffer),
-            work,
-            &mut remarks.dropped,
-            out,
-        )?
+        write_plain(field, values, (context, buffer), work, &mut remarks, out)?
     };
     if !done {
         out.truncate(start);
     }
-    remarks.make(field, work);
+    remarks.make((index, field), work);
     Ok(done)
 }
 
@@ -317,16 +311,20 @@ fn write_plain(
     values: &[Pii<'_>],
     (context, buffer): (&Context, &mut String),
     work: &mut Work<'_>,
-    dropped: &mut Option<&'static str>,
+    remarks: &mut hashing::Remarks,
     out: &mut Vec<u8>,
 ) -> Result<bool, EventError> {
     for value in values {
         let scalar = json::scalar(value.open()).map_err(|f| f.at(&path_of(PATH, field.key)))?;
         let text = scalar.as_deref().map(trim);
         let Some(plain) = text.and_then(|text| (field.normalise)(text, context, buffer)) else {
-            *dropped = Some(hashing::UNUSABLE);
+            remarks.dropped = Some(hashing::UNUSABLE);
             continue;
         };
+        let (sent, trimmed) = (scalar.as_deref().map(str::len), text.unwrap_or_default());
+        let did = &mut remarks.did;
+        did.add_if(Change::Trimmed, sent != Some(trimmed.len()));
+        did.add_if(Change::Normalised, plain != trimmed);
         if work.rules.pii_firewall && json::any_of(plain.as_bytes(), [b'@']) {
             work.warn(
                 path_of(PATH, field.key),
@@ -354,6 +352,7 @@ mod tests {
     use super::super::digest::Sha256Hex;
     use super::*;
     use crate::event::Rules;
+    use crate::event::changes::Marks;
     use crate::time::UnixMs;
 
     fn run(user_data: &str, rules: &Rules) -> (String, Written, Vec<String>) {
@@ -366,6 +365,7 @@ mod tests {
             rules,
             now: UnixMs::from_secs(1_795_341_600),
             warnings: Vec::new(),
+            marks: Marks::default(),
         };
         let mut out = Vec::new();
         let written = write(&members, ActionSource::Website, &mut work, &mut out).unwrap();

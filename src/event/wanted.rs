@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use memchr::{memchr, memmem};
 use serde::Deserialize;
 
 use super::ExternalId;
@@ -9,6 +10,10 @@ use super::digest::Sha256Hex;
 use super::encoded::EncodedEvent;
 use super::normalise::{Context, Named, contact, trim};
 use crate::time::UnixMs;
+
+/// Addresses of an event that it is found by.
+const MAX_EMAILS: usize = 4;
+const EM: &[u8] = b"\"em\":[\"";
 
 /// What somebody knows of events that are kept as they go out. It holds no address, but the digest of
 /// one, which `Debug` does not tell.
@@ -18,6 +23,17 @@ enum By {
     EventId(String),
     OrderId(String),
     Email(Sha256Hex),
+}
+
+/// What an event may be known by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// `event_id`.
+    EventId,
+    /// `custom_data.order_id`.
+    OrderId,
+    /// A digest of `user_data.em`.
+    Email,
 }
 
 /// A text is no e-mail address.
@@ -50,6 +66,23 @@ impl Wanted {
         Ok(Self(By::Email(digest)))
     }
 
+    /// What it is known by, and that: for an address, its digest.
+    pub fn key(&self) -> (Key, &str) {
+        match &self.0 {
+            By::EventId(id) => (Key::EventId, id),
+            By::OrderId(id) => (Key::OrderId, id),
+            By::Email(digest) => (Key::Email, digest.as_str()),
+        }
+    }
+
+    /// Its `event_id`, if that is what is known.
+    pub fn as_event_id(&self) -> Option<&str> {
+        match &self.0 {
+            By::EventId(id) => Some(id),
+            By::OrderId(_) | By::Email(_) => None,
+        }
+    }
+
     /// What stands in the JSON of every event that is wanted, and of few others.
     pub fn needle(&self) -> String {
         let quoted = |text: &str| serde_json::Value::from(text).to_string();
@@ -62,26 +95,6 @@ impl Wanted {
 
     /// Whether the JSON of an event is of one that is wanted.
     pub fn has(&self, json: &[u8]) -> bool {
-        #[derive(Default, Deserialize)]
-        #[serde(default)]
-        struct Event<'a> {
-            #[serde(borrow)]
-            user_data: User<'a>,
-            #[serde(borrow)]
-            custom_data: Custom<'a>,
-        }
-        #[derive(Default, Deserialize)]
-        #[serde(default)]
-        struct User<'a> {
-            #[serde(borrow)]
-            em: Vec<Cow<'a, str>>,
-        }
-        #[derive(Default, Deserialize)]
-        #[serde(default)]
-        struct Custom<'a> {
-            #[serde(borrow)]
-            order_id: Option<Cow<'a, str>>,
-        }
         let event = || serde_json::from_slice::<Event<'_>>(json).unwrap_or_default();
         match &self.0 {
             By::EventId(id) => EncodedEvent::head_of(json).event_id.as_deref() == Some(id.as_str()),
@@ -91,6 +104,58 @@ impl Wanted {
                 .em
                 .iter()
                 .any(|one| one == digest.as_str()),
+        }
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Event<'a> {
+    #[serde(borrow)]
+    user_data: User<'a>,
+    #[serde(borrow)]
+    custom_data: Custom<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct User<'a> {
+    #[serde(borrow)]
+    em: Vec<Cow<'a, str>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Custom<'a> {
+    #[serde(borrow)]
+    order_id: Option<Cow<'a, str>>,
+}
+
+impl EncodedEvent {
+    /// Gives what the event may be known by, beside its id: its `order_id`, and up to
+    /// four digests of addresses. Reads no more of the event than it must.
+    pub fn other_keys(&self, each: &mut dyn FnMut(Key, &str)) {
+        let json = self.as_bytes();
+        // a string's own quotes are escaped, so this is a member; `user_data` comes first, and its
+        // values are flat
+        if let Some(at) = memmem::find(json, EM) {
+            let list = json.get(at + EM.len()..).unwrap_or_default();
+            let end = memchr(b']', list).unwrap_or(0);
+            let texts = list.get(..end).unwrap_or_default().split(|b| *b == b'"');
+            for text in texts.step_by(2).take(MAX_EMAILS) {
+                // without what Meta's Parameter Builder may have put behind it
+                let digest = text.get(..64).and_then(|text| str::from_utf8(text).ok());
+                if let Some(digest) = digest {
+                    each(Key::Email, digest);
+                }
+            }
+        }
+        if memmem::find(json, b"\"order_id\":\"").is_some() {
+            // it may be of another object
+            let event = serde_json::from_slice::<Event<'_>>(json).unwrap_or_default();
+            if let Some(id) = event.custom_data.order_id {
+                each(Key::OrderId, &id);
+            }
         }
     }
 }
@@ -122,6 +187,15 @@ mod tests {
         assert!(!found(Wanted::order_id("o")));
         assert!(found(Wanted::email("jane@EXAMPLE.com").unwrap()));
         assert!(!found(Wanted::email("john@example.com").unwrap()));
+
+        let mut keys = Vec::new();
+        event.other_keys(&mut |key, text| keys.push((key, text.to_owned())));
+        let jane = Wanted::email("jane@example.com").unwrap();
+        let (key, digest) = jane.key();
+        assert_eq!(
+            keys,
+            [(key, digest.to_owned()), (Key::OrderId, "o-1".to_owned())]
+        );
         for wrong in ["", "jane", "jane@x", "jane@example.com and others"] {
             assert!(Wanted::email(wrong).is_err(), "{wrong}");
         }

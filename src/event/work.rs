@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::changes::Marks;
 use super::reject::{EventError, Warning, path_of};
 use super::{Rules, firewall, json};
 use crate::codes::{self, Code};
@@ -13,6 +14,7 @@ pub(super) struct Work<'r> {
     pub(super) rules: &'r Rules,
     pub(super) now: UnixMs,
     pub(super) warnings: Vec<Warning>,
+    pub(super) marks: Marks,
 }
 
 impl Work<'_> {
@@ -22,8 +24,10 @@ impl Work<'_> {
         code: Code,
         text: impl Into<Cow<'static, str>>,
     ) {
+        let path = path.into();
+        self.marks.warned(&path, code);
         self.warnings.push(Warning {
-            path: path.into(),
+            path,
             code,
             text: text.into(),
         });

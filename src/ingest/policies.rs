@@ -45,6 +45,7 @@ pub(super) fn tell(shared: &Shared, filtered: &[Filtered], changed: Vec<Changed>
             outcome,
             batch_events: events.len(),
             events,
+            attempts: Vec::new(),
         });
     }
 }

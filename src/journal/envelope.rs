@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::extras;
 use crate::event::EncodedEvent;
 use crate::pixel::PixelId;
 use crate::time::UnixMs;
@@ -85,7 +86,7 @@ impl RequestOptions {
 
     /// From the bytes a record keeps.
     pub(crate) fn from_stored(bytes: &[u8]) -> Option<Self> {
-        if bytes.is_empty() {
+        if extras::has_no_options(bytes) {
             return Some(Self::default());
         }
         serde_json::from_slice(bytes).ok()

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 
 use super::Journal;
 use super::envelope::LaneKey;
+use super::extras;
 use crate::event::EncodedEvent;
 use crate::time::UnixMs;
 
@@ -15,6 +16,8 @@ pub struct Waiting<'a> {
     pub lane: &'a LaneKey,
     /// The JSON of the event.
     pub event: &'a [u8],
+    /// What is kept beside it, as it is stored.
+    pub(crate) extras: &'a [u8],
     /// The number of the event, as [`Lease::seq`](crate::journal::Lease::seq).
     pub seq: u64,
     /// When the gateway received it.
@@ -98,6 +101,7 @@ impl Journal {
         shared.walk(&|record| likely(record.payload), &mut |one| {
             if wanted(one.event) && found.iter().all(|known| known.seq != one.seq) {
                 let event = EncodedEvent::from_record(one.event.to_vec().into());
+                let event = event.with_changes(extras::changes(one.extras));
                 found.push(Found {
                     lane: one.lane.clone(),
                     event_name: event.head().event_name.into_owned(),

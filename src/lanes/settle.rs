@@ -4,18 +4,36 @@
 use std::sync::Arc;
 
 use super::{Shared, once};
+use crate::attempts::Attempt;
 use crate::event::EncodedEvent;
 use crate::graph::{Answer, Split};
 use crate::journal::dead::{DeadLetter, Refusal};
 use crate::journal::{LaneKey, Lease, Settlement, settle_all};
 use crate::pixel::PixelId;
-use crate::receipts::{Ending, Outcome};
+use crate::receipts::{self, Ending, MAX_ATTEMPTS, Outcome};
 use crate::tail::{Row, Verdict};
 use crate::{issues, traffic};
 
 /// What the events are called, for their counts.
 fn names(leases: &[Lease]) -> traffic::Ended<'_> {
     traffic::Ended::of(leases.iter().map(|lease| lease.event().head().event_name))
+}
+
+/// The last requests that carried any of these.
+fn attempts(shared: &Shared, key: &LaneKey, leases: &[Lease]) -> Vec<receipts::Attempt> {
+    let seqs = leases.iter().map(Lease::seq).collect();
+    let kept = (shared.tools.attempts).of_events(key.pixel, seqs, MAX_ATTEMPTS);
+    let attempt = |(one, of_batch): (Attempt, Option<u64>)| receipts::Attempt {
+        at: one.at.0,
+        outcome: one.outcome.into(),
+        events: one.events,
+        of_batch,
+        code: one.code,
+        subcode: one.subcode,
+        trace_id: one.trace_id,
+        took_ms: one.took_ms,
+    };
+    kept.into_iter().map(attempt).collect()
 }
 
 /// The dead letters could not be written; these are still leased.
@@ -115,6 +133,7 @@ pub(super) async fn delivered(
     answer: &Answer,
 ) {
     let noted = once::noted(shared, key, &leases);
+    let attempts = attempts(shared, key, &leases);
     let ended: Vec<EncodedEvent> = leases.iter().map(|lease| lease.event().clone()).collect();
     if shared.tools.duplicates.covers(key.class) {
         // durable before the journal forgets them
@@ -132,6 +151,7 @@ pub(super) async fn delivered(
         },
         batch_events: ended.len(),
         events: ended.into_iter().map(Into::into).collect(),
+        attempts,
     });
     let metrics = &shared.tools.metrics;
     let pixel = key.pixel.to_string();
@@ -224,6 +244,7 @@ pub(super) fn bury(
         events: (leases.iter())
             .map(|lease| lease.event().clone().into())
             .collect(),
+        attempts: attempts(shared, key, &leases),
     });
     settle_all(leases, Settlement::Dead);
     Ok(())

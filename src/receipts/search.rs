@@ -7,11 +7,14 @@ use std::sync::Arc;
 use super::entry::{Entry, IdDigest, Line, MAX_LINE};
 use super::store::HEADER;
 use super::{FindError, Receipt};
+use crate::event::Wanted;
 use crate::journal::segment::disk::{Disk, DiskFile};
 use crate::time::UnixMs;
 
 /// Entries are read in blocks of so many.
 const BLOCK: u64 = 4096;
+/// Bytes that most lines fit in.
+const USUAL_LINE: usize = 4096;
 
 /// Entries of the id, newest first, and the file their lines are in.
 #[derive(Debug)]
@@ -28,16 +31,17 @@ pub(super) struct Sealed {
     pub(super) entries: u64,
 }
 
-/// The receipts of `event_id` from after `oldest`, newest first, `limit` of them. A line that
+/// The receipts of what is wanted from after `oldest`, newest first, `limit` of them. A line that
 /// cannot be read is passed over.
 pub(super) fn receipts(
     disk: &dyn Disk,
-    event_id: &str,
+    wanted: &Wanted,
     oldest: UnixMs,
     limit: usize,
     (head, sealed): (Option<Hits>, Vec<Sealed>),
 ) -> Result<Vec<Receipt>, FindError> {
-    let id = IdDigest::of(event_id);
+    let id = IdDigest::of(wanted.key());
+    let event_id = wanted.as_event_id();
     let mut receipts = Vec::new();
     if let Some(hits) = head {
         hits.read(event_id, oldest, &mut receipts)?;
@@ -61,15 +65,25 @@ pub(super) fn receipts(
 
 impl Hits {
     /// Adds what their lines say, each line read once.
-    fn read(&self, event_id: &str, oldest: UnixMs, to: &mut Vec<Receipt>) -> io::Result<()> {
-        let mut text = vec![0; MAX_LINE];
+    fn read(
+        &self,
+        event_id: Option<&str>,
+        oldest: UnixMs,
+        to: &mut Vec<Receipt>,
+    ) -> io::Result<()> {
+        let mut text = vec![0; USUAL_LINE];
         // entries of one batch are neighbours
         for batch in self.entries.chunk_by(|a, b| a.offset() == b.offset()) {
             let Some(first) = batch.first() else { continue };
-            let read = self.lines.read_at(&mut text, u64::from(first.offset()))?;
+            let at = u64::from(first.offset());
+            let mut read = self.lines.read_at(&mut text, at)?;
+            let end = |text: &[u8]| memchr::memchr(b'\n', text);
+            if read == USUAL_LINE && end(&text).is_none() {
+                text.resize(MAX_LINE, 0);
+                read = self.lines.read_at(&mut text, at)?;
+            }
             let text = text.get(..read).unwrap_or_default();
-            let end = text.iter().position(|byte| *byte == b'\n').unwrap_or(0);
-            let line = text.get(..end).unwrap_or_default();
+            let line = text.get(..end(text).unwrap_or(0)).unwrap_or_default();
             if let Ok(line) = serde_json::from_slice::<Line<'_>>(line)
                 && line.at > oldest.0
             {

@@ -1,7 +1,9 @@
 //! The files: the chunk that grows, and those that are sealed. Driven by calls; the thread and the
 //! look-ups take turns.
 
+mod parts;
 mod recover;
+mod seal;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -15,6 +17,9 @@ use super::search::{Hits, Sealed};
 use crate::journal::segment::disk::{Disk, DiskFile};
 use crate::telemetry::metrics::Metrics;
 use crate::time::{Clock, UnixMs};
+use parts::{PARTS, Part, parse_name};
+pub(super) use seal::HEADER;
+use seal::bytes_of;
 
 /// Entries of a chunk: 2 MiB of memory while it grows.
 const CHUNK_ENTRIES: usize = 128 << 10;
@@ -24,11 +29,6 @@ const CHUNK_SHARE: u32 = 8;
 const WRITE_BYTES: usize = 64 << 10;
 /// Rest after an error of the disk.
 const REST: Duration = Duration::from_mins(1);
-/// The first bytes of a sealed file, with the version of its format.
-const MAGIC: [u8; 8] = *b"cgrcpt\x00\x01";
-/// Magic, last moment, entries, batches: 8 bytes each.
-pub(super) const HEADER: u64 = 32;
-
 #[derive(Debug)]
 pub(super) struct Store {
     settings: Settings,
@@ -70,26 +70,6 @@ struct Chunk {
     is_sealed: bool,
 }
 
-/// What a chunk's files are called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
-    /// Lines of JSON.
-    Lines,
-    /// Entries as they came.
-    Head,
-    /// Entries as they are being sorted.
-    New,
-    /// Entries sorted.
-    Ids,
-}
-
-const PARTS: [(Part, &str); 4] = [
-    (Part::Lines, "lines"),
-    (Part::Head, "head"),
-    (Part::New, "new"),
-    (Part::Ids, "ids"),
-];
-
 impl Store {
     /// Reads the directory, and seals what the last run left growing.
     pub(super) fn open(
@@ -130,6 +110,11 @@ impl Store {
         }
         store.tidy();
         Ok(store)
+    }
+
+    /// Whether events are found by other keys than their id.
+    pub(super) fn by_keys(&self) -> bool {
+        self.settings.by_keys
     }
 
     /// Smaller chunks, for tests.
@@ -285,52 +270,6 @@ impl Store {
         Ok(())
     }
 
-    /// Ends the growing chunk: sorted, synced, under its last name.
-    fn seal(&mut self) -> io::Result<()> {
-        self.flush()?;
-        let Some(head) = &mut self.head else {
-            return Ok(());
-        };
-        head.lines.sync()?;
-        let (number, last_at) = (head.number, head.last_at);
-        let mut entries = std::mem::take(&mut head.entries);
-        let batches = self.next_batch - number;
-        let bytes = head.lines_written;
-        self.write_sealed(number, last_at, batches, &mut entries)?;
-        self.head = None;
-        self.chunks.push_back(Chunk {
-            number,
-            bytes: bytes + HEADER + entries.len() as u64 * Entry::BYTES,
-            entries: entries.len() as u64,
-            last_at,
-            is_sealed: true,
-        });
-        self.tidy();
-        Ok(())
-    }
-
-    fn write_sealed(
-        &self,
-        number: u64,
-        last_at: UnixMs,
-        batches: u64,
-        entries: &mut [Entry],
-    ) -> io::Result<()> {
-        entries.sort_unstable();
-        let mut bytes = MAGIC.to_vec();
-        bytes.extend(last_at.0.to_le_bytes());
-        bytes.extend((entries.len() as u64).to_le_bytes());
-        bytes.extend(batches.to_le_bytes());
-        bytes.extend(bytes_of(entries));
-        let new = self.path(number, Part::New);
-        let file = self.disk.create(&new)?;
-        file.write_at(&bytes, 0)?;
-        file.sync()?;
-        self.disk.rename(&new, &self.path(number, Part::Ids))?;
-        self.disk.sync_dir(&self.settings.dir)?;
-        self.disk.remove(&self.path(number, Part::Head))
-    }
-
     /// What is left aside counts until it is dropped.
     fn given_up(&self, number: u64) -> Chunk {
         Chunk {
@@ -422,14 +361,4 @@ impl Head {
     fn bytes(&self) -> u64 {
         self.lines_written + self.pending.len() as u64 + self.entries.len() as u64 * Entry::BYTES
     }
-}
-
-fn bytes_of(entries: &[Entry]) -> Vec<u8> {
-    entries.iter().flat_map(|entry| entry.to_bytes()).collect()
-}
-
-fn parse_name(name: &str) -> Option<(u64, Part)> {
-    let (number, ending) = name.split_once('.')?;
-    let (part, _) = PARTS.iter().find(|(_, known)| *known == ending)?;
-    Some((number.parse().ok()?, *part))
 }

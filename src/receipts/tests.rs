@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use super::entry::{IdDigest, Note};
 use super::*;
+use crate::event::{Changes, Key};
 use crate::journal::segment::disk::{DirLock, DiskFile, RealDisk};
 
 const DAY: Duration = Duration::from_hours(24);
@@ -31,6 +32,7 @@ fn ending(at: UnixMs, outcome: Outcome, events: Vec<EncodedEvent>) -> Ending {
         outcome,
         batch_events: events.len(),
         events: events.into_iter().map(Subject::from).collect(),
+        attempts: Vec::new(),
     }
 }
 
@@ -81,6 +83,7 @@ impl Bench {
             dir: self.path().to_owned(),
             keep: 7 * DAY,
             max_bytes: self.max_bytes,
+            by_keys: true,
         }
     }
 
@@ -116,7 +119,7 @@ impl Bench {
 }
 
 fn add(store: &mut Store, ending: &Ending) {
-    store.add(Note::of(ending).unwrap());
+    store.add(Note::of(ending, true).unwrap());
 }
 
 fn find(store: &mut Store, id: &str) -> Vec<Receipt> {
@@ -124,9 +127,13 @@ fn find(store: &mut Store, id: &str) -> Vec<Receipt> {
 }
 
 fn find_some(store: &mut Store, id: &str, limit: usize) -> Vec<Receipt> {
-    let hits = store.hits(IdDigest::of(id), limit);
+    find_by(store, &Wanted::event_id(id), limit)
+}
+
+fn find_by(store: &mut Store, wanted: &Wanted, limit: usize) -> Vec<Receipt> {
+    let hits = store.hits(IdDigest::of(wanted.key()), limit);
     let (disk, oldest) = store.searcher();
-    search::receipts(&*disk, id, oldest, limit, hits).unwrap()
+    search::receipts(&*disk, wanted, oldest, limit, hits).unwrap()
 }
 
 /// Cuts a file off, or makes it longer with `byte`.
@@ -207,6 +214,160 @@ fn an_id_shows_all_its_endings_newest_first() {
     // numbers go on
     receipts.note(delivered(bench.now(), ["e".to_owned()]));
     assert_eq!(receipts.find("e", 100).unwrap()[0].batch, Some(4));
+}
+
+/// As [`event`], with an address, an order and what became of the fields.
+fn known_event(id: &str, address: &str, order: &str, changes: &str) -> EncodedEvent {
+    let digest = Wanted::email(address).unwrap().key().1.to_owned();
+    let json = format!(
+        r#"{{"event_name":"Purchase","event_time":1,"event_id":"{id}","action_source":"website","user_data":{{"em":["{digest}","{other}"]}},"custom_data":{{"contents":[{{"order_id":"not this"}}],"order_id":"{order}"}}}}"#,
+        other = "0".repeat(64),
+    );
+    let event = EncodedEvent::from_record(json.into());
+    event.with_changes(Changes::of_record(changes.as_bytes()))
+}
+
+fn tried(at: i64, outcome: &'static str, of_batch: Option<u64>) -> Attempt {
+    let is_delivered = outcome == "delivered";
+    Attempt {
+        at,
+        outcome: outcome.into(),
+        events: 3,
+        of_batch,
+        code: (!is_delivered).then_some(2),
+        subcode: None,
+        trace_id: Some(if is_delivered { "Atrace" } else { "Aother" }.to_owned()),
+        took_ms: 7,
+    }
+}
+
+#[test]
+fn what_was_changed_and_which_requests_carried_it_are_told() {
+    let bench = Bench::new();
+    let receipts = bench.open();
+    let mut sent = delivered(bench.now(), []);
+    sent.events = vec![
+        known_event("a", "jane@example.com", "o-1", "n1h1").into(),
+        known_event("b", "jane@example.com", "o-2", "h1").into(),
+        known_event("c", "john@example.com", "o-3", "n1h1").into(),
+    ];
+    sent.batch_events = 3;
+    sent.attempts = vec![
+        tried(1_000_000_000, "delivered", Some(3)),
+        tried(999_999_000, "transient", Some(2)),
+        tried(999_998_000, "transient", None),
+    ];
+    receipts.note(sent.clone());
+
+    let a = receipts.find("a", 10).unwrap().remove(0);
+    assert_eq!(a.attempts, sent.attempts);
+    assert_eq!(a.changes, Changes::of_record(b"n1h1").fields());
+    let b = receipts.find("b", 10).unwrap().remove(0);
+    assert_eq!(
+        (b.event_name.as_deref(), b.changes.len()),
+        (Some("Purchase"), 1)
+    );
+    assert_eq!(b.changes[0].did, ["hashed"]);
+
+    // by other keys, without their ids
+    let by = |wanted: &Wanted| receipts.find_wanted(wanted, 10).unwrap();
+    let jane = by(&Wanted::email(" Jane@Example.com").unwrap());
+    assert_eq!(jane.len(), 2);
+    assert!(jane.iter().all(|one| one.event_id.is_none()));
+    let order = by(&Wanted::order_id("o-3"));
+    assert_eq!((order.len(), &order[0].changes), (1, &a.changes));
+    assert_eq!(order[0].attempts, a.attempts);
+    for none in [
+        Wanted::order_id("not this"),
+        Wanted::order_id("a"),
+        Wanted::event_id("o-1"),
+        Wanted::email("jim@example.com").unwrap(),
+    ] {
+        assert_eq!(by(&none), []);
+    }
+    // and after a restart
+    assert!(receipts.close(Duration::from_secs(10)));
+    let receipts = bench.open();
+    assert_eq!(receipts.find("a", 10).unwrap(), [a]);
+    // neither the id, nor the order, nor the digest of the address
+    let digest = Wanted::email("jane@example.com")
+        .unwrap()
+        .key()
+        .1
+        .to_owned();
+    for name in RealDisk.list(bench.path()).unwrap() {
+        let bytes = std::fs::read(bench.path().join(name)).unwrap();
+        for canary in ["o-1", digest.as_str()] {
+            assert!(memchr::memmem::find(&bytes, canary.as_bytes()).is_none());
+        }
+        let half = hex::decode(&digest).unwrap();
+        assert!(memchr::memmem::find(&bytes, &half[..11]).is_none());
+    }
+    // the usual line is short
+    let lines = std::fs::read(bench.path().join(&bench.names(".lines")[0])).unwrap();
+    assert!(lines.len() < 600, "{}", String::from_utf8_lossy(&lines));
+}
+
+#[test]
+fn other_keys_are_left_out_when_they_are_not_wanted() {
+    let bench = Bench::new();
+    let mut store = bench.store();
+    let mut sent = delivered(bench.now(), []);
+    sent.events = vec![known_event("a", "jane@example.com", "o-1", "h1").into()];
+    store.add(Note::of(&sent, false).unwrap());
+    assert_eq!(find(&mut store, "a").len(), 1);
+    assert_eq!(find_by(&mut store, &Wanted::order_id("o-1"), 9), []);
+    // what is no end is found by its id only
+    let policies = vec!["edits"];
+    let noted = Ending {
+        outcome: Outcome::Accepted { policies },
+        ..sent
+    };
+    store.add(Note::of(&noted, true).unwrap());
+    assert_eq!(find(&mut store, "a").len(), 2);
+    assert_eq!(find_by(&mut store, &Wanted::order_id("o-1"), 9), []);
+}
+
+#[test]
+fn many_different_events_of_a_batch_still_make_a_line_that_is_read() {
+    let bench = Bench::new();
+    let mut store = bench.store();
+    let mut sent = delivered(bench.now(), []);
+    let changes =
+        |n: u64| format!("y{n:x}t{n:x}n{n:x}h{n:x}k{n:x}m{n:x}x{n:x}p{n:x}r{n:x}s{n:x}w{n:x}");
+    let name = |n: u64| "\u{1}".repeat(60) + &n.to_string();
+    sent.events = (0..200)
+        .map(|n| {
+            let json = serde_json::json!({"event_name": name(n), "event_time": 1, "event_id": n.to_string(), "action_source": "x"});
+            // the encoder's order
+            let json = format!(
+                r#"{{"event_name":{},"event_time":1,"event_id":"{n}","action_source":"x"}}"#,
+                json["event_name"]
+            );
+            let all = changes(u64::MAX - n);
+            EncodedEvent::from_record(json.into())
+                .with_changes(Changes::of_record(all.as_bytes()))
+                .into()
+        })
+        .collect();
+    let trace_id = Some("\u{1}".repeat(100));
+    sent.attempts = vec![
+        Attempt {
+            trace_id,
+            ..tried(1, "transient", Some(1))
+        };
+        20
+    ];
+    add(&mut store, &sent);
+    let told = |store: &mut Store, n: u64| find(store, &n.to_string()).remove(0);
+    let first = told(&mut store, 0);
+    assert_eq!(first.event_name, Some(name(0)));
+    assert!(!first.changes.is_empty());
+    assert_eq!(first.attempts.len(), MAX_ATTEMPTS);
+    // from some on only the name, and then not even that
+    let later = told(&mut store, 100);
+    assert_eq!((later.event_name, later.changes), (Some(name(100)), vec![]));
+    assert_eq!(told(&mut store, 199).event_name, None);
 }
 
 #[test]
@@ -351,8 +512,8 @@ fn one_of_a_million_is_found() {
     let mut store = bench.store();
     let trace = |batch: u64| format!("trace-{batch}");
     for batch in 0..1000_u64 {
-        let id = |n: u64| IdDigest::of(&(batch * 1000 + n).to_string());
-        let mut note = Note::of(&delivered(bench.now(), ["x".to_owned()])).unwrap();
+        let id = |n: u64| IdDigest::of((Key::EventId, &(batch * 1000 + n).to_string()));
+        let mut note = Note::of(&delivered(bench.now(), ["x".to_owned()]), true).unwrap();
         note.set_ids((0..1000).map(id));
         note.line.trace_id = Some(trace(batch));
         store.add(note);
@@ -467,7 +628,7 @@ fn of_an_id_that_all_have_the_newest_are_found() {
             trace_id: None,
             received: n,
         };
-        store.add(Note::of(&ending(bench.now(), outcome, events)).unwrap());
+        store.add(Note::of(&ending(bench.now(), outcome, events), true).unwrap());
     }
     for limit in [1, 100, 4999, 5001, 12_345] {
         let found = find_some(&mut store, "undefined", limit);
@@ -625,7 +786,7 @@ fn what_policies_did_is_kept() {
         &mut store,
         &labels(bench.now(), kept_back.clone(), &["a", "", "b"]),
     );
-    assert!(Note::of(&labels(bench.now(), kept_back, &[""])).is_none());
+    assert!(Note::of(&labels(bench.now(), kept_back, &[""]), true).is_none());
     let [receipt] = find(&mut store, "b").try_into().unwrap();
     assert_eq!(receipt.state, State::Filtered);
     assert_eq!(receipt.reason.as_deref(), Some("consent"));

@@ -10,6 +10,7 @@ use prometheus::IntCounter;
 use super::entry::{IdDigest, Note, weight};
 use super::store::Store;
 use super::{Ending, FindError, MAX_QUEUED_BYTES, MAX_QUEUED_ENDINGS, Receipt, search};
+use crate::event::Wanted;
 use crate::telemetry::metrics::Metrics;
 
 /// How often the thread looks after its files: what a process that dies loses at most.
@@ -40,11 +41,12 @@ enum Job {
 impl Worker {
     pub(super) fn start(store: Store, metrics: &Metrics) -> std::io::Result<Self> {
         let (queue, jobs) = sync_channel(MAX_QUEUED_ENDINGS);
+        let by_keys = store.by_keys();
         let store = Arc::new(Mutex::new(store));
         let queued = Arc::new(AtomicUsize::new(0));
         let thread = std::thread::Builder::new().name("receipts".to_owned());
         let (own_store, own_queued) = (Arc::clone(&store), Arc::clone(&queued));
-        thread.spawn(move || run(jobs, &own_store, &own_queued))?;
+        thread.spawn(move || run(jobs, &own_store, &own_queued, by_keys))?;
         Ok(Self {
             queue,
             queued,
@@ -63,14 +65,14 @@ impl Worker {
         }
     }
 
-    pub(super) fn find(&self, event_id: &str, limit: usize) -> Result<Vec<Receipt>, FindError> {
+    pub(super) fn find(&self, wanted: &Wanted, limit: usize) -> Result<Vec<Receipt>, FindError> {
         // without an answer it looks at what is there
         self.ask(Job::Mark, PATIENCE);
         let mut store = locked(&self.store);
-        let hits = store.hits(IdDigest::of(event_id), limit);
+        let hits = store.hits(IdDigest::of(wanted.key()), limit);
         let (disk, oldest) = store.searcher();
         drop(store);
-        search::receipts(&*disk, event_id, oldest, limit, hits)
+        search::receipts(&*disk, wanted, oldest, limit, hits)
     }
 
     pub(super) fn close(&self, budget: Duration) -> bool {
@@ -99,13 +101,13 @@ impl Worker {
     }
 }
 
-fn run(jobs: Receiver<Job>, store: &Mutex<Store>, queued: &AtomicUsize) {
+fn run(jobs: Receiver<Job>, store: &Mutex<Store>, queued: &AtomicUsize, by_keys: bool) {
     let mut ticked = Instant::now();
     loop {
         match jobs.recv_timeout(TICK) {
             Ok(Job::Note(ending)) => {
                 // worked out before the lock is taken
-                let note = Note::of(&ending);
+                let note = Note::of(&ending, by_keys);
                 queued.fetch_sub(weight(&ending), Ordering::Relaxed);
                 drop(ending);
                 if let Some(note) = note {

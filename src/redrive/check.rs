@@ -49,6 +49,8 @@ pub(super) fn check(
         .and_then(|raw| raw.hash(letter.pixel, &rules(&letter.event), now))
         .map_err(refused)?;
     let event = hashed.encode().map_err(refused)?;
+    // those of its first arrival, when its values were not hashed yet
+    let event = event.with_changes(letter.changes);
     let lane = LaneKey::of(letter.pixel, Arc::new(letter.options), &event);
     Ok(Passed {
         id,

@@ -117,7 +117,7 @@ export const flows = [
         want(!tab.url().includes("%40") && !tab.url().includes("@"), `the address is in that of the page: ${tab.url()}`);
       };
       await find("good-0");
-      await has(tab, "good-0", "delivered");
+      await has(tab, "good-0", "delivered", "What was changed, and why", "user_data.em", "Its requests to Graph");
       await find("order-held-1");
       await has(tab, "held-1");
       await find(email);

@@ -1,6 +1,8 @@
 //! The trail of an event on the console: issues, receipts and the live tail, from real traffic.
 
-use capigate::sandbox::{Fault, Sandbox, SandboxSettings};
+use std::time::Duration;
+
+use capigate::sandbox::{Fault, Sandbox, SandboxSettings, SandboxToken};
 use capigate::time::Clock;
 use serde_json::{Value, json};
 
@@ -249,7 +251,10 @@ async fn a_receipt_tells_the_way_of_an_event_and_sends_a_dead_one_again() {
         "Nothing to resend: Meta has confirmed it",
         "/events/good",
         "$CAPIGATE_ADMIN_KEY",
-        "The pixel’s last requests to Graph",
+        "Its requests to Graph",
+        "What was changed, and why",
+        "user_data.em",
+        "trimmed; lower-cased, then hashed, since Meta matches",
     ] {
         assert!(page.contains(says), "{says}: {page}");
     }
@@ -348,6 +353,153 @@ async fn a_receipt_tells_the_way_of_an_event_and_sends_a_dead_one_again() {
     gateway.finish().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_delivered_is_told_whole_after_a_restart() {
+    let mut gateway = Gateway::with(keyed).await;
+    gateway.sandbox.add_fault(Fault::status(503).times(2));
+    let mut first = purchase("first");
+    first["custom_data"]["order_id"] = json!("order-17");
+    first["event_time"] = json!(first["event_time"].as_i64().unwrap() * 1000);
+    let mut second = purchase("second");
+    second["user_data"]["em"] = json!("first@example.com");
+    assert_eq!(gateway.post(vec![first, second]).await.status, 200);
+    // while it is tried again, too
+    let trying = gateway
+        .until("a failure", async |gateway| {
+            let known = ask(gateway, "/events/first").await;
+            let is_tried = known["events"][0]["attempts"].is_array();
+            is_tried.then_some(known)
+        })
+        .await;
+    let early = &trying["events"][0];
+    assert!(early["changes"].is_array(), "{early}");
+    gateway.delivered(2).await;
+    gateway.drained().await;
+    gateway.down().await;
+    gateway.up().await;
+
+    let known = ask(&gateway, "/events/first").await;
+    let event = &known["events"][0];
+    assert_eq!(event["state"], "delivered", "{event}");
+    let attempts = event["attempts"].as_array().unwrap();
+    let of = |name: &str| {
+        attempts
+            .iter()
+            .map(|one| one[name].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of("outcome"), ["delivered", "transient", "transient"]);
+    assert_eq!(of("events"), [2, 2, 2]);
+    assert_eq!(of("of_batch"), [2, 2, 2]);
+    assert_eq!(attempts[0]["trace_id"], event["trace_id"]);
+    assert!(of("took_ms").iter().all(Value::is_number));
+    assert_eq!(event["changes"], early["changes"]);
+    let changes = event["changes"].as_array().unwrap();
+    let did = |path: &str| {
+        let own = changes.iter().find(|one| one["path"] == path);
+        own.map(|one| one["did"].clone()).unwrap_or_default()
+    };
+    assert_eq!(
+        did("user_data.em"),
+        json!(["trimmed", "normalised", "hashed"])
+    );
+    assert_eq!(did("event_time"), json!(["normalised"]));
+
+    // by the order and by the address
+    let search = async |body: Value| -> Value {
+        let url = format!("http://{}/search", gateway.running().admin_addr());
+        let request = gateway.http.post(url).bearer_auth(VIEW);
+        let answer = request.json(&body).send().await.unwrap();
+        answer.json().await.unwrap()
+    };
+    let found = search(json!({"order_id": "order-17"})).await;
+    let ended = found["ended"].as_array().unwrap();
+    assert_eq!(ended.len(), 1, "{found}");
+    for same in ["at", "batch", "pixel", "changes", "attempts", "trace_id"] {
+        assert_eq!(ended[0][same], event[same], "{same}");
+    }
+    let found = search(json!({"email": "First@example.com"})).await;
+    assert_eq!(found["ended"].as_array().unwrap().len(), 2, "{found}");
+    assert_eq!(found["more"], false);
+    let text = found.to_string().to_lowercase();
+    for canary in ["first@", &capigate_digest("first@example.com")] {
+        assert!(!text.contains(canary), "{found}");
+    }
+    let browser = Browser::signed_in(&gateway, ADMIN).await;
+    let page = browser
+        .post("/console/receipt", &[("q", " First@Example.com ")])
+        .await;
+    assert_eq!(page.status, 200);
+    for says in [
+        "2 events of this address were found",
+        "Ended",
+        "Its requests to Graph",
+        "transient",
+    ] {
+        assert!(page.text.contains(says), "{says}: {}", page.text);
+    }
+    assert!(
+        !page.text.to_lowercase().contains("first@"),
+        "{}",
+        page.text
+    );
+    gateway.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_keeps_what_was_changed_and_the_search_that_found_it() {
+    let gateway = Gateway::with(keyed).await;
+    let fault = Fault::refuse_event("bad", Some(2_804_009));
+    gateway.sandbox.add_fault(fault);
+    let mut events: Vec<Value> = (0..7).map(|n| purchase(&format!("good-{n}"))).collect();
+    events.insert(3, purchase("bad"));
+    assert_eq!(gateway.post(events).await.status, 200);
+    gateway.delivered(7).await;
+    gateway.drained().await;
+    let known = ask(&gateway, "/events/bad").await;
+    let event = &known["events"][0];
+    assert_eq!(event["state"], "dead", "{event}");
+    let attempts = event["attempts"].as_array().unwrap();
+    assert!(attempts.len() >= 2, "{event}");
+    for one in attempts {
+        let said = (
+            &one["outcome"],
+            &one["code"],
+            &one["subcode"],
+            &one["of_batch"],
+        );
+        assert_eq!(
+            said,
+            (&json!("split"), &json!(100), &json!(2_804_009), &json!(1))
+        );
+        assert!(one["trace_id"].is_string(), "{one}");
+    }
+    assert_eq!(attempts[0]["events"], 1);
+    let changes = event["changes"].clone();
+    assert_eq!(changes[0]["path"], "user_data.em");
+
+    // sent again, it is told as it first came
+    gateway.sandbox.clear_faults();
+    let url = format!("http://{}/dead/redrive", gateway.running().admin_addr());
+    let search = format!("http://{}/search", gateway.running().admin_addr());
+    let search = gateway.http.post(search).bearer_auth(VIEW);
+    let found = search.json(&json!({"event_id": "bad"})).send().await;
+    let found: Value = found.unwrap().json().await.unwrap();
+    let body = json!({"ids": [found["dead"][0]["letter"]], "dry_run": false});
+    let sent = gateway.http.post(url).bearer_auth(ADMIN).json(&body);
+    let sent: Value = sent.send().await.unwrap().json().await.unwrap();
+    assert_eq!(sent["redriven"], 1, "{sent}");
+    gateway.delivered(8).await;
+    gateway.drained().await;
+    let known = ask(&gateway, "/events/bad").await;
+    let event = &known["events"][0];
+    assert_eq!(
+        (&event["state"], &event["changes"]),
+        (&json!("delivered"), &changes)
+    );
+    gateway.finish().await;
+}
+
 fn capigate_digest(text: &str) -> String {
     use sha2::{Digest, Sha256};
     hex::encode(Sha256::digest(text.as_bytes()))
@@ -360,6 +512,7 @@ const ORDER: &str = "canary-order-4711";
 async fn what_is_typed_into_the_box_is_kept_nowhere() {
     let settings = SandboxSettings {
         listen: "127.0.0.1:0".parse().unwrap(),
+        tokens: vec![SandboxToken::new("test", "sandbox-token")],
         ..SandboxSettings::default()
     };
     let sandbox = Sandbox::start(settings, Clock::Real).await.unwrap();
@@ -414,10 +567,29 @@ async fn what_is_typed_into_the_box_is_kept_nowhere() {
         let said = post.json(&body).send().await.unwrap().text().await.unwrap();
         clean("an answer", &said);
     }
+    // and once it is delivered, when no more than a part of another digest is kept
+    sandbox.clear_faults();
+    let found = async || typed(EMAIL).await.text.contains("(delivered)");
+    for _ in 0..300 {
+        if found().await {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let last = typed(EMAIL).await.text;
+    assert!(found().await, "{last}");
     assert_eq!(process.terminate(), 0);
     let log = process.whole_log();
     assert!(log.contains("events accepted"), "{log}");
     clean("the log", &log);
+    for (path, bytes) in all_bytes(&site.dir.path().join("journal").join("receipts")) {
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(
+            !text.contains(&capigate_digest(EMAIL)),
+            "{}",
+            path.display()
+        );
+    }
     for (path, bytes) in all_bytes(site.dir.path()) {
         let text = String::from_utf8_lossy(&bytes).to_lowercase();
         for canary in [EMAIL, "typed.person", ORDER] {

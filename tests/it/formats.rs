@@ -138,7 +138,11 @@ async fn data_of_the_first_format_is_opened_whole() {
         let found = gateway.running().receipts().find(id, 10).unwrap();
         assert_eq!(found.len(), 1, "{id}: {found:?}");
         assert_eq!(found[0].state, state, "{id}");
+        // none of which was kept then
+        assert!(found[0].attempts.is_empty() && found[0].changes.is_empty());
     }
+    let found = gateway.running().receipts().find("waits-1", 10).unwrap();
+    assert_eq!((found.len(), found[0].attempts.len()), (1, 1));
     // and what was delivered is known
     let answer = gateway.post(vec![event("sent-2")]).await;
     assert_eq!(answer.status, 200);

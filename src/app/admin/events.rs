@@ -10,10 +10,12 @@ use super::reply::Reply;
 use super::routes::Done;
 use super::work::beside;
 use super::{Admin, Inner};
+use crate::attempts::Attempts;
 use crate::journal::{Found, LaneKey};
 use crate::lanes::Lanes;
 use crate::lanes::snapshot::{BY_HAND, HELD, LaneSnapshot};
-use crate::receipts::{Receipt, State, gathered};
+use crate::pixel::PixelId;
+use crate::receipts::{self, MAX_ATTEMPTS, Receipt, State, gathered};
 
 /// Bytes of an id that is looked for.
 const MAX_ID: usize = 1024;
@@ -59,16 +61,22 @@ pub(super) async fn known(admin: &Admin, event_id: String) -> Result<Answer, Pro
         // the journal first: an event that ends meanwhile is then found twice, not never
         let waiting = inner.journal.find(&event_id, MAX_SHOWN + 1);
         let ended = inner.receipts.find(&event_id, MAX_SHOWN + 1);
-        (event_id, waiting, ended, states(inner))
+        (
+            event_id,
+            waiting,
+            ended,
+            states(inner),
+            inner.attempts.clone(),
+        )
     });
-    let (event_id, waiting, ended, states) = found.await?;
+    let (event_id, waiting, ended, states, attempts) = found.await?;
     let waiting = waiting.map_err(|error| failed("journal_io", &error))?;
     let ended = ended.map_err(|error| failed(error.code(), &error))?;
     let more = waiting.len().max(ended.len()) > MAX_SHOWN;
     let mut events: Vec<Receipt> = waiting
         .into_iter()
         .take(MAX_SHOWN)
-        .map(|found| standing(found, &states))
+        .map(|found| standing(found, &states, &attempts))
         .collect();
     events.extend(ended.into_iter().take(MAX_SHOWN));
     let events = gathered(events);
@@ -89,7 +97,11 @@ pub(super) fn states(inner: &Inner) -> BTreeMap<LaneKey, LaneSnapshot> {
 }
 
 /// An event of the journal, by the state of its lane.
-pub(super) fn standing(found: Found, lanes: &BTreeMap<LaneKey, LaneSnapshot>) -> Receipt {
+pub(super) fn standing(
+    found: Found,
+    lanes: &BTreeMap<LaneKey, LaneSnapshot>,
+    attempts: &Attempts,
+) -> Receipt {
     let lane = lanes.get(&found.lane);
     let state = match lane.map(|lane| lane.state) {
         _ if found.leased => State::InFlight,
@@ -107,8 +119,27 @@ pub(super) fn standing(found: Found, lanes: &BTreeMap<LaneKey, LaneSnapshot>) ->
         received_at: Some(found.received_at.0),
         expires_at: Some(found.expires_at.0),
         reason: reason.map(ToString::to_string),
+        changes: found.event.changes().fields(),
+        attempts: tried(attempts, found.lane.pixel, found.seq),
         ..Receipt::new(found.lane.pixel, state)
     }
+}
+
+/// The last requests that carried an event of the journal, as far as they are known.
+pub(super) fn tried(attempts: &Attempts, pixel: PixelId, seq: u64) -> Vec<receipts::Attempt> {
+    let all = attempts.of_event(pixel, seq).into_iter();
+    all.take(MAX_ATTEMPTS)
+        .map(|one| receipts::Attempt {
+            at: one.at.0,
+            outcome: one.outcome.into(),
+            events: one.events,
+            of_batch: None,
+            code: one.code,
+            subcode: one.subcode,
+            trace_id: one.trace_id,
+            took_ms: one.took_ms,
+        })
+        .collect()
 }
 
 pub(super) fn failed(code: &'static str, error: &dyn std::error::Error) -> Problem {

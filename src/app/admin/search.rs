@@ -1,4 +1,5 @@
-//! `POST /search`: events that are kept in full, by what somebody knows of them.
+//! `POST /search`: events by what somebody knows of them, whether they are kept in full or have a
+//! receipt.
 //!
 //! What is asked for comes in the body, never in an address that a log or a browser's history would
 //! keep. An e-mail address is hashed first thing; it is not kept, logged or answered.
@@ -14,11 +15,12 @@ use super::problem::Problem;
 use super::reply::Reply;
 use super::routes::Done;
 use super::work::beside;
+use crate::attempts::Attempts;
 use crate::event::{EmailError, EncodedEvent, Wanted};
 use crate::journal::dead::{Shown, masked};
 use crate::receipts::{Receipt, State};
 
-/// Events that are shown, of the journal and of the dead letters each.
+/// Events that are shown, of the journal, of the dead letters and of the receipts each.
 pub(super) const MAX_SHOWN: usize = 50;
 /// Bytes of what is looked for.
 const MAX_TEXT: usize = 1024;
@@ -34,6 +36,8 @@ pub(super) struct Matches {
     pub(super) waiting: Vec<Kept>,
     /// Dead letters, the newest first.
     pub(super) dead: Vec<Kept>,
+    /// Those that have ended and are not among the dead letters any more, the newest first.
+    pub(super) ended: Vec<Receipt>,
     /// Whether there are others that are not shown.
     pub(super) more: bool,
 }
@@ -50,9 +54,6 @@ pub(super) struct Kept {
     pub(super) message: Option<String>,
     /// The event; of `user_data` no more than the beginnings of digests.
     pub(super) event: Value,
-    /// Its number in the journal.
-    #[serde(skip)]
-    pub(super) seq: Option<u64>,
 }
 
 /// `POST /search`.
@@ -98,7 +99,7 @@ pub(super) fn by_email(address: &str) -> Result<Wanted, Problem> {
     Wanted::email(address).map_err(|error: EmailError| Problem::bad("email", error.to_string()))
 }
 
-/// Searches what is kept in full. Blocks.
+/// Searches what is kept in full, and the receipts. Blocks.
 pub(super) fn look(inner: &Inner, wanted: &Wanted) -> Result<Matches, Problem> {
     let needle = wanted.needle();
     let has = |json: &[u8]| wanted.has(json);
@@ -108,38 +109,72 @@ pub(super) fn look(inner: &Inner, wanted: &Wanted) -> Result<Matches, Problem> {
     let waiting = waiting.map_err(|error| events::failed("journal_io", &error))?;
     let dead = inner.dead.search(needle.as_bytes(), &has, most);
     let dead = dead.map_err(|error| events::failed(error.code(), &error))?;
-    let more = waiting.len().max(dead.len()) > MAX_SHOWN;
+    let ended = inner.receipts.find_wanted(wanted, most);
+    let mut ended = ended.map_err(|error| events::failed(error.code(), &error))?;
+    let more = [waiting.len(), dead.len(), ended.len()]
+        .iter()
+        .any(|count| *count > MAX_SHOWN);
+    ended.truncate(MAX_SHOWN);
+    let is_letter = |ended: &Receipt| {
+        let of = |one: &Shown| (one.letter.pixel, Some(one.letter.dead_at.0));
+        ended.state == State::Dead && dead.iter().any(|one| of(one) == (ended.pixel, ended.at))
+    };
+    if wanted.as_event_id().is_none() {
+        ended.retain(|one| !is_letter(one));
+    }
     let states = events::states(inner);
     let searched = format!(
-        "the {} events in the journal and the {} dead letters; what was delivered or refused is not kept, so it can be found by its event_id only",
+        "the {} events in the journal, the {} dead letters, and {}",
         inner.journal.depth().records,
         inner.dead.count(),
+        receipts_searched(inner, wanted),
     );
     let waiting = waiting.into_iter().take(MAX_SHOWN).map(|found| {
-        let (event, seq) = (found.event.clone(), found.seq);
-        Kept::waiting(events::standing(found, &states), &event, seq)
+        let event = found.event.clone();
+        let receipt = events::standing(found, &states, &inner.attempts);
+        Kept::waiting(receipt, &event)
     });
     Ok(Matches {
         searched,
         waiting: waiting.collect(),
-        dead: dead.into_iter().take(MAX_SHOWN).map(Kept::dead).collect(),
+        dead: dead
+            .into_iter()
+            .take(MAX_SHOWN)
+            .map(|one| Kept::dead(one, &inner.attempts))
+            .collect(),
+        ended,
         more,
     })
 }
 
+/// Which receipts a search can find.
+fn receipts_searched(inner: &Inner, wanted: &Wanted) -> String {
+    let config = &inner.in_force().config;
+    let receipts = &config.receipts;
+    if !receipts.enabled {
+        return "no receipts, since they are off (receipts.enabled)".to_owned();
+    }
+    if wanted.as_event_id().is_none() && !receipts.by_keys {
+        return "no receipts, since they know the event_id only (receipts.by_keys)".to_owned();
+    }
+    format!("the receipts of the last {}", receipts.keep)
+}
+
 impl Kept {
-    fn waiting(receipt: Receipt, event: &EncodedEvent, seq: u64) -> Self {
+    fn waiting(receipt: Receipt, event: &EncodedEvent) -> Self {
         Self {
             receipt,
             letter: None,
             message: None,
             event: brief(&masked(event)),
-            seq: Some(seq),
         }
     }
 
-    fn dead(shown: Shown) -> Self {
+    fn dead(shown: Shown, attempts: &Attempts) -> Self {
         let letter = shown.letter;
+        let tried = shown
+            .seq
+            .map(|seq| events::tried(attempts, letter.pixel, seq));
         let receipt = Receipt {
             event_id: letter.event_id,
             event_name: Some(letter.event_name),
@@ -150,6 +185,8 @@ impl Kept {
             subcode: letter.subcode,
             received_at: Some(letter.received_at.0),
             expires_at: Some(letter.expires_at.0),
+            changes: shown.changes,
+            attempts: tried.unwrap_or_default(),
             ..Receipt::new(letter.pixel, State::Dead)
         };
         Self {
@@ -157,7 +194,6 @@ impl Kept {
             letter: Some(letter.id.to_string()),
             message: letter.message,
             event: brief(shown.event.get()),
-            seq: shown.seq,
         }
     }
 }

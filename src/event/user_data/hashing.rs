@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
+use super::super::changes::{Change, Did};
 use super::super::digest::{self, Arrived, Sha256Hex};
 use super::super::field::Field;
 use super::super::json::{self, Shape};
@@ -56,12 +57,15 @@ impl Sent<'_> {
 pub(super) struct Remarks {
     /// Why a value was dropped.
     pub(super) dropped: Option<&'static str>,
+    /// What was done to any of the values.
+    pub(super) did: Did,
     lacks_code: bool,
     personal_id: bool,
 }
 
 impl Remarks {
-    pub(super) fn make(self, field: &Field, work: &mut Work<'_>) {
+    pub(super) fn make(self, (index, field): (usize, &Field), work: &mut Work<'_>) {
+        work.marks.add_all(self.did, index);
         let path = || path_of(PATH, field.key);
         if let Some(reason) = self.dropped {
             work.warn(path(), codes::DROPPED, reason);
@@ -98,6 +102,7 @@ pub(super) fn write(
                 |earlier: &Range<usize>| out.get(earlier.clone()) == out.get(value.clone());
             if all.iter().any(is_same) {
                 out.truncate(before);
+                remarks.did.add(Change::Merged);
             } else {
                 all.push(value);
             }
@@ -149,9 +154,15 @@ fn sent<'t>(
     remarks: &mut Remarks,
     buffer: &'t mut String,
 ) -> Result<Sent<'t>, &'static str> {
-    let text = trim(scalar.ok_or(UNUSABLE)?);
+    let scalar = scalar.ok_or(UNUSABLE)?;
+    let text = trim(scalar);
+    let is_trimmed = text.len() != scalar.len();
     match digest::read(text) {
-        Arrived::Digest(digest) => return Ok(Sent::Digest(digest)),
+        Arrived::Digest(digest) => {
+            remarks.did.add(Change::Digest);
+            remarks.did.add_if(Change::Trimmed, is_trimmed);
+            return Ok(Sent::Digest(digest));
+        }
         Arrived::OfNothing => return Err(OF_NOTHING),
         Arrived::Plain => {}
     }
@@ -162,6 +173,7 @@ fn sent<'t>(
     let is_clear = field.key == "external_id" && context.external_id == ExternalId::Raw;
     let (normal, lacks_code) = if is_clear && !text.is_empty() {
         if !firewall::is_personal(text) {
+            remarks.did.add_if(Change::Trimmed, is_trimmed);
             return Ok(Sent::Clear(text));
         }
         remarks.personal_id = true;
@@ -173,5 +185,8 @@ fn sent<'t>(
     };
     let normal = normal.filter(|normal| !normal.is_empty()).ok_or(UNUSABLE)?;
     remarks.lacks_code |= lacks_code;
+    remarks.did.add(Change::Hashed);
+    remarks.did.add_if(Change::Trimmed, is_trimmed);
+    remarks.did.add_if(Change::Normalised, normal != text);
     Ok(Sent::Hashed(normal))
 }

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::line::Stored;
 use super::{LetterId, mask};
-use crate::event::EncodedEvent;
+use crate::event::{Changes, EncodedEvent, FieldChange};
 use crate::journal::envelope::{Class, RequestOptions};
 use crate::pixel::PixelId;
 use crate::time::UnixMs;
@@ -88,6 +88,9 @@ pub struct Shown {
     /// Its number in the journal, where that was written down.
     #[serde(skip)]
     pub seq: Option<u64>,
+    /// What became of its fields when it came in, where that was written down.
+    #[serde(skip)]
+    pub changes: Vec<FieldChange>,
 }
 
 /// How many letters a pixel has for one reason.
@@ -116,6 +119,8 @@ pub struct Kept {
     pub received_at: UnixMs,
     /// When it was given up.
     pub dead_at: UnixMs,
+    /// What became of its fields when it came in.
+    pub changes: Changes,
     /// The hashed event as JSON.
     pub event: String,
 }
@@ -151,6 +156,7 @@ impl Shown {
         Self {
             letter: stored.into(),
             seq: stored.seq,
+            changes: stored.changes.fields(),
             event: match view {
                 View::Masked => mask::masked(stored.event),
                 View::Clear => stored.event.to_owned(),
@@ -168,6 +174,7 @@ impl From<&Stored<'_>> for Kept {
             reason: stored.reason.to_string(),
             received_at: UnixMs(stored.received_at),
             dead_at: UnixMs(stored.dead_at),
+            changes: stored.changes.clone(),
             event: stored.event.get().to_owned(),
         }
     }

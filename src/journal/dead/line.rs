@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{DeadLetter, LetterId, Refusal};
+use crate::event::Changes;
 use crate::journal::envelope::RequestOptions;
 use crate::pixel::PixelId;
 
@@ -27,6 +28,8 @@ struct Line<'a> {
     dead_at: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     seq: Option<u64>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    changes: &'a str,
     event: &'a RawValue,
 }
 
@@ -43,6 +46,7 @@ pub(super) struct Stored<'a> {
     pub(super) expires_at: i64,
     pub(super) dead_at: i64,
     pub(super) seq: Option<u64>,
+    pub(super) changes: Changes,
     pub(super) event: &'a RawValue,
 }
 
@@ -63,6 +67,8 @@ struct Read<'a> {
     dead_at: i64,
     #[serde(default)]
     seq: Option<u64>,
+    #[serde(borrow, default)]
+    changes: Cow<'a, str>,
     #[serde(borrow)]
     event: &'a RawValue,
 }
@@ -89,6 +95,7 @@ impl<'a> Stored<'a> {
             expires_at: read.expires_at,
             dead_at: read.dead_at,
             seq: read.seq,
+            changes: Changes::of_record(read.changes.as_bytes()),
             event: read.event,
         })
     }
@@ -110,6 +117,7 @@ impl<'a> Stored<'a> {
             expires_at: self.expires_at,
             dead_at: self.dead_at,
             seq: self.seq,
+            changes: self.changes.as_str(),
             event: self.event,
         };
         line.write(out)
@@ -147,6 +155,7 @@ pub(super) fn write(out: &mut Vec<u8>, id: LetterId, letter: &DeadLetter) -> std
         expires_at: letter.expires_at.0,
         dead_at: letter.dead_at.0,
         seq: Some(letter.seq),
+        changes: letter.event.changes().as_str(),
         event: serde_json::from_slice(&event)?,
     };
     line.write(out)

@@ -83,6 +83,7 @@ impl Shared {
                 tier,
                 pixel: envelope.lane.pixel,
                 options,
+                changes: envelope.event.changes().clone(),
                 payload: envelope.event.as_bytes().clone(),
                 times: times_of(&envelope),
                 copy_of: None,

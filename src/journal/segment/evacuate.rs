@@ -29,6 +29,7 @@ use super::writer::Item;
 use super::{Job, Shared, locked};
 use crate::failpoint;
 use crate::journal::envelope::{Class, LaneKey, RequestOptions};
+use crate::journal::extras;
 use crate::journal::{AppendError, Limit};
 use crate::pixel::PixelId;
 
@@ -236,6 +237,7 @@ impl Keeper {
             tier,
             pixel: key.pixel,
             options: index.options(lane),
+            changes: extras::changes(record.options),
             payload: bytes::Bytes::copy_from_slice(record.payload),
             times,
             copy_of: Some((record.origin, Source { place, ordinal })),

@@ -12,6 +12,7 @@ use super::{Shared, locked};
 use crate::event::EncodedEvent;
 use crate::journal::LeaseLimits;
 use crate::journal::envelope::LaneKey;
+use crate::journal::extras;
 use crate::journal::lease::Lease;
 use crate::time::UnixMs;
 
@@ -23,6 +24,7 @@ const READ_TARGET: u64 = 256 << 10;
 /// A record as it was read.
 struct Content<'a> {
     payload: &'a [u8],
+    options: &'a [u8],
     ordinal: u32,
     times: Times,
 }
@@ -70,7 +72,8 @@ impl Shared {
                         lane,
                         one.origin,
                         content.ordinal,
-                        EncodedEvent::from_record(event(content.payload)),
+                        EncodedEvent::from_record(event(content.payload))
+                            .with_changes(extras::changes(content.options)),
                         content.times,
                     )),
                     None => self.lose(lane, std::slice::from_ref(one)),
@@ -143,6 +146,7 @@ fn decode<'a>(bytes: &'a [u8], one: &Taken, file: &SegmentFile) -> Option<Conten
     }
     Some(Content {
         payload: record.payload,
+        options: record.options,
         ordinal: u32::try_from(record.seq.checked_sub(file.first_seq)?).ok()?,
         times: Times {
             received_at: record.received_at,

@@ -178,6 +178,7 @@ impl Walk<'_> {
             (self.each)(Waiting {
                 lane: &one.lane,
                 event: one.record.payload,
+                extras: one.record.options,
                 seq: one.record.origin,
                 received_at: one.record.received_at,
                 expires_at: one.record.expires_at,

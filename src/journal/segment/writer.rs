@@ -19,7 +19,9 @@ use super::records::{Source, Written};
 use super::table::Segment;
 use super::tiers::Tier;
 use super::{Job, Shared, locked};
+use crate::event::Changes;
 use crate::failpoint;
+use crate::journal::extras;
 use crate::journal::{AppendError, Limit};
 use crate::pixel::PixelId;
 
@@ -33,6 +35,7 @@ pub(crate) struct Item {
     pub(crate) tier: Tier,
     pub(crate) pixel: PixelId,
     pub(crate) options: Arc<[u8]>,
+    pub(crate) changes: Changes,
     pub(crate) payload: bytes::Bytes,
     pub(crate) times: Times,
     /// For a copy: the event's first number, and where it is copied from.
@@ -42,7 +45,8 @@ pub(crate) struct Item {
 impl Item {
     /// Bytes of the record.
     pub(crate) fn len(&self) -> usize {
-        record_len(self.options.len(), self.payload.len())
+        let extras = extras::stored_len(&self.options, &self.changes);
+        record_len(extras, self.payload.len())
     }
 }
 
@@ -230,13 +234,14 @@ impl Writer {
         }
         let seq = self.next_seq + u64::from(self.commit.records());
         let origin = item.copy_of.map(|(origin, _)| origin);
+        let options = extras::stored(&item.options, &item.changes);
         let record = Record {
             seq,
             origin: seq,
             pixel: item.pixel.get(),
             received_at: item.times.received_at,
             expires_at: item.times.expires_at,
-            options: &item.options,
+            options: &options,
             payload: &item.payload,
         };
         let (start, len) = self.commit.push(record, origin);

@@ -3,7 +3,9 @@
 use std::io;
 
 use super::super::entry::{Entry, Line};
-use super::{Chunk, HEADER, MAGIC, Part, Store};
+use super::parts::Part;
+use super::seal::{HEADER, MAGIC};
+use super::{Chunk, Store};
 use crate::time::UnixMs;
 
 impl Store {

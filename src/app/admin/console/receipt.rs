@@ -1,5 +1,7 @@
 //! The receipt of an event: what is known of it from its arrival to Meta's answer.
 
+mod trail;
+
 use askama::Template;
 use axum::http::header::HOST;
 use serde_json::json;
@@ -8,22 +10,19 @@ use super::super::call::Members;
 use super::super::issues::Shown;
 use super::super::search::{self, Kept, Matches};
 use super::super::work::beside;
-use super::super::{Inner, dead};
-use super::super::{events, issues};
+use super::super::{dead, events, issues};
 use super::shell::Shell;
-use super::words::{Moment, count, time};
+use super::words::Moment;
 use super::{Done, Problem, View, Visit};
-use crate::attempts::Attempt;
 use crate::event::Wanted;
 use crate::receipts::{Receipt, State};
 use crate::time::UnixMs;
+use trail::{Trail, word};
 
 /// Where the page is.
 const PAGE: &str = "/console/receipt";
 /// Bytes of what is typed into the box.
 const MAX_TEXT: usize = 1024;
-/// What is shown of the last requests of a pixel.
-const MAX_ATTEMPTS: usize = 20;
 
 #[derive(Template)]
 #[template(path = "receipt.html", config = "src/app/admin/console/askama.toml")]
@@ -35,45 +34,12 @@ struct Page {
     says: Option<String>,
     trails: Vec<Trail>,
     found: Vec<Found>,
+    /// What is known of events that were found and have ended; their ids are not.
+    ended: Vec<Trail>,
     /// Why an event was not accepted.
     refused: Vec<Refused>,
     more: bool,
     curl: String,
-}
-
-/// What is known of one event.
-struct Trail {
-    event_name: String,
-    pixel: String,
-    state: &'static str,
-    is_bad: bool,
-    steps: Vec<Step>,
-    /// The event as it is kept, masked.
-    event: Option<String>,
-    /// The id of its dead letter.
-    letter: Option<String>,
-    may_have_arrived: bool,
-    /// Why it cannot be sent again.
-    not_again: String,
-    attempts: Vec<Try>,
-    /// Whether these are of the event, and not only of its pixel.
-    is_exact: bool,
-}
-
-struct Step {
-    at: Option<Moment>,
-    what: &'static str,
-    says: String,
-}
-
-/// One of the last requests to Graph for the pixel.
-struct Try {
-    at: Moment,
-    events: String,
-    outcome: &'static str,
-    code: String,
-    trace_id: String,
-    took: String,
 }
 
 /// What was wrong with an event that was not accepted.
@@ -131,12 +97,12 @@ pub(super) fn show(mut visit: Visit) -> Done {
         for receipt in answer {
             let own = kept.iter().position(|one| is_of(one, &receipt));
             let own = own.map(|at| kept.remove(at));
-            trails.push(Trail::of(&inner, &receipt, own, now));
+            trails.push(Trail::of(&receipt, own, now));
         }
         // dead letters are kept for longer than receipts
         for one in kept.into_iter().filter(|one| one.letter.is_some()) {
             let receipt = one.receipt.clone();
-            trails.push(Trail::of(&inner, &receipt, Some(one), now));
+            trails.push(Trail::of(&receipt, Some(one), now));
         }
         View::of(&Page {
             event_id,
@@ -217,8 +183,11 @@ pub(super) fn search(mut visit: Visit) -> Done {
             .chain(matches.dead)
             .map(|kept| Found::of(kept, now))
             .collect();
-        let says = match found.len() {
+        let ended = matches.ended.iter();
+        let ended: Vec<Trail> = ended.map(|one| Trail::of(one, None, now)).collect();
+        let says = match found.len() + ended.len() {
             0 => format!("No event {by} was found. Searched: {}.", matches.searched),
+            1 => format!("One event {by} was found. Searched: {}.", matches.searched),
             n => format!(
                 "{n} events {by} were found. Searched: {}.",
                 matches.searched
@@ -226,6 +195,7 @@ pub(super) fn search(mut visit: Visit) -> Done {
         };
         View::of(&Page {
             found,
+            ended,
             more: matches.more,
             ..Page::empty(visit.shell, Some(says))
         })
@@ -268,201 +238,10 @@ impl Page {
             says,
             trails: Vec::new(),
             found: Vec::new(),
+            ended: Vec::new(),
             refused: Vec::new(),
             more: false,
             curl: String::new(),
-        }
-    }
-}
-
-impl Trail {
-    fn of(inner: &Inner, receipt: &Receipt, kept: Option<Kept>, now: UnixMs) -> Self {
-        let steps = steps(receipt, kept.as_ref(), now);
-        let event = kept.as_ref().map(|kept| &kept.event);
-        let seq = kept.as_ref().and_then(|kept| kept.seq);
-        let attempts = match seq {
-            Some(seq) => inner.attempts.of_event(receipt.pixel, seq),
-            None => inner.attempts.of(receipt.pixel),
-        };
-        let is_bad = matches!(receipt.state, State::Dead | State::Held);
-        Self {
-            event_name: receipt.event_name.clone().unwrap_or_default(),
-            pixel: receipt.pixel.to_string(),
-            state: word(receipt.state),
-            is_bad,
-            steps,
-            event: event.and_then(|event| serde_json::to_string_pretty(event).ok()),
-            may_have_arrived: receipt.reason.as_deref() == Some("unconfirmed"),
-            not_again: not_again(receipt.state).to_owned(),
-            letter: kept.and_then(|kept| kept.letter),
-            is_exact: seq.is_some(),
-            attempts: attempts
-                .into_iter()
-                .take(MAX_ATTEMPTS)
-                .map(|attempt| Try::of(attempt, now))
-                .collect(),
-        }
-    }
-}
-
-/// Why there is no button, for an event without a dead letter.
-fn not_again(state: State) -> &'static str {
-    match state {
-        State::Delivered => {
-            "Nothing to resend: Meta has confirmed it, and delivered events are not kept."
-        }
-        State::Dead => {
-            "Nothing to resend: its dead letter is gone. It was sent again, purged, or made room."
-        }
-        State::Filtered => {
-            "Nothing to resend: a policy kept it back, so it was never accepted or kept. Its sender has to send it again once the policy lets it pass."
-        }
-        State::Accepted => "Nothing to resend: what it came to was not noted.",
-        State::Waiting | State::InFlight | State::Backoff | State::Held | State::Throttled => {
-            "Nothing to resend: it is still on its way, and goes out by itself."
-        }
-    }
-}
-
-fn word(state: State) -> &'static str {
-    match state {
-        State::Waiting => "waiting",
-        State::InFlight => "in flight",
-        State::Backoff => "waiting out a failure",
-        State::Held => "held",
-        State::Throttled => "throttled",
-        State::Delivered => "delivered",
-        State::Dead => "dead letter",
-        State::Filtered => "kept back",
-        State::Accepted => "accepted",
-    }
-}
-
-/// What happened to an event, in order, as far as it is kept.
-fn steps(receipt: &Receipt, kept: Option<&Kept>, now: UnixMs) -> Vec<Step> {
-    let at = |at: Option<i64>| at.map(|at| Moment::of(UnixMs(at), now));
-    let ended = at(receipt.at);
-    let received = (receipt.received_at).or_else(|| kept.and_then(|kept| kept.receipt.received_at));
-    if receipt.state == State::Filtered {
-        let policy = receipt.reason.as_deref().unwrap_or("a policy");
-        let says = format!("The policy {policy} kept it back. It was not accepted and not stored.");
-        return vec![Step {
-            at: ended,
-            what: "Kept back",
-            says,
-        }];
-    }
-    let mut steps = vec![Step {
-        at: at(received),
-        what: "Received",
-        says: match received {
-            Some(_) => {
-                "Checked, its personal data hashed, and safe on disk before the answer.".to_owned()
-            }
-            None => "The time of its arrival is not kept once an event has ended.".to_owned(),
-        },
-    }];
-    let policies = receipt.policies.join(", ");
-    steps.push(Step {
-        at: None,
-        what: "Changed",
-        says: if receipt.policies.is_empty() {
-            "No policy has changed it. What normalising changed was told in the answer to its request, as warnings, and is not kept: capigate lint shows it for a sample.".to_owned()
-        } else {
-            format!("By these policies: {policies}. What normalising changed was told in the answer to its request, as warnings, and is not kept.")
-        },
-    });
-    if let Some(batch) = receipt.batch {
-        let events = receipt.batch_events.unwrap_or_default();
-        let says = format!(
-            "Batch {batch}, in which {} events met their end.",
-            count(events)
-        );
-        steps.push(Step {
-            at: None,
-            what: "Batch",
-            says,
-        });
-    }
-    steps.push(end(receipt, kept, ended, now));
-    steps
-}
-
-fn end(receipt: &Receipt, kept: Option<&Kept>, ended: Option<Moment>, now: UnixMs) -> Step {
-    let trace = receipt.trace_id.as_deref();
-    let trace = trace.map_or_else(String::new, |trace| format!(" Trace id: {trace}."));
-    let reason = receipt.reason.as_deref().unwrap_or_default();
-    let says = match receipt.state {
-        State::Delivered => {
-            let received = receipt.batch_received.unwrap_or_default();
-            format!(
-                "Meta confirmed the batch, and counted {} events.{trace}",
-                count(received)
-            )
-        }
-        State::Dead => {
-            let code = receipt.code.map(|code| match receipt.subcode {
-                Some(subcode) => format!(" Meta’s code: {code}/{subcode}."),
-                None => format!(" Meta’s code: {code}."),
-            });
-            let known = receipt
-                .code
-                .and_then(|code| issues::meta(code, receipt.subcode));
-            let known = known.map(|words| format!(" {} What to do: {}", words.cause, words.fix));
-            let words = kept.and_then(|kept| kept.message.as_deref());
-            let words = words.map(|words| format!(" Meta’s words: “{words}”"));
-            let more = [code, words, known]
-                .into_iter()
-                .flatten()
-                .collect::<String>();
-            format!("Given up: {reason}.{more}{trace}")
-        }
-        State::Accepted => "Accepted; what it came to was not noted.".to_owned(),
-        State::Held => format!(
-            "Its lane is held: {reason}. It waits on disk, and goes out once that is mended."
-        ),
-        State::Waiting | State::InFlight | State::Backoff | State::Throttled | State::Filtered => {
-            let until = receipt
-                .expires_at
-                .map(|at| Moment::of(UnixMs(at), now).words);
-            let until = until.map_or_else(String::new, |words| {
-                format!(" It would be too old for Meta {words}.")
-            });
-            format!(
-                "Not sent yet, or not confirmed: {}.{until}",
-                word(receipt.state)
-            )
-        }
-    };
-    let what = match receipt.state {
-        State::Delivered | State::Dead
-            if receipt.code.is_some() || receipt.batch_received.is_some() =>
-        {
-            "Meta’s answer"
-        }
-        State::Dead => "Given up",
-        _ => "Now",
-    };
-    Step {
-        at: ended,
-        what,
-        says,
-    }
-}
-
-impl Try {
-    fn of(attempt: Attempt, now: UnixMs) -> Self {
-        Self {
-            at: Moment::of(attempt.at, now),
-            events: count(attempt.events),
-            outcome: attempt.outcome,
-            code: match (attempt.code, attempt.subcode) {
-                (Some(code), Some(subcode)) => format!("{code}/{subcode}"),
-                (Some(code), None) => code.to_string(),
-                _ => String::new(),
-            },
-            trace_id: attempt.trace_id.unwrap_or_default(),
-            took: time(attempt.took_ms as f64 / 1000.0),
         }
     }
 }
@@ -523,24 +302,5 @@ mod tests {
             "{said}"
         );
         assert!(!curl(Some("x'y"), "a").contains("x'y"));
-    }
-
-    #[test]
-    fn every_state_has_its_steps_and_words() {
-        for state in [
-            State::Waiting,
-            State::InFlight,
-            State::Backoff,
-            State::Held,
-            State::Throttled,
-            State::Delivered,
-            State::Dead,
-            State::Filtered,
-            State::Accepted,
-        ] {
-            let receipt = Receipt::new("7".parse().unwrap(), state);
-            assert!(!steps(&receipt, None, UnixMs(0)).is_empty());
-            assert!(!word(state).is_empty() && !not_again(state).is_empty());
-        }
     }
 }
