@@ -2,7 +2,7 @@
 
 import { adminKey, check, console_, failures, go, launch, leaks, open, signIn, submit, text, viewKey, want } from "./support.mjs";
 import { holds } from "./pages.mjs";
-import { flows, required } from "./flows.mjs";
+import { chosen, flows, required } from "./flows.mjs";
 
 const browser = await launch();
 try {
@@ -30,7 +30,8 @@ async function run(browser) {
       want(wrong.length === 0, wrong.join("\n"));
     });
   }
-  const details = await further(tab, pages);
+  const found = await further(tab, pages);
+  const details = [...found, ...chosen.filter((path) => !found.includes(path))];
   for (const path of [...pages, ...details]) await holds(tab, path);
   // what is not there, by a page and by nothing
   await holds(tab, "/console/no-such-page", { frame: false });

@@ -8,6 +8,9 @@ const [shop, outlet] = pixels;
 export const required = ["", "/funnel", "/live", "/receipt", "/issues", "/dead", "/quality", "/pixels", "/lab", "/system"]
   .map((page) => `/console${page}`);
 
+/** Pages with something chosen that no link chooses. */
+export const chosen = [`/console/quality?pixel=${shop}`, `/console/quality/meta?pixel=${shop}`];
+
 const has = async (tab, ...words) => {
   const said = await text(tab);
   for (const word of words) want(said.includes(word), `it does not say ${word}: ${said.slice(0, 700)}`);
