@@ -153,6 +153,8 @@ struct Inner {
     lanes: OnceLock<Lanes>,
     now: ArcSwap<InForce>,
     last: Mutex<Option<Attempt>>,
+    /// The last one that has changed something.
+    applied: Mutex<Option<Attempt>>,
     /// Held for the length of a reload.
     turn: tokio::sync::Mutex<()>,
 }
@@ -170,6 +172,7 @@ impl Reloader {
             lanes: OnceLock::new(),
             now: ArcSwap::from_pointee(now),
             last: Mutex::default(),
+            applied: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
         }))
     }
@@ -205,6 +208,12 @@ impl Reloader {
     pub fn last(&self) -> Option<Attempt> {
         let last = self.0.last.lock();
         last.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The last reload that has changed something; none if none has.
+    pub fn applied(&self) -> Option<Attempt> {
+        let applied = self.0.applied.lock();
+        applied.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What is in force.
@@ -397,6 +406,10 @@ impl Reloader {
             differences,
             error,
         };
+        if result == Outcome::Applied {
+            let applied = self.0.applied.lock();
+            *applied.unwrap_or_else(PoisonError::into_inner) = Some(attempt.clone());
+        }
         *self.0.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(attempt);
     }
 }

@@ -333,8 +333,12 @@ async fn a_reload_tells_what_was_and_what_is_and_no_secret() {
         {"key": token, "what": "changed", "old": null, "new": null},
     ]);
     assert_eq!(said["differences"], expected);
+    // a look that finds nothing does not hide it
+    let (_, again) = api(&gateway, "POST", "/config/reload", json!({})).await;
+    assert_eq!(again["result"], "unchanged");
     let (_, system) = api(&gateway, "GET", "/system", json!({})).await;
-    assert_eq!(system["last_reload"]["differences"], expected);
+    assert_eq!(system["last_reload"]["result"], "unchanged");
+    assert_eq!(system["last_change"]["differences"], expected);
     let viewer = Browser::signed_in(&gateway, VIEW).await;
     let seen = viewer.get("/console/system").await;
     says(&seen, &["lanes.linger", "20ms", "30ms", "not shown"]);

@@ -43,8 +43,10 @@ pub(super) struct System {
     pub(super) graph_version: String,
     pub(super) graph_url: String,
     pub(super) config_generation: i64,
-    /// The last reload, with what it has changed.
+    /// The last reload.
     pub(super) last_reload: Option<Attempt>,
+    /// The last one that has changed something, with what.
+    pub(super) last_change: Option<Attempt>,
     /// Events a second, over the last minute; none in the first seconds.
     pub(super) accepted_per_second: Option<f64>,
     pub(super) delivered_per_second: Option<f64>,
@@ -143,6 +145,7 @@ pub(super) fn system(inner: &Inner) -> System {
         graph_url: config.graph.url.to_string(),
         config_generation: metrics.config_generation.get(),
         last_reload: inner.reloader().and_then(Reloader::last),
+        last_change: inner.reloader().and_then(Reloader::applied),
         accepted_per_second: rate(|beat| beat.accepted),
         delivered_per_second: rate(|beat| beat.delivered),
         stages: vec![

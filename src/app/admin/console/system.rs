@@ -45,6 +45,16 @@ struct Now {
 struct Config {
     generation: i64,
     last: Option<Last>,
+    /// What the last one has changed that did.
+    change: Option<Change>,
+}
+
+/// A reload that has changed something.
+struct Change {
+    at: Moment,
+    generation: u64,
+    /// A key, and what it said and says.
+    changed: Vec<(String, String, String)>,
 }
 
 /// The last reload.
@@ -52,8 +62,6 @@ struct Last {
     at: Moment,
     trigger: String,
     result: String,
-    /// A key, and what it said and says.
-    changed: Vec<(String, String, String)>,
     /// Why it was refused.
     error: Option<String>,
 }
@@ -166,12 +174,19 @@ fn in_force(inner: &Inner) -> Config {
             trigger: word(&last.trigger),
             result: word(&last.result),
             error: last.error.map(|error| error.to_string()),
-            changed: told(&last.changed, &last.differences),
         })
     });
     Config {
         generation: inner.metrics.config_generation.get(),
         last,
+        change: inner.reloader().and_then(|reloader| {
+            let applied = reloader.applied()?;
+            Some(Change {
+                at: Moment::of(UnixMs(applied.at_ms), inner.clock.now()),
+                generation: applied.generation,
+                changed: told(&applied.changed, &applied.differences),
+            })
+        }),
     }
 }
 
