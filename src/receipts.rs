@@ -13,7 +13,7 @@
 //! try again with a new file. What is damaged is left aside.
 //!
 //! **Limits.** At most `max_bytes` on disk, the oldest go first; 16 bytes an event, as many for each
-//! other key, and about 300 a batch, of which at most [`MAX_ATTEMPTS`] requests to Graph. At most [`MAX_QUEUED_ENDINGS`] endings and [`MAX_QUEUED_BYTES`] of events wait for the
+//! other key, and about 220 a batch, of which at most [`MAX_ATTEMPTS`] requests to Graph. At most [`MAX_QUEUED_ENDINGS`] endings and [`MAX_QUEUED_BYTES`] of events wait for the
 //! thread; beyond that endings are dropped and counted in `capigate_receipts_lost_total`. A process
 //! that dies loses the receipts of its last second; a power cut those the system had not written
 //! (some 30 seconds), since nothing is synced before its file is sealed. Events without

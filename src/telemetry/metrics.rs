@@ -154,7 +154,7 @@ pub struct Metrics {
     /// 1 while the vault cannot be read.
     pub vault_unreadable: IntGauge,
 
-    /// Events a receipt is kept of.
+    /// Entries by which the receipts of events are found: one for each id, order id and address.
     pub receipts: IntGauge,
     /// Bytes of the receipts' files.
     pub receipts_bytes: IntGauge,
@@ -444,7 +444,11 @@ impl Metrics {
                 &["outcome"],
             )?,
             vault_unreadable: gauge(r, "vault_unreadable", "1 while the vault cannot be read")?,
-            receipts: gauge(r, "receipts", "events a receipt is kept of")?,
+            receipts: gauge(
+                r,
+                "receipts",
+                "entries by which the receipts of events are found",
+            )?,
             receipts_bytes: gauge(r, "receipts_bytes", "bytes of the receipts' files")?,
             receipts_lost: counter(
                 r,

@@ -9,7 +9,8 @@
 //! The header fills a sector of its own. A commit with no records is the *seal*: the segment ends
 //! there. The salt is new for each life of a file and is part of every checksum, so bytes of a
 //! former life do not verify. `seq` is the place in the log; `origin` is the `seq` the event had
-//! when it was first written, which evacuation keeps.
+//! when it was first written, which evacuation keeps. What stands as options is more than those:
+//! see [`extras`](crate::journal::extras).
 
 use crate::time::UnixMs;
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use super::*;
+use crate::event::Changes;
 
 fn event(lane: &LaneKey, id: &str) -> Envelope {
     let json = format!(
@@ -210,4 +211,47 @@ async fn a_walk_misses_nothing_that_stays_while_all_else_moves() {
         assert_eq!(ids, kept);
     }
     journal.close().await;
+}
+
+#[tokio::test]
+async fn what_became_of_its_fields_goes_with_an_event() {
+    let base = tempfile::tempdir().unwrap();
+    let (journal, _) = open(settings(base.path()));
+    let options = crate::journal::RequestOptions {
+        test_event_code: Some("TEST1".to_owned()),
+        ..Default::default()
+    };
+    let coded = LaneKey {
+        options: options.into(),
+        ..lane(1)
+    };
+    let known = |lane: &LaneKey, id: &str, changes: &str| {
+        let mut one = event(lane, id);
+        let changes = Changes::of_record(changes.as_bytes());
+        one.event = one.event.with_changes(changes);
+        one
+    };
+    for lane in [lane(1), coded.clone()] {
+        let some = ["", "n1h7", "h1"].map(|changes| known(&lane, changes, changes));
+        journal.append(some.to_vec()).await.unwrap();
+    }
+    journal.close().await;
+    drop(journal);
+    let (journal, _) = open(settings(base.path()));
+    // they are no part of what makes a lane
+    assert_eq!(journal.lanes().len(), 2);
+    let found = journal.find("n1h7", 9).unwrap();
+    assert_eq!(found.len(), 2);
+    for one in found {
+        assert_eq!(one.event.changes().as_str(), "n1h7");
+    }
+    for lane in [lane(1), coded] {
+        let leases = journal.lease(&lane, ALL);
+        assert_eq!(leases.len(), 3);
+        for lease in &leases {
+            let event = lease.event();
+            assert_eq!(event.changes().as_str(), id_of(event.as_bytes()));
+        }
+        settle_all(leases, Settlement::Delivered);
+    }
 }
