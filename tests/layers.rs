@@ -49,7 +49,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("attempts", &[]),
     ("backup", &["journal", "tokens::vault::MAX_FILE"]),
     ("custody", &["tokens", "graph", "alerts"]),
-    ("journal", &["event::EncodedEvent"]),
+    ("journal", &["event::EncodedEvent", "event::Money"]),
     (
         "receipts",
         &[

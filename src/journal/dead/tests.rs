@@ -252,21 +252,21 @@ fn every_condition_of_a_filter_counts() {
         ),
         (
             Filter {
-                code: Some(100),
+                code: Some(Number::Is(100)),
                 ..all()
             },
             &["b", "a"],
         ),
         (
             Filter {
-                code: Some(190),
+                code: Some(Number::Is(190)),
                 ..all()
             },
             &[],
         ),
         (
             Filter {
-                subcode: Some(2_804_050),
+                subcode: Some(Number::Is(2_804_050)),
                 pixel: Some(pixel(2)),
                 ..all()
             },
