@@ -22,6 +22,7 @@ mod bisect;
 mod circuit;
 mod circuits;
 mod gate;
+pub mod held;
 mod lane;
 mod lease;
 mod once;

@@ -136,6 +136,8 @@ struct Inner {
     sessions: console::Sessions,
     streams: console::Streams,
     pulse: system::Pulse,
+    /// What is known of held events.
+    survey: issues::Survey,
     /// Changes that are under way.
     tasks: TaskTracker,
     lanes: OnceLock<Lanes>,
@@ -166,6 +168,7 @@ impl Admin {
             sessions: console::Sessions::default(),
             streams: console::Streams::default(),
             pulse: system::Pulse::default(),
+            survey: issues::Survey::default(),
             tasks: TaskTracker::new(),
             lanes: OnceLock::new(),
             stage: AtomicU8::new(STARTING),

@@ -79,7 +79,7 @@ impl Death {
                 Some(_) => issues::Place::Meta,
                 None => issues::Place::Lane,
             },
-            word: self.reason,
+            word: self.reason.into(),
             code,
             subcode,
             path: code
@@ -88,7 +88,6 @@ impl Death {
         };
         issues::Seen {
             kind,
-            events: 1,
             event_id: event.head().event_id.map(Into::into),
             money: event.money(),
         }
