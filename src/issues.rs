@@ -210,16 +210,19 @@ impl Issues {
         self.0.since
     }
 
-    /// Takes in what went wrong.
+    /// Takes in what went wrong just now.
     pub fn note(&self, seen: impl IntoIterator<Item = Seen>) {
         let mut seen = seen.into_iter().peekable();
-        if seen.peek().is_none() {
-            return;
+        if seen.peek().is_some() {
+            self.note_at(seen, self.0.clock.now());
         }
-        let now = self.0.clock.now();
+    }
+
+    /// The same, of another moment.
+    pub fn note_at(&self, seen: impl IntoIterator<Item = Seen>, at: UnixMs) {
         let mut board = locked(&self.0.board);
         for one in seen {
-            board.note(one, now);
+            board.note(one, at);
         }
     }
 

@@ -253,12 +253,11 @@ impl Amount {
         self.events += 1;
         if let Some(money) = money {
             self.valued += 1;
-            match self.money.get_mut(money.currency()) {
-                Some(sum) => *sum += money.value(),
-                None => {
-                    let currency = money.currency().to_owned();
-                    self.money.insert(currency, money.value());
-                }
+            if let Some(sum) = self.money.get_mut(money.currency()) {
+                *sum += money.value();
+            } else {
+                let currency = money.currency().to_owned();
+                self.money.insert(currency, money.value());
             }
         }
     }

@@ -198,7 +198,7 @@ pub(super) fn bury(
         .traffic
         .dead(key.pixel, death.counted(), &names(&leases));
     let issue = |lease: &Lease| death.seen(key.pixel, lease.event());
-    shared.tools.issues.note(leases.iter().map(issue));
+    (shared.tools.issues).note_at(leases.iter().map(issue), dead_at);
     tell(shared, key, &leases, Verdict::Dead, Some(reason));
     let events = leases.iter().map(Lease::event);
     if death.reason == Death::UNCONFIRMED {

@@ -33,7 +33,7 @@ const HOUR: Duration = Duration::from_hours(1);
 /// The reason of letters that may have been delivered.
 const UNCONFIRMED: &str = "unconfirmed";
 /// What a state may be asked for by.
-const STATES: [State; 4] = [State::Open, State::Acknowledged, State::Muted, State::Over];
+pub(super) const STATES: [State; 4] = [State::Open, State::Acknowledged, State::Muted, State::Over];
 /// The same of places.
 const PLACES: [Place; 4] = [Place::Door, Place::Policy, Place::Meta, Place::Lane];
 

@@ -757,14 +757,11 @@ fn letters_that_are_alike_are_summed_through_removals_and_restarts() {
     .unwrap();
     dead.append(&[valued(refused(1, "a", later), "2.5", Some(7))])
         .unwrap();
-    let sums = |dead: &DeadLetters| -> Vec<(Option<i64>, u64, u64, Option<f64>, UnixMs)> {
-        let sums = dead.sums().into_iter();
-        sums.map(|(alike, sum)| {
-            let eur = sum.money.get("EUR").copied();
-            (alike.subcode, sum.letters, sum.valued, eur, sum.last)
-        })
-        .collect()
+    let told = |(alike, sum): (Alike, Sum)| {
+        let eur = sum.money.get("EUR").copied();
+        (alike.subcode, sum.letters, sum.valued, eur, sum.last)
     };
+    let sums = |dead: &DeadLetters| -> Vec<_> { dead.sums().into_iter().map(told).collect() };
     let all = [
         (None, 1, 1, Some(10.0), T0),
         (Some(7), 2, 2, Some(3.5), later),

@@ -70,7 +70,7 @@ fn survey(inner: &Inner, age: Duration) {
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
     let held = inner.lanes.get().map(Lanes::held).unwrap_or_default();
-    let lanes = BTreeSet::from_iter(held.iter().map(|one| one.lane.clone()));
+    let lanes = held.iter().map(|one| one.lane.clone()).collect();
     worth.renew(&inner.journal, lanes, inner.clock.now(), age);
     let mut levels = waiting(inner, held, &worth);
     levels.extend(letters(inner));
@@ -110,7 +110,7 @@ fn waiting(inner: &Inner, held: Vec<HeldLane>, worth: &Worth) -> Vec<Level> {
         if events == 0 {
             continue;
         }
-        let level = level_of(one, events, now, worth);
+        let level = level_of(&one, events, now, worth);
         let own = levels.iter_mut().rev();
         let mut own = own.take_while(|known| known.kind.pixel == level.kind.pixel);
         match own.find(|known| known.kind == level.kind) {
@@ -121,7 +121,7 @@ fn waiting(inner: &Inner, held: Vec<HeldLane>, worth: &Worth) -> Vec<Level> {
     levels
 }
 
-fn level_of(held: HeldLane, events: u64, now: UnixMs, worth: &Worth) -> Level {
+fn level_of(held: &HeldLane, events: u64, now: UnixMs, worth: &Worth) -> Level {
     let graph = held.graph.as_ref();
     let place = match held.by {
         HeldBy::Graph(_) => Place::Meta,
