@@ -8,9 +8,10 @@
 //! it was tried, and as long as it waits or is kept. A group of which nothing is left ends by itself.
 //!
 //! **Promises.** Words, codes, field paths, sums and event ids only: no other data of a person. A
-//! request without a fault takes no lock here. What is acknowledged or muted holds over a restart.
+//! request without a fault takes no lock here. What is acknowledged or muted holds over a restart; so
+//! do the groups, as they were when they were last [kept](Issues::keep).
 //! **Refuses.** To be worth an outage: a file that cannot be read is an error in the log, and means
-//! that nothing was acknowledged or muted.
+//! that nothing was acknowledged or muted, or that the door's refusals are counted anew.
 //! **Limits.** [`MAX_ISSUES`] groups, [`MAX_PER_PIXEL`] of a pixel: one more takes the place of one that
 //! is over, or else of the one that was seen least lately. [`MAX_EVENT_IDS`] ids of each. [`MAX_MARKS`]
 //! marks; the oldest goes first.
@@ -20,6 +21,7 @@ mod kind;
 mod level;
 mod marks;
 mod recent;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 
@@ -37,6 +39,7 @@ use board::Board;
 pub use kind::{IssueId, IssueIdError, Kind, Place, Seen};
 pub use level::{Level, LevelOf};
 use marks::{Kept, Store};
+use snapshot::{Snapshot, Snapshots};
 
 /// Groups of all pixels.
 pub const MAX_ISSUES: usize = 2000;
@@ -54,6 +57,8 @@ pub const MAX_MUTE: Duration = Duration::from_hours(30 * 24);
 pub const ACKNOWLEDGED_FOR: Duration = Duration::from_hours(30 * 24);
 /// The file, below `journal.dir`, of what was acknowledged and muted.
 pub const FILE: &str = "issues.json";
+/// The file, below `journal.dir`, of the groups.
+pub const SEEN_FILE: &str = "issues_seen.json";
 
 /// A group as people see it. Moments are Unix milliseconds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -184,10 +189,13 @@ struct Inner {
     kept: Mutex<Kept>,
     /// Held for a change and its way to the file.
     turn: Mutex<()>,
+    snapshots: Snapshots,
+    /// Held while the groups are written; whether they are not to be any more.
+    ended: Mutex<bool>,
 }
 
 impl Issues {
-    /// Groups from now on; reads what was acknowledged and muted below `dir`. Blocks; never fails. The
+    /// Reads the groups, and what was acknowledged and muted, below `dir`. Blocks; never fails. The
     /// journal's lock keeps other processes from writing it.
     pub fn open(dir: &Path, clock: Clock) -> Self {
         let store = Store::new(dir.join(FILE));
@@ -195,13 +203,21 @@ impl Issues {
             tracing::error!(path = %store.path().display(), %error, "what was acknowledged and muted of issues cannot be read: all of them are open");
             Kept::default()
         });
+        let snapshots = Snapshots::new(dir.join(SEEN_FILE));
+        let snapshot = snapshots.read().unwrap_or_else(|error| {
+            tracing::error!(path = %snapshots.path().display(), %error, "the issues of before cannot be read: what is refused at the door is counted anew");
+            None
+        });
+        let snapshot = snapshot.unwrap_or_else(|| Snapshot::new(clock.now(), Vec::new()));
         Self(Arc::new(Inner {
-            since: clock.now(),
+            since: snapshot.since,
             clock,
-            board: Mutex::default(),
+            board: Mutex::new(Board::of(snapshot.groups)),
             store,
             kept: Mutex::new(kept),
             turn: Mutex::default(),
+            snapshots,
+            ended: Mutex::default(),
         }))
     }
 
@@ -239,6 +255,24 @@ impl Issues {
         let mut board = locked(&self.0.board);
         for (id, _, last_seen) in rest {
             board.end(id, last_seen, now);
+        }
+    }
+
+    /// Writes the groups down, if they have changed; a crash loses what came since. With `ends` for the
+    /// last time: others may have the file from then on. Blocks.
+    pub fn keep(&self, ends: bool) {
+        let mut ended = locked(&self.0.ended);
+        if *ended {
+            return;
+        }
+        *ended = ends;
+        let Some(groups) = locked(&self.0.board).changes() else {
+            return;
+        };
+        let snapshot = Snapshot::new(self.0.since, groups);
+        if let Err(error) = self.0.snapshots.write(&snapshot) {
+            locked(&self.0.board).forget_told();
+            tracing::warn!(path = %self.0.snapshots.path().display(), %error, "issues cannot be written down: after a restart, what is refused at the door is counted anew");
         }
     }
 

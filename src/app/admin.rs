@@ -191,10 +191,13 @@ impl Admin {
         self.0.stage.store(STOPPING, Ordering::Release);
     }
 
-    /// Takes no changes any more, and waits for those under way.
+    /// Takes no changes any more, and waits for those under way; writes down what issues there are.
     pub async fn end_changes(&self) {
         self.0.tasks.close();
         self.0.tasks.wait().await;
+        let issues = self.0.issues.clone();
+        // it does not panic
+        let _kept = tokio::task::spawn_blocking(move || issues.keep(true)).await;
     }
 
     /// The routes of the admin listener.

@@ -1,9 +1,10 @@
 //! The groups, in memory.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::recent::Recent;
+use super::snapshot::{Amount, Group};
 use super::{
     Issue, IssueId, Kind, Level, LevelOf, MAX_EVENT_ID, MAX_EVENT_IDS, MAX_ISSUES, MAX_PER_PIXEL,
     Seen, State,
@@ -21,6 +22,8 @@ pub(super) struct Board {
     /// No list is empty.
     pixels: HashMap<PixelId, Vec<Entry>>,
     count: usize,
+    /// Whether something was changed that a [`Group`] has.
+    changed: bool,
 }
 
 struct Entry {
@@ -31,7 +34,7 @@ struct Entry {
     /// What stands at this moment, and the most that stood since it was opened: of what is looked up
     /// they count in place of what was noted.
     level: Option<Level>,
-    most: Option<Level>,
+    most: Option<Amount>,
     recent: Recent,
     first_seen: UnixMs,
     last_seen: UnixMs,
@@ -40,15 +43,32 @@ struct Entry {
     event_ids: VecDeque<String>,
 }
 
-#[derive(Clone, Default)]
-struct Amount {
-    events: u64,
-    valued: u64,
-    money: BTreeMap<String, f64>,
-}
-
 impl Board {
+    /// The groups of an earlier life.
+    pub(super) fn of(groups: Vec<Group>) -> Self {
+        let mut board = Self::default();
+        for group in groups.into_iter().take(MAX_ISSUES) {
+            let entry = Entry::from(group);
+            let (kind, at) = (entry.kind.clone(), entry.first_seen);
+            *board.entry(&kind, at) = entry;
+        }
+        board.changed = false;
+        board
+    }
+
+    /// All groups, if anything has changed since this was asked last.
+    pub(super) fn changes(&mut self) -> Option<Vec<Group>> {
+        let all = self.pixels.values().flatten();
+        std::mem::take(&mut self.changed).then(|| all.map(Group::from).collect())
+    }
+
+    /// What was told of changes did not get to its end.
+    pub(super) fn forget_told(&mut self) {
+        self.changed = true;
+    }
+
     pub(super) fn note(&mut self, mut seen: Seen, now: UnixMs) {
+        self.changed = true;
         seen.kind.path = shortened(seen.kind.path);
         self.entry(&seen.kind, now).add(seen, now);
     }
@@ -61,7 +81,9 @@ impl Board {
         levels.sort_by_key(|level| std::cmp::Reverse(level.last));
         levels.truncate(MAX_ISSUES);
         for level in levels {
-            self.entry(&level.kind, level.first).stand(level);
+            let entry = self.entry(&level.kind, level.first);
+            let is_new = entry.stand(level);
+            self.changed |= is_new;
         }
         let mut rest = Vec::new();
         for entry in self.pixels.values_mut().flatten() {
@@ -81,11 +103,13 @@ impl Board {
         let entry = all.find(|one| one.id == id && one.last_seen == last_seen);
         if let Some(entry) = entry.filter(|one| one.level.is_none()) {
             entry.over = Some(now);
+            self.changed = true;
         }
     }
 
     /// Adds ids of events from before the others of a group that is there.
     pub(super) fn recall(&mut self, kind: &Kind, ids: VecDeque<String>) {
+        self.changed = true;
         let all = self.pixels.get_mut(&kind.pixel);
         let entry = all.and_then(|all| all.iter_mut().find(|one| one.kind == *kind));
         let Some(entry) = entry else { return };
@@ -182,18 +206,21 @@ impl Entry {
         self.keep(seen.event_id);
     }
 
-    fn stand(&mut self, mut level: Level) {
+    /// Whether that changes anything.
+    fn stand(&mut self, mut level: Level) -> bool {
         self.open();
         self.first_seen = self.first_seen.min(level.first);
         self.last_seen = self.last_seen.max(level.last);
         for id in std::mem::take(&mut level.event_ids) {
             self.keep(Some(id));
         }
-        let is_most = |most: &Level| level.events >= most.events;
+        let is_most = |most: &Amount| level.events >= most.events;
         if self.most.as_ref().is_none_or(is_most) {
-            self.most = Some(level.clone());
+            self.most = Some(Amount::from(&level));
         }
+        let is_new = self.level.as_ref() != Some(&level);
         self.level = Some(level);
+        is_new
     }
 
     /// It is seen again, if it was over.
@@ -223,10 +250,10 @@ impl Entry {
         let noted = self.recent.sum(now);
         // what has died twice is one letter
         let last_hour = |level: &Level| level.last_hour.unwrap_or(noted.min(level.events));
-        let counts = self.level.as_ref().or(self.most.as_ref());
-        let (events, valued, money) = match counts {
-            Some(level) => (level.events, level.valued, &level.money),
-            None => (self.noted.events, self.noted.valued, &self.noted.money),
+        let (events, valued, money) = match (&self.level, &self.most) {
+            (Some(level), _) => (level.events, level.valued, &level.money),
+            (None, Some(most)) => (most.events, most.valued, &most.money),
+            (None, None) => (self.noted.events, self.noted.valued, &self.noted.money),
         };
         Issue {
             id: self.id,
@@ -244,6 +271,44 @@ impl Entry {
             over_since: self.over,
             acknowledged: None,
             muted: None,
+        }
+    }
+}
+
+impl From<Group> for Entry {
+    fn from(group: Group) -> Self {
+        let mut entry = Self::new(group.kind, group.first_seen);
+        entry.noted = group.noted;
+        entry.most = group.most;
+        entry.last_seen = group.last_seen;
+        entry.over = group.over;
+        for id in group.event_ids {
+            entry.keep(Some(id));
+        }
+        entry
+    }
+}
+
+impl From<&Entry> for Group {
+    fn from(entry: &Entry) -> Self {
+        Self {
+            kind: entry.kind.clone(),
+            noted: entry.noted.clone(),
+            most: entry.most.clone(),
+            first_seen: entry.first_seen,
+            last_seen: entry.last_seen,
+            over: entry.over,
+            event_ids: entry.event_ids.clone(),
+        }
+    }
+}
+
+impl From<&Level> for Amount {
+    fn from(level: &Level) -> Self {
+        Self {
+            events: level.events,
+            valued: level.valued,
+            money: level.money.clone(),
         }
     }
 }

@@ -4,14 +4,14 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use crate::event::Money;
 use crate::pixel::PixelId;
 
 /// Where an event went wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Place {
     /// Refused at the door: it was never accepted.
@@ -37,7 +37,7 @@ impl Place {
 }
 
 /// What makes a group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kind {
     /// Whose events.
     pub pixel: PixelId,
@@ -47,10 +47,10 @@ pub struct Kind {
     /// are held.
     pub word: Cow<'static, str>,
     /// Meta's code.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<i64>,
     /// Meta's subcode.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subcode: Option<i64>,
     /// The field, such as `custom_data.value`; empty for the event as a whole, or where it is not
     /// known.

@@ -138,7 +138,7 @@ fn what_was_said_holds_over_a_restart_and_ends_with_its_time() {
     assert_eq!(issues.list(|_| true)[0].state, State::Acknowledged);
 
     let again = Issues::open(dir.path(), clock.clone());
-    assert!(again.list(|_| true).is_empty());
+    assert!(again.list(|_| true).is_empty(), "they were not kept");
     again.note([seen(one.clone(), "e", "1"), seen(two.clone(), "e", "1")]);
     let state = |id| again.get(id).unwrap().state;
     assert_eq!(
@@ -347,4 +347,60 @@ fn several_currencies_are_summed_apart_and_events_without_a_value_are_told() {
     let sums = [("EUR", 3.0), ("JPY", 1.5), ("USD", 1.5)];
     let sums = sums.map(|(currency, sum)| (currency.to_owned(), sum));
     assert_eq!(one.money, BTreeMap::from(sums));
+}
+
+#[test]
+fn groups_are_there_after_a_restart_as_they_were_kept_last() {
+    let dir = tempfile::tempdir().unwrap();
+    let (issues, clock) = open(dir.path());
+    let (door, level) = (kind(1, "a"), letters(4, START));
+    issues.keep(false);
+    assert!(!dir.path().join(SEEN_FILE).exists(), "nothing to write");
+    issues.note([seen(door.clone(), "d", "1.5"), seen(kind(2, "b"), "e", "1")]);
+    issues.stand(vec![level.clone()], |kind, _| kind.path == "b");
+    issues.keep(false);
+    let before = issues.list(|_| true);
+    // what a crash loses
+    issues.note([seen(door.clone(), "late", "1")]);
+    later(&clock, Duration::from_hours(1));
+
+    let again = Issues::open(dir.path(), clock.clone());
+    assert_eq!(again.since(), START);
+    again.stand(vec![level.clone()], NEVER);
+    let after = again.list(|_| true);
+    let told = |all: &[Issue]| -> Vec<_> {
+        let told = |one: &Issue| {
+            let times = (one.first_seen, one.last_seen, one.over_since);
+            (one.id, one.events, one.money.clone(), times)
+        };
+        let mut all: Vec<_> = all.iter().map(told).collect();
+        all.sort_by_key(|one| one.0);
+        all
+    };
+    assert_eq!(told(&after), told(&before));
+    assert_eq!(again.get(door.id()).unwrap().event_ids, ["d"]);
+
+    // the letters went meanwhile: what they came to is still told
+    again.stand(Vec::new(), NEVER);
+    let left = again.get(level.kind.id()).unwrap();
+    assert_eq!((left.events, left.letters), (4, 0));
+    again.note([seen(door.clone(), "x", "1")]);
+    again.keep(true);
+    again.note([seen(door.clone(), "y", "1")]);
+    again.keep(false);
+    let last = Issues::open(dir.path(), clock);
+    assert_eq!(last.get(door.id()).unwrap().events, 2, "it had ended");
+}
+
+#[test]
+fn a_file_of_groups_that_cannot_be_read_costs_the_groups_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(SEEN_FILE);
+    crate::private_file::replace(&path, b"{\"version\":9,\"since\":1,\"groups\":[]}", 1000)
+        .unwrap();
+    let (issues, _) = open(dir.path());
+    assert_eq!(issues.since(), START);
+    issues.note([seen(kind(1, "a"), "e", "1")]);
+    issues.keep(false);
+    assert_eq!(open(dir.path()).0.list(|_| true).len(), 1);
 }

@@ -257,6 +257,10 @@ async fn a_redrive_takes_the_letters_of_its_issue_and_no_others() {
     assert!(page.text.contains("3 events are on their way again"));
     gateway.delivered(3).await;
     dead(&gateway, 2).await;
+    let page = browser.get("/console/issues").await;
+    for says in ["Was at stake: <strong>37.50 EUR", "None of them waits"] {
+        assert!(page.text.contains(says), "{says}: {}", page.text);
+    }
     let left = issues(&gateway, "").await;
     let of = |id: &Value| left.iter().find(|one| one["id"] == *id).unwrap();
     assert_eq!(of(&bare["id"])["letters"], 0);

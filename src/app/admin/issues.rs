@@ -226,7 +226,7 @@ fn id(text: &str) -> Result<IssueId, Problem> {
 fn unknown() -> Problem {
     Problem::not_found(
         IssueError::Unknown.to_string(),
-        "list them with GET /issues; what is refused at the door is counted anew after a restart, and the oldest make room",
+        "list them with GET /issues; those that are over make room first, then those that were seen least lately",
     )
 }
 

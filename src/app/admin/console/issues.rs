@@ -70,9 +70,11 @@ struct Row {
     event_ids: Vec<(String, String)>,
     acknowledged: Option<(Moment, String)>,
     muted: Option<(Moment, String)>,
-    /// Where its dead letters are, if it has some.
-    letters: Option<String>,
+    /// Where its dead letters are, if it has some, and how many.
+    letters: Option<(String, String)>,
     can_redrive: bool,
+    /// Whether something can still be saved: it waits, is a dead letter, or was never let in.
+    is_left: bool,
 }
 
 #[derive(Template)]
@@ -223,7 +225,9 @@ impl Row {
             title: words.title,
             pixel: issue.kind.pixel.to_string(),
             place: issue.kind.place.word(),
-            letters: (issue.letters > 0).then(|| list(&issues::letters(&issue.kind))),
+            letters: (issue.letters > 0)
+                .then(|| (list(&issues::letters(&issue.kind)), count(issue.letters))),
+            is_left: issue.over_since.is_none() && is_left(&issue),
             can_redrive: redrive.is_some(),
             over: issue.over_since.map(moment),
             valued: valued(&issue),
@@ -249,6 +253,10 @@ impl Row {
             muted: issue.muted.map(|one| (moment(one.until), one.by)),
         }
     }
+}
+
+fn is_left(issue: &Issue) -> bool {
+    matches!(issue.kind.place, Place::Door | Place::Policy) || issue.waiting + issue.letters > 0
 }
 
 /// How many events, and what they do.

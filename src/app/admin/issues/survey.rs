@@ -30,6 +30,8 @@ const EVERY: Duration = Duration::from_secs(10);
 const FRESH: Duration = Duration::from_secs(5);
 /// The same when nobody does.
 const STALE: Duration = Duration::from_mins(1);
+/// Surveys after which the issues are written down.
+const KEPT_AFTER: u32 = 6;
 /// Bytes of dead letters that are read for event ids after the start.
 const RECALLED_BYTES: u64 = 32 << 20;
 
@@ -41,19 +43,19 @@ impl Admin {
     /// Looks again and again, so that issues end also when nobody looks.
     pub(in crate::app) async fn survey(self) {
         let mut times = tokio::time::interval(EVERY);
-        let mut is_first = true;
-        loop {
+        for turn in 0_u32.. {
             times.tick().await;
             let admin = self.clone();
             let job = move || {
                 survey(&admin.0, STALE);
-                if is_first {
+                if turn == 0 {
                     recall(&admin.0);
+                } else if turn % KEPT_AFTER == 0 {
+                    admin.0.issues.keep(false);
                 }
             };
             // it does not panic; should it, the next time tries again
             let _done = tokio::task::spawn_blocking(job).await;
-            is_first = false;
         }
     }
 }
