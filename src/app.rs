@@ -372,6 +372,7 @@ impl App {
         chores.spawn(housekeep(dead));
         chores.spawn(self.test_mode.clone().tell());
         chores.spawn(self.admin.clone().beat());
+        chores.spawn(self.admin.clone().survey());
         self.alerts.start();
         let now = self.reloader.now();
         let watch = Watching {

@@ -121,6 +121,13 @@ impl Attempts {
         all.push_back(attempt);
     }
 
+    /// Whether Graph has confirmed events of the pixel after that moment, as far as it is known.
+    pub fn delivered_after(&self, pixel: PixelId, at: UnixMs) -> bool {
+        let pixels = self.locked();
+        let last = pixels.get(&pixel).and_then(|own| own.delivered.back());
+        last.is_some_and(|last| last.at > at)
+    }
+
     /// Those of a pixel, the newest first.
     pub fn of(&self, pixel: PixelId) -> Vec<Attempt> {
         let pixels = self.locked();

@@ -3,38 +3,43 @@
 //! A group is a pixel, where it went wrong ([`Place`]), the stable word, Meta's code and subcode, and
 //! the field. It has a name, [`IssueId`], that is the same in every life of the gateway.
 //!
+//! What is refused or kept back at the door is counted as it comes. What waits since nothing is sent,
+//! and what has become dead letters, is looked up ([`Level`]): each event counts once, however often
+//! it was tried, and as long as it waits or is kept. A group of which nothing is left ends by itself.
+//!
 //! **Promises.** Words, codes, field paths, sums and event ids only: no other data of a person. A
-//! request without a fault takes no lock here. What is acknowledged or muted holds over a restart.
+//! request without a fault takes no lock here. What is acknowledged or muted holds over a restart; so
+//! do the groups, as they were when they were last [kept](Issues::keep).
 //! **Refuses.** To be worth an outage: a file that cannot be read is an error in the log, and means
-//! that nothing was acknowledged or muted.
-//! **Limits.** Counted since the start of the process. [`MAX_ISSUES`] groups, [`MAX_PER_PIXEL`] of a
-//! pixel: one more takes the place of the one that was seen least lately. [`MAX_EVENT_IDS`] ids and
-//! [`MAX_CURRENCIES`] sums of each. [`MAX_MARKS`] marks; the oldest goes first.
+//! that nothing was acknowledged or muted, or that the door's refusals are counted anew.
+//! **Limits.** [`MAX_ISSUES`] groups, [`MAX_PER_PIXEL`] of a pixel: one more takes the place of one that
+//! is over, or else of the one that was seen least lately. [`MAX_EVENT_IDS`] ids of each. [`MAX_MARKS`]
+//! marks; the oldest goes first.
 
 mod board;
+mod kind;
+mod level;
 mod marks;
 mod recent;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::fmt;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
-use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize, Serializer};
-use sha2::{Digest, Sha256};
+use serde::{Deserialize, Serialize};
 
-use crate::event::Money;
-use crate::pixel::PixelId;
 use crate::private_file::FileError;
 use crate::time::{Clock, UnixMs};
 
 use board::Board;
+pub use kind::{IssueId, IssueIdError, Kind, Place, Seen};
+pub use level::{Level, LevelOf};
 use marks::{Kept, Store};
+use snapshot::{Snapshot, Snapshots};
 
 /// Groups of all pixels.
 pub const MAX_ISSUES: usize = 2000;
@@ -44,8 +49,6 @@ pub const MAX_PER_PIXEL: usize = 100;
 pub const MAX_EVENT_IDS: usize = 10;
 /// Bytes of an event id that is kept; a longer one is not.
 pub const MAX_EVENT_ID: usize = 256;
-/// Currencies of a group that are summed; events of others are not.
-pub const MAX_CURRENCIES: usize = 8;
 /// Groups that are acknowledged or muted.
 pub const MAX_MARKS: usize = 2000;
 /// The longest time a group may be muted for.
@@ -54,75 +57,8 @@ pub const MAX_MUTE: Duration = Duration::from_hours(30 * 24);
 pub const ACKNOWLEDGED_FOR: Duration = Duration::from_hours(30 * 24);
 /// The file, below `journal.dir`, of what was acknowledged and muted.
 pub const FILE: &str = "issues.json";
-
-/// Where an event went wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Place {
-    /// Refused at the door: it was never accepted.
-    Door,
-    /// A policy has kept it back.
-    Policy,
-    /// Meta has refused it, or does not take the pixel's events for now.
-    Meta,
-    /// The gateway has given it up without a word of Meta's, such as for its age.
-    Lane,
-}
-
-impl Place {
-    /// The stable word: `door`, `policy`, `meta` or `lane`.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Door => "door",
-            Self::Policy => "policy",
-            Self::Meta => "meta",
-            Self::Lane => "lane",
-        }
-    }
-}
-
-/// What makes a group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Kind {
-    /// Whose events.
-    pub pixel: PixelId,
-    /// Where.
-    pub place: Place,
-    /// The stable word: of the refusal, of the policy, the reason of the dead letters, or why events
-    /// are held.
-    pub word: &'static str,
-    /// Meta's code.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub code: Option<i64>,
-    /// Meta's subcode.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub subcode: Option<i64>,
-    /// The field, such as `custom_data.value`; empty for the event as a whole, or where it is not
-    /// known.
-    pub path: Cow<'static, str>,
-}
-
-/// Something that went wrong, of one event or several.
-#[derive(Clone, Debug)]
-pub struct Seen {
-    /// Its group.
-    pub kind: Kind,
-    /// How many events.
-    pub events: u64,
-    /// The `event_id`, of one event.
-    pub event_id: Option<String>,
-    /// What it says to be worth, of one event.
-    pub money: Option<Money>,
-}
-
-/// The name of a group: 16 hex digits, part of the SHA-256 of its [`Kind`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct IssueId(u64);
-
-/// A text is no name of a group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the id of an issue is 16 hex digits, such as 0f3a5c7e9b1d2468")]
-pub struct IssueIdError;
+/// The file, below `journal.dir`, of the groups.
+pub const SEEN_FILE: &str = "issues_seen.json";
 
 /// A group as people see it. Moments are Unix milliseconds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -132,21 +68,29 @@ pub struct Issue {
     /// What makes it.
     #[serde(flatten)]
     pub kind: Kind,
-    /// Events since the start of the process, or since it was seen again after it had to make room. Of
-    /// a hold, those of the batches that were refused; they wait and are not lost.
+    /// Events, each once. Of the door and of policies, all since `first_seen`. Of what is held, those
+    /// that wait, and of dead letters those that are kept; the most there were when none is left.
     pub events: u64,
-    /// Of those, events of the last hour.
+    /// Events that wait in the journal at this moment.
+    pub waiting: u64,
+    /// Dead letters that are kept at this moment: what a redrive takes.
+    pub letters: u64,
+    /// Of `events`, those of the last hour.
     pub last_hour: u64,
     /// When the first of them was seen.
     pub first_seen: UnixMs,
     /// When the last was.
     pub last_seen: UnixMs,
-    /// What the events say to be worth, by currency, as far as they say it.
+    /// What the events say to be worth, by currency.
     pub money: BTreeMap<String, f64>,
+    /// How many of them are known to say it.
+    pub valued: u64,
     /// Some of the events, the newest first.
     pub event_ids: Vec<String>,
     /// Whether somebody has to look at it.
     pub state: State,
+    /// Since when it is over, if it is.
+    pub over_since: Option<UnixMs>,
     /// Who has acknowledged it, while that holds.
     pub acknowledged: Option<Acknowledged>,
     /// Who has muted it, while that holds.
@@ -163,6 +107,8 @@ pub enum State {
     Acknowledged,
     /// Nobody is to be told for a while.
     Muted,
+    /// Nobody has to: it has ended by itself.
+    Over,
 }
 
 impl State {
@@ -172,6 +118,7 @@ impl State {
             Self::Open => "open",
             Self::Acknowledged => "acknowledged",
             Self::Muted => "muted",
+            Self::Over => "over",
         }
     }
 }
@@ -242,10 +189,13 @@ struct Inner {
     kept: Mutex<Kept>,
     /// Held for a change and its way to the file.
     turn: Mutex<()>,
+    snapshots: Snapshots,
+    /// Held while the groups are written; whether they are not to be any more.
+    ended: Mutex<bool>,
 }
 
 impl Issues {
-    /// Groups from now on; reads what was acknowledged and muted below `dir`. Blocks; never fails. The
+    /// Reads the groups, and what was acknowledged and muted, below `dir`. Blocks; never fails. The
     /// journal's lock keeps other processes from writing it.
     pub fn open(dir: &Path, clock: Clock) -> Self {
         let store = Store::new(dir.join(FILE));
@@ -253,13 +203,21 @@ impl Issues {
             tracing::error!(path = %store.path().display(), %error, "what was acknowledged and muted of issues cannot be read: all of them are open");
             Kept::default()
         });
+        let snapshots = Snapshots::new(dir.join(SEEN_FILE));
+        let snapshot = snapshots.read().unwrap_or_else(|error| {
+            tracing::error!(path = %snapshots.path().display(), %error, "the issues of before cannot be read: what is refused at the door is counted anew");
+            None
+        });
+        let snapshot = snapshot.unwrap_or_else(|| Snapshot::new(clock.now(), Vec::new()));
         Self(Arc::new(Inner {
-            since: clock.now(),
+            since: snapshot.since,
             clock,
-            board: Mutex::default(),
+            board: Mutex::new(Board::of(snapshot.groups)),
             store,
             kept: Mutex::new(kept),
             turn: Mutex::default(),
+            snapshots,
+            ended: Mutex::default(),
         }))
     }
 
@@ -268,17 +226,59 @@ impl Issues {
         self.0.since
     }
 
-    /// Takes in what went wrong.
+    /// Takes in what went wrong just now.
     pub fn note(&self, seen: impl IntoIterator<Item = Seen>) {
         let mut seen = seen.into_iter().peekable();
-        if seen.peek().is_none() {
-            return;
+        if seen.peek().is_some() {
+            self.note_at(seen, self.0.clock.now());
         }
-        let now = self.0.clock.now();
+    }
+
+    /// The same, of another moment.
+    pub fn note_at(&self, seen: impl IntoIterator<Item = Seen>, at: UnixMs) {
         let mut board = locked(&self.0.board);
         for one in seen {
-            board.note(one, now);
+            board.note(one, at);
         }
+    }
+
+    /// Takes over what stands at this moment, all of it. What does not stand any more is over when
+    /// `is_over` says so, which gets the group and when it was last seen; so does what was noted.
+    pub fn stand(&self, levels: Vec<Level>, mut is_over: impl FnMut(&Kind, UnixMs) -> bool) {
+        let now = self.0.clock.now();
+        let mut rest = locked(&self.0.board).stand(levels);
+        // who asks others must not keep the door waiting
+        rest.retain(|(_, kind, last_seen)| is_over(kind, *last_seen));
+        if rest.is_empty() {
+            return;
+        }
+        let mut board = locked(&self.0.board);
+        for (id, _, last_seen) in rest {
+            board.end(id, last_seen, now);
+        }
+    }
+
+    /// Writes the groups down, if they have changed; a crash loses what came since. With `ends` for the
+    /// last time: others may have the file from then on. Blocks.
+    pub fn keep(&self, ends: bool) {
+        let mut ended = locked(&self.0.ended);
+        if *ended {
+            return;
+        }
+        *ended = ends;
+        let Some(groups) = locked(&self.0.board).changes() else {
+            return;
+        };
+        let snapshot = Snapshot::new(self.0.since, groups);
+        if let Err(error) = self.0.snapshots.write(&snapshot) {
+            locked(&self.0.board).forget_told();
+            tracing::warn!(path = %self.0.snapshots.path().display(), %error, "issues cannot be written down: after a restart, what is refused at the door is counted anew");
+        }
+    }
+
+    /// Adds ids of events, the newest last, that are from before those that are known.
+    pub fn recall(&self, kind: &Kind, event_ids: VecDeque<String>) {
+        locked(&self.0.board).recall(kind, event_ids);
     }
 
     /// The groups that are wanted: the open ones first, then by what came in the last hour, then by
@@ -297,6 +297,18 @@ impl Issues {
             (a.state.cmp(&b.state)).then_with(|| order(b).cmp(&order(a)))
         });
         all
+    }
+
+    /// How many groups of each state there are.
+    pub fn states(&self) -> BTreeMap<State, u64> {
+        let now = self.0.clock.now();
+        let all = locked(&self.0.board).states();
+        let kept = locked(&self.0.kept);
+        let mut states = BTreeMap::new();
+        for (id, is_over) in all {
+            *states.entry(kept.state(id, is_over, now)).or_default() += 1;
+        }
+        states
     }
 
     /// One group.
@@ -318,59 +330,6 @@ impl Issues {
         self.0.store.write(&next)?;
         *locked(&self.0.kept) = next;
         self.get(id).ok_or(IssueError::Unknown)
-    }
-}
-
-impl Kind {
-    /// Its name.
-    pub fn id(&self) -> IssueId {
-        let text = format!(
-            "{} {} {} {:?} {:?} {}",
-            self.pixel,
-            self.place.word(),
-            self.word,
-            self.code,
-            self.subcode,
-            self.path
-        );
-        let digest = Sha256::digest(text.as_bytes());
-        let mut bytes = [0; 8];
-        for (byte, from) in bytes.iter_mut().zip(digest) {
-            *byte = from;
-        }
-        IssueId(u64::from_be_bytes(bytes))
-    }
-
-    /// Whether it is of this code: our word (`without_value`), Meta's code (`100`), or that with its
-    /// subcode (`100/2804009`).
-    pub fn is_of(&self, code: &str) -> bool {
-        let number = self.code.map(|number| match self.subcode {
-            Some(subcode) => (number.to_string(), format!("{number}/{subcode}")),
-            None => (number.to_string(), number.to_string()),
-        });
-        self.word == code || number.is_some_and(|(bare, whole)| bare == code || whole == code)
-    }
-}
-
-impl fmt::Display for IssueId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
-    }
-}
-
-impl FromStr for IssueId {
-    type Err = IssueIdError;
-
-    fn from_str(text: &str) -> Result<Self, IssueIdError> {
-        let is_hex = text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit());
-        let number = u64::from_str_radix(text, 16).ok().filter(|_| is_hex);
-        number.map(Self).ok_or(IssueIdError)
-    }
-}
-
-impl Serialize for IssueId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
     }
 }
 

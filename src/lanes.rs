@@ -23,6 +23,7 @@ pub mod by_hand;
 mod circuit;
 mod circuits;
 mod gate;
+pub mod held;
 mod lane;
 mod lease;
 mod once;

@@ -56,6 +56,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "event::Changes",
             "event::EncodedEvent",
             "event::FieldChange",
+            "event::Money",
         ],
     ),
     (

@@ -147,6 +147,8 @@ struct Inner {
     pulse: system::Pulse,
     /// Tokens that wait for a yes.
     pending: rotate::Pending,
+    /// What is known of held events.
+    survey: issues::Survey,
     /// Changes that are under way.
     tasks: TaskTracker,
     lanes: OnceLock<Lanes>,
@@ -179,6 +181,7 @@ impl Admin {
             streams: console::Streams::default(),
             pulse: system::Pulse::default(),
             pending: rotate::Pending::default(),
+            survey: issues::Survey::default(),
             tasks: TaskTracker::new(),
             lanes: OnceLock::new(),
             stage: AtomicU8::new(STARTING),
@@ -201,10 +204,13 @@ impl Admin {
         self.0.stage.store(STOPPING, Ordering::Release);
     }
 
-    /// Takes no changes any more, and waits for those under way.
+    /// Takes no changes any more, and waits for those under way; writes down what issues there are.
     pub async fn end_changes(&self) {
         self.0.tasks.close();
         self.0.tasks.wait().await;
+        let issues = self.0.issues.clone();
+        // it does not panic
+        let _kept = tokio::task::spawn_blocking(move || issues.keep(true)).await;
     }
 
     /// The routes of the admin listener.

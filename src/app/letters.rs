@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::config::units::{Span, UnitError};
-use crate::journal::dead::{Filter, LetterIdError};
+use crate::journal::dead::{Filter, LetterIdError, Number};
 use crate::pixel::PixelIdError;
 
 /// The conditions there are.
@@ -33,7 +33,7 @@ pub enum FilterError {
     #[error("pixel: {0}")]
     Pixel(#[from] PixelIdError),
     /// Not a number.
-    #[error("{0}: expected a whole number, such as 100")]
+    #[error("{0}: expected a whole number, such as 100, or none for letters without")]
     Number(&'static str),
     /// Not an age.
     #[error("{0}: expected {1}, such as 2h or 7d")]
@@ -125,7 +125,7 @@ fn set(filter: &mut Filter, key: &str, value: &str) -> Result<(), FilterError> {
     Ok(())
 }
 
-fn number(key: &'static str, value: &str) -> Result<i64, FilterError> {
+fn number(key: &'static str, value: &str) -> Result<Number, FilterError> {
     value.parse().map_err(|_| FilterError::Number(key))
 }
 
@@ -159,7 +159,7 @@ mod tests {
             pixel: Some("12".parse().unwrap()),
             reason: Some("refused".to_owned()),
             event_name: Some("Buy it".to_owned()),
-            code: Some(100),
+            code: Some(Number::Is(100)),
             subcode: None,
             older_than: Some(Duration::from_hours(2)),
             newer_than: Some(Duration::from_hours(7 * 24)),
@@ -175,6 +175,12 @@ mod tests {
         assert_eq!(from_json, Ok(expected));
         assert!(filter([]).unwrap().is_empty());
         assert!(filter([("pixel", " ")]).unwrap().is_empty());
+        let bare = filter([("code", "100"), ("subcode", "None")]).unwrap();
+        assert_eq!(bare.subcode, Some(Number::None));
+        assert_eq!(
+            filter_of_json(&json!({"code": 100, "subcode": "none"})),
+            Ok(bare)
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::client::{Client, Reach, failure};
 use super::{USAGE, table};
 use crate::app::offline::Offline;
-use crate::journal::dead::LetterId;
+use crate::journal::dead::{LetterId, Number};
 
 /// Look at events that were given up, and decide what becomes of them.
 #[derive(Debug, Args)]
@@ -59,12 +59,12 @@ struct Which {
     /// With this event_name
     #[arg(long, value_name = "NAME")]
     event_name: Option<String>,
-    /// Refused by Graph with this code
+    /// Refused by Graph with this code; none means without one
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
-    code: Option<i64>,
-    /// Refused by Graph with this subcode
+    code: Option<Number>,
+    /// Refused by Graph with this subcode; none means without one
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
-    subcode: Option<i64>,
+    subcode: Option<Number>,
     /// Dead for this long or longer, such as 7d
     #[arg(long, value_name = "DURATION")]
     older_than: Option<String>,

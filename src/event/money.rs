@@ -54,6 +54,11 @@ impl RawEvent<'_> {
 impl EncodedEvent {
     /// `custom_data.value` and `currency`, if it has both.
     pub fn money(&self) -> Option<Money> {
+        Self::money_of(self.as_bytes())
+    }
+
+    /// As [`EncodedEvent::money`], of bytes that are still part of a record.
+    pub(crate) fn money_of(json: &[u8]) -> Option<Money> {
         #[derive(Deserialize)]
         struct Event<'a> {
             #[serde(borrow)]
@@ -65,7 +70,7 @@ impl EncodedEvent {
             #[serde(borrow)]
             currency: Cow<'a, str>,
         }
-        let event: Event<'_> = serde_json::from_slice(self.as_bytes()).ok()?;
+        let event: Event<'_> = serde_json::from_slice(json).ok()?;
         Money::of(event.custom_data.value, &event.custom_data.currency)
     }
 }

@@ -40,12 +40,11 @@ fn seen(pixel: PixelId, place: Place, code: Code, path: &str, told: Option<&Told
         kind: Kind {
             pixel,
             place,
-            word: code.word(),
+            word: code.word().into(),
             code: None,
             subcode: None,
             path: path.to_owned().into(),
         },
-        events: 1,
         event_id: told.and_then(|told| told.label.event_id.clone()),
         money: told.and_then(|told| told.money),
     }

@@ -48,16 +48,24 @@ struct Line {
 impl Kept {
     /// Puts what is known of an issue into it.
     pub(super) fn mark(&self, issue: &mut Issue, now: UnixMs) {
-        let Some(mark) = self.0.get(&issue.id) else {
-            return;
-        };
-        let mark = mark.at(now);
-        issue.state = match (&mark.muted, &mark.acknowledged) {
-            (Some(_), _) => State::Muted,
-            (None, Some(_)) => State::Acknowledged,
-            (None, None) => State::Open,
-        };
+        issue.state = self.state(issue.id, issue.over_since.is_some(), now);
+        let mark = self.at(issue.id, now);
         (issue.acknowledged, issue.muted) = (mark.acknowledged, mark.muted);
+    }
+
+    pub(super) fn state(&self, id: IssueId, is_over: bool, now: UnixMs) -> State {
+        let mark = self.at(id, now);
+        match (is_over, mark.muted, mark.acknowledged) {
+            (true, ..) => State::Over,
+            (false, Some(_), _) => State::Muted,
+            (false, None, Some(_)) => State::Acknowledged,
+            (false, None, None) => State::Open,
+        }
+    }
+
+    fn at(&self, id: IssueId, now: UnixMs) -> Mark {
+        let mark = self.0.get(&id).map(|mark| mark.at(now));
+        mark.unwrap_or_default()
     }
 
     pub(super) fn change(&mut self, id: IssueId, change: Change, by: &str, now: UnixMs) {

@@ -31,6 +31,7 @@ mod look;
 mod mask;
 mod remove;
 mod shelf;
+mod sums;
 #[cfg(test)]
 mod tests;
 
@@ -42,7 +43,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::filter::Filter;
+pub use self::filter::{Filter, NONE, Number};
 pub use self::id::{LetterId, LetterIdError};
 pub use self::letter::{Group, Kept, Letter, Page, Shown, View};
 use self::line::Stored;
@@ -50,6 +51,7 @@ use self::lines::Lines;
 pub use self::look::{Batch, MAX_PAGE};
 pub use self::mask::masked as masked_json;
 use self::shelf::{FileMeta, Open, Shelf};
+pub use self::sums::{Alike, Sum};
 use super::envelope::LaneKey;
 use super::segment::disk::{Disk, is_full};
 use super::segment::locked;
@@ -314,7 +316,7 @@ impl DeadLetters {
                 open = self.begin(shelf)?;
                 line::write(&mut text, open.id(0), letter)?;
             }
-            added.count(letter.lane.pixel, letter.reason, letter.dead_at);
+            added.count(letter.into());
         }
         self.write(shelf, &mut open, &text, added)?;
         shelf.open = Some(open);

@@ -18,7 +18,6 @@ use super::{Shared, Tools};
 use crate::attempts::{Attempt, Carried};
 use crate::graph::verdict::UNKNOWN_TRIES;
 use crate::graph::{Answer, Cause, Hold, Scope, Transient, Verdict};
-use crate::issues;
 use crate::journal::{LaneKey, Lease};
 use crate::telemetry::SPANS;
 use crate::tokens::{LastError, Refused, TokenKey};
@@ -288,22 +287,6 @@ impl Sender {
             took_ms: took.as_millis() as u64,
             carried: Carried::of(leases.iter().map(|lease| lease.seq())),
         };
-        if let Verdict::Hold(hold) = &answer.verdict {
-            let held = issues::Seen {
-                kind: issues::Kind {
-                    pixel: self.key.pixel,
-                    place: issues::Place::Meta,
-                    word: hold.cause.code(),
-                    code: attempt.code,
-                    subcode: attempt.subcode,
-                    path: "".into(),
-                },
-                events: events as u64,
-                event_id: None,
-                money: None,
-            };
-            self.shared.tools.issues.note([held]);
-        }
         let is_delivered = matches!(answer.verdict, Verdict::Delivered { .. });
         (self.shared.tools.attempts).note(self.key.pixel, attempt, is_delivered);
         let duration_ms = took.as_millis() as u64;

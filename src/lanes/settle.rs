@@ -97,7 +97,7 @@ impl Death {
                 Some(_) => issues::Place::Meta,
                 None => issues::Place::Lane,
             },
-            word: self.reason,
+            word: self.reason.into(),
             code,
             subcode,
             path: code
@@ -106,7 +106,6 @@ impl Death {
         };
         issues::Seen {
             kind,
-            events: 1,
             event_id: event.head().event_id.map(Into::into),
             money: event.money(),
         }
@@ -219,7 +218,7 @@ pub(super) fn bury(
         .traffic
         .dead(key.pixel, death.counted(), &names(&leases));
     let issue = |lease: &Lease| death.seen(key.pixel, lease.event());
-    shared.tools.issues.note(leases.iter().map(issue));
+    (shared.tools.issues).note_at(leases.iter().map(issue), dead_at);
     tell(shared, key, &leases, Verdict::Dead, Some(reason));
     let events = leases.iter().map(Lease::event);
     if death.reason == Death::UNCONFIRMED {

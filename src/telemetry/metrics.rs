@@ -169,6 +169,9 @@ pub struct Metrics {
     /// Seconds since the oldest event that waits, and is not on its way, was received; 0 where none
     /// does. Rows as before.
     pub waiting_oldest: Rows<1>,
+    /// Groups of what goes wrong, by `state` (`open`, `acknowledged`, `muted`, `over`); set when the page
+    /// is asked for, as of a few seconds before.
+    pub issues: Rows<1>,
 
     /// Events in the journal that have not met their end.
     pub journal_records: IntGauge,
@@ -468,6 +471,7 @@ impl Metrics {
                 "seconds since the oldest waiting event was received, 0 where none waits",
                 ["pixel"],
             )?,
+            issues: Rows::new(r, "issues", "groups of what goes wrong", ["state"])?,
             journal_records: gauge(
                 r,
                 "journal_records",

@@ -33,6 +33,7 @@ mod gauges;
 mod go_live;
 mod harness;
 mod ingest;
+mod issues;
 mod lint;
 mod login;
 #[cfg(feature = "otlp")]

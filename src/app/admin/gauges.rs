@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::issues::STATES;
 use super::{Admin, Inner, limits};
+use crate::issues::State;
 use crate::pixel::PixelId;
 use crate::telemetry::metrics::UNREADY;
 
@@ -19,6 +21,17 @@ pub(super) fn show(admin: &Admin) {
     }
     waiting(inner);
     bounds(inner);
+    issues(inner);
+}
+
+/// What goes wrong, by whether somebody has to look.
+fn issues(inner: &Inner) {
+    let states = inner.issues.states();
+    let row = |state: State| {
+        let count = states.get(&state).copied().unwrap_or_default();
+        ([state.word().to_owned()], count as f64)
+    };
+    inner.metrics.issues.set_all(STATES.map(row).into());
 }
 
 /// What waits, by pixel.

@@ -1,9 +1,13 @@
 //! Which dead letters are meant.
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::num::ParseIntError;
+use std::str::FromStr;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::LetterId;
 use super::line::Stored;
@@ -27,12 +31,12 @@ pub struct Filter {
     /// With exactly this `event_name`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event_name: Option<String>,
-    /// Refused by Graph with this code.
+    /// Refused by Graph with this code, or without one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub code: Option<i64>,
-    /// Refused by Graph with this subcode.
+    pub code: Option<Number>,
+    /// Refused by Graph with this subcode, or without one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub subcode: Option<i64>,
+    pub subcode: Option<Number>,
     /// Dead for this long or longer.
     #[serde(with = "seconds", skip_serializing_if = "Option::is_none")]
     pub older_than: Option<Duration>,
@@ -42,6 +46,83 @@ pub struct Filter {
     /// One of these; an empty list is no condition.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ids: Vec<LetterId>,
+}
+
+/// Which of Graph's numbers is meant; as JSON the number, or [`NONE`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Number {
+    /// None at all.
+    None,
+    /// This one.
+    Is(i64),
+}
+
+/// The word for [`Number::None`].
+pub const NONE: &str = "none";
+
+impl Number {
+    fn meets(self, number: Option<i64>) -> bool {
+        number == Option::from(self)
+    }
+}
+
+impl From<Number> for Option<i64> {
+    fn from(number: Number) -> Self {
+        match number {
+            Number::None => None,
+            Number::Is(number) => Some(number),
+        }
+    }
+}
+
+impl From<Option<i64>> for Number {
+    fn from(number: Option<i64>) -> Self {
+        number.map_or(Self::None, Self::Is)
+    }
+}
+
+impl FromStr for Number {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        if text.eq_ignore_ascii_case(NONE) {
+            return Ok(Self::None);
+        }
+        text.parse().map(Self::Is)
+    }
+}
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str(NONE),
+            Self::Is(number) => number.fmt(f),
+        }
+    }
+}
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::None => serializer.serialize_str(NONE),
+            Self::Is(number) => serializer.serialize_i64(*number),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Read {
+            Is(i64),
+            Word(String),
+        }
+        match Read::deserialize(deserializer)? {
+            Read::Is(number) => Ok(Self::Is(number)),
+            Read::Word(word) => word.parse().map_err(D::Error::custom),
+        }
+    }
 }
 
 impl Filter {
@@ -88,8 +169,12 @@ impl<'f> Matcher<'f> {
         let age = self.now.since(UnixMs(letter.dead_at));
         filter.pixel.is_none_or(|pixel| pixel == letter.pixel)
             && filter.reason.as_ref().is_none_or(|r| *r == letter.reason)
-            && (filter.code.is_none() || filter.code == refusal.map(|r| r.code))
-            && (filter.subcode.is_none() || filter.subcode == refusal.and_then(|r| r.subcode))
+            && filter
+                .code
+                .is_none_or(|code| code.meets(refusal.map(|r| r.code)))
+            && filter
+                .subcode
+                .is_none_or(|subcode| subcode.meets(refusal.and_then(|r| r.subcode)))
             && filter.older_than.is_none_or(|span| age >= span)
             && filter.newer_than.is_none_or(|span| age < span)
             && self.ids.as_ref().is_none_or(|ids| ids.contains(&letter.id))

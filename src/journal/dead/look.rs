@@ -1,6 +1,6 @@
 //! Reads dead letters, while others may be appended or removed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::Write;
 use std::ops::ControlFlow;
 
@@ -9,7 +9,9 @@ use super::letter::{Group, Kept, Letter, Page, Shown, View};
 use super::line::Stored;
 use super::lines::Lines;
 use super::shelf::FileMeta;
+use super::sums::{self, Alike, Sum};
 use super::{DeadError, DeadLetters, LetterId};
+use crate::event::EncodedEvent;
 use crate::journal::segment::locked;
 use crate::time::UnixMs;
 
@@ -58,8 +60,9 @@ impl DeadLetters {
     pub fn summary(&self) -> Vec<Group> {
         let mut sums = BTreeMap::new();
         for file in locked(&self.shelf).files.values() {
-            for (group, letters) in &file.groups {
-                *sums.entry(group.clone()).or_default() += letters;
+            for (alike, sum) in &file.sums {
+                let group = (alike.pixel, alike.reason.clone());
+                *sums.entry(group).or_default() += sum.letters;
             }
         }
         sums.into_iter()
@@ -69,6 +72,55 @@ impl DeadLetters {
                 letters,
             })
             .collect()
+    }
+
+    /// What the letters that are alike come to; reads nothing.
+    pub fn sums(&self) -> BTreeMap<Alike, Sum> {
+        let mut sums = BTreeMap::new();
+        for file in locked(&self.shelf).files.values() {
+            for (alike, sum) in &file.sums {
+                sums::join(&mut sums, alike.clone(), sum);
+            }
+        }
+        sums
+    }
+
+    /// The event ids of the newest letters, `max_each` of those that are alike, the newest last. Reads the
+    /// newest files, no more than about `max_bytes` of them.
+    pub fn newest_ids(
+        &self,
+        max_each: usize,
+        max_bytes: u64,
+    ) -> Result<BTreeMap<Alike, VecDeque<String>>, DeadError> {
+        let mut room = max_bytes;
+        let mut numbers: Vec<u64> = (locked(&self.shelf).files.iter().rev())
+            .take_while(|(_, file)| {
+                let fits = room > 0;
+                room = room.saturating_sub(file.bytes);
+                fits
+            })
+            .map(|(number, _)| *number)
+            .collect();
+        numbers.reverse();
+        let mut found: BTreeMap<Alike, VecDeque<String>> = BTreeMap::new();
+        for number in numbers {
+            let Some((mut lines, _)) = self.lines(number)? else {
+                continue;
+            };
+            while let Some((offset, line)) = lines.next()? {
+                let Some(stored) = Stored::read(line, number, offset) else {
+                    continue;
+                };
+                let head = EncodedEvent::head_of(stored.event.get().as_bytes());
+                let Some(id) = head.event_id else { continue };
+                let ids = found.entry(Alike::from(&stored)).or_default();
+                if ids.len() >= max_each {
+                    ids.pop_front();
+                }
+                ids.push_back(id.into_owned());
+            }
+        }
+        Ok(found)
     }
 
     /// The letters the filter means, in the order of their ids: those behind `after`, `limit` of
@@ -248,7 +300,7 @@ impl DeadLetters {
                 continue;
             };
             meta.in_place &= stored.id.offset == offset;
-            meta.count(stored.pixel, &stored.reason, UnixMs(stored.dead_at));
+            meta.count((&stored).into());
         }
         Ok(meta)
     }

@@ -10,7 +10,6 @@ use super::shelf::FileMeta;
 use super::{DeadError, DeadLetters, LetterId, full_or_io};
 use crate::journal::segment::disk::DiskFile;
 use crate::journal::segment::locked;
-use crate::time::UnixMs;
 
 /// Bytes written in one call.
 const CHUNK: usize = 1 << 20;
@@ -151,7 +150,7 @@ fn rewrite(
                 continue;
             }
             letter.copy(line, &mut text)?;
-            meta.count(letter.pixel, &letter.reason, UnixMs(letter.dead_at));
+            meta.count((&letter).into());
         } else {
             // somebody may still make sense of it; it stays a line of its own
             meta.damaged += 1;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::LetterId;
+use super::sums::{self, Alike, Sum, Sums};
 use crate::journal::segment::disk::DiskFile;
-use crate::pixel::PixelId;
 use crate::time::UnixMs;
 
 /// All files.
@@ -42,7 +42,7 @@ pub(super) struct FileMeta {
     pub(super) span: Option<(UnixMs, UnixMs)>,
     /// Whether every letter stands at the offset that its id tells.
     pub(super) in_place: bool,
-    pub(super) groups: BTreeMap<(PixelId, String), u64>,
+    pub(super) sums: Sums,
 }
 
 impl Open {
@@ -64,10 +64,10 @@ impl FileMeta {
         }
     }
 
-    pub(super) fn count(&mut self, pixel: PixelId, reason: &str, dead_at: UnixMs) {
-        self.letters += 1;
-        self.stretch((dead_at, dead_at));
-        *self.groups.entry((pixel, reason.to_owned())).or_default() += 1;
+    pub(super) fn count(&mut self, (alike, sum): (Alike, Sum)) {
+        self.letters += sum.letters;
+        self.stretch((sum.first, sum.last));
+        sums::join(&mut self.sums, alike, &sum);
     }
 
     /// Counts what was written behind it.
@@ -77,8 +77,8 @@ impl FileMeta {
         if let Some(span) = added.span {
             self.stretch(span);
         }
-        for (group, letters) in added.groups {
-            *self.groups.entry(group).or_default() += letters;
+        for (alike, sum) in added.sums {
+            sums::join(&mut self.sums, alike, &sum);
         }
     }
 

@@ -252,21 +252,21 @@ fn every_condition_of_a_filter_counts() {
         ),
         (
             Filter {
-                code: Some(100),
+                code: Some(Number::Is(100)),
                 ..all()
             },
             &["b", "a"],
         ),
         (
             Filter {
-                code: Some(190),
+                code: Some(Number::Is(190)),
                 ..all()
             },
             &[],
         ),
         (
             Filter {
-                subcode: Some(2_804_050),
+                subcode: Some(Number::Is(2_804_050)),
                 pixel: Some(pixel(2)),
                 ..all()
             },
@@ -731,4 +731,75 @@ fn a_file_that_cannot_be_read_does_not_keep_the_others_from_it() {
     dead.append(&[letter(1, "b", T0)]).unwrap();
     assert_eq!(names(&dead, &all()), ["a", "b"]);
     assert!(desk.file(6).exists());
+}
+
+fn valued(mut letter: DeadLetter, value: &str, subcode: Option<i64>) -> DeadLetter {
+    let json = format!(
+        r#"{{"event_name":"a","event_time":1795341000,"event_id":"v{value}","action_source":"website","custom_data":{{"value":{value},"currency":"EUR"}}}}"#
+    );
+    letter.event = EncodedEvent::from_record(json.into());
+    if let Some(refusal) = &mut letter.refusal {
+        refusal.subcode = subcode;
+    }
+    letter
+}
+
+#[test]
+fn letters_that_are_alike_are_summed_through_removals_and_restarts() {
+    let desk = Desk::new(Settings::default());
+    let dead = desk.open();
+    let later = T0.plus(DAY);
+    dead.append(&[
+        valued(refused(1, "a", T0), "10", None),
+        valued(refused(1, "a", T0), "1", Some(7)),
+        refused(1, "a", T0),
+    ])
+    .unwrap();
+    dead.append(&[valued(refused(1, "a", later), "2.5", Some(7))])
+        .unwrap();
+    let told = |(alike, sum): (Alike, Sum)| {
+        let eur = sum.money.get("EUR").copied();
+        (alike.subcode, sum.letters, sum.valued, eur, sum.last)
+    };
+    let sums = |dead: &DeadLetters| -> Vec<_> { dead.sums().into_iter().map(told).collect() };
+    let all = [
+        (None, 1, 1, Some(10.0), T0),
+        (Some(7), 2, 2, Some(3.5), later),
+        (Some(2_804_050), 1, 0, None, T0),
+    ];
+    assert_eq!(sums(&dead), all);
+    assert_eq!(sums(&desk.open()), all, "nothing is closed after a crash");
+
+    // a code without a subcode means those without one
+    let bare = Filter {
+        code: Some(Number::Is(100)),
+        subcode: Some(Number::None),
+        ..all_of(1)
+    };
+    let exact = Filter {
+        subcode: Some(Number::Is(7)),
+        ..bare.clone()
+    };
+    assert_eq!(names(&dead, &bare).len(), 1);
+    assert_eq!(names(&dead, &exact).len(), 2);
+    let json = serde_json::to_string(&bare).unwrap();
+    assert!(json.contains(r#""subcode":"none""#), "{json}");
+    assert_eq!(serde_json::from_str::<Filter>(&json).unwrap(), bare);
+    assert!(serde_json::from_str::<Filter>(r#"{"code":"x"}"#).is_err());
+
+    let ids = dead.newest_ids(1, u64::MAX).unwrap();
+    let ids: Vec<&str> = ids.values().map(|ids| ids[0].as_str()).collect();
+    assert_eq!(ids, ["v10", "v2.5", "id-1"]);
+    assert!(dead.newest_ids(1, 0).unwrap().is_empty());
+
+    assert_eq!(dead.purge(&bare, false).unwrap(), 1);
+    assert_eq!(sums(&dead), all[1..]);
+    assert_eq!(sums(&desk.open()), all[1..]);
+}
+
+fn all_of(id: u64) -> Filter {
+    Filter {
+        pixel: Some(pixel(id)),
+        ..all()
+    }
 }

@@ -10,7 +10,7 @@ use super::super::work::beside;
 use super::shell::Shell;
 use super::words::{Moment, count};
 use super::{Done, View, Visit};
-use crate::issues::{MAX_EVENT_IDS, Place, State};
+use crate::issues::{Issue, MAX_EVENT_IDS, Place, State};
 use crate::time::UnixMs;
 
 /// Where the page is.
@@ -54,11 +54,15 @@ struct Row {
     /// Whether a person must act: a policy does what it was told.
     is_bad: bool,
     events: String,
+    /// Whether it has ended by itself, and since when.
+    over: Option<Moment>,
     last_hour: String,
     share: String,
     first: Moment,
     last: Moment,
     money: String,
+    /// Said where not all events are known to say a value.
+    valued: Option<String>,
     cause: String,
     fix: String,
     explain: String,
@@ -66,8 +70,11 @@ struct Row {
     event_ids: Vec<(String, String)>,
     acknowledged: Option<(Moment, String)>,
     muted: Option<(Moment, String)>,
-    /// Where its dead letters are, if it has some.
-    letters: Option<String>,
+    /// Where its dead letters are, if it has some, and how many.
+    letters: Option<(String, String)>,
+    can_redrive: bool,
+    /// Whether something can still be saved: it waits, is a dead letter, or was never let in.
+    is_left: bool,
 }
 
 #[derive(Template)]
@@ -165,7 +172,8 @@ fn gone(said: &str) -> View {
 pub(super) fn redrive(mut visit: Visit) -> Done {
     Box::pin(async move {
         let dry_run = visit.members.flag("dry_run")?;
-        let issue = issues::one(visit.inner(), &visit.id)?;
+        let (admin, id) = (visit.admin.clone(), visit.id.clone());
+        let issue = beside(move || issues::one(&admin.0, &id)).await??;
         let filter = issue.redrive.clone().ok_or_else(no_letters)?;
         let keys = ["pixel", "reason", "code", "subcode"];
         let conditions = keys
@@ -217,18 +225,21 @@ impl Row {
             title: words.title,
             pixel: issue.kind.pixel.to_string(),
             place: issue.kind.place.word(),
+            letters: (issue.letters > 0)
+                .then(|| (list(&issues::letters(&issue.kind)), count(issue.letters))),
+            is_left: issue.over_since.is_none() && is_left(&issue),
+            can_redrive: redrive.is_some(),
+            over: issue.over_since.map(moment),
+            valued: valued(&issue),
+            events: events(&issue),
             code: match (issue.kind.code, issue.kind.subcode) {
                 (Some(code), Some(subcode)) => format!("{} {code}/{subcode}", issue.kind.word),
                 (Some(code), None) => format!("{} {code}", issue.kind.word),
-                _ => issue.kind.word.to_owned(),
+                _ => issue.kind.word.into_owned(),
             },
             path: issue.kind.path.into_owned(),
             state: issue.state.word(),
             is_bad: issue.state == State::Open && issue.kind.place != Place::Policy,
-            events: match issue.events {
-                1 => "1 event".to_owned(),
-                events => format!("{} events", count(events)),
-            },
             last_hour: count(issue.last_hour),
             share: share.map_or_else(|| "–".to_owned(), |share| format!("{:.2} %", share * 100.0)),
             first: moment(issue.first_seen),
@@ -240,13 +251,41 @@ impl Row {
             event_ids: issue.event_ids.into_iter().map(link).collect(),
             acknowledged: issue.acknowledged.map(|one| (moment(one.at), one.by)),
             muted: issue.muted.map(|one| (moment(one.until), one.by)),
-            letters: redrive.as_ref().map(letters),
         }
     }
 }
 
+fn is_left(issue: &Issue) -> bool {
+    matches!(issue.kind.place, Place::Door | Place::Policy) || issue.waiting + issue.letters > 0
+}
+
+/// How many events, and what they do.
+fn events(issue: &Issue) -> String {
+    let (few, many) = match (issue.waiting, issue.letters) {
+        (0, 0) => ("1 event", "events"),
+        (0, _) => ("1 dead letter", "dead letters"),
+        _ => ("1 event waits", "events wait"),
+    };
+    match issue.events {
+        1 => few.to_owned(),
+        events => format!("{} {many}", count(events)),
+    }
+}
+
+/// Of how many events the sum is, where it is not of all.
+fn valued(issue: &Issue) -> Option<String> {
+    let says = || {
+        format!(
+            "{} of {} say what they are worth",
+            count(issue.valued),
+            count(issue.events)
+        )
+    };
+    (issue.valued > 0 && issue.valued < issue.events).then(says)
+}
+
 /// The list of the dead letters that a redrive would take.
-fn letters(filter: &Value) -> String {
+fn list(filter: &Value) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     for (key, value) in filter.as_object().into_iter().flatten() {
         let text = value
