@@ -35,6 +35,7 @@ mod search;
 mod sift;
 mod stream;
 mod system;
+mod table;
 mod tail;
 mod test_mode;
 mod tokens;

@@ -6,10 +6,8 @@ use serde::Serialize;
 
 use super::Inner;
 use super::call::Call;
-use super::reply::Reply;
 use super::routes::Done;
-use super::sift::Sift;
-use super::work::beside;
+use super::sift::{self, Sift};
 use crate::pixel::PixelId;
 use crate::traffic::{FRESHNESS, OTHER};
 
@@ -104,14 +102,8 @@ pub(super) struct Missing {
 }
 
 /// `GET /quality`.
-pub(super) fn show(mut call: Call) -> Done {
-    Box::pin(async move {
-        let sift = Sift::take(&mut call.members)?;
-        call.members.end()?;
-        let inner = call.admin.0;
-        sift.check(&inner)?;
-        Ok(Reply::ok(&beside(move || look(&inner, sift)).await?))
-    })
+pub(super) fn show(call: Call) -> Done {
+    sift::answer(call, look)
 }
 
 /// Adds it up.

@@ -3,9 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::Inner;
-use super::call::Members;
+use serde::Serialize;
+
+use super::call::{Call, Members};
 use super::problem::Problem;
+use super::reply::Reply;
+use super::routes::Done;
+use super::work::beside;
+use super::{Admin, Inner};
 use crate::config::units::Span;
 use crate::pixel::PixelId;
 use crate::time::UnixMs;
@@ -32,8 +37,28 @@ pub(super) struct Sifted {
     pub(super) event_names: BTreeSet<String>,
 }
 
+/// A route that answers with what `look` finds.
+pub(super) fn answer<T: Serialize + Send + 'static>(
+    call: Call,
+    look: fn(&Inner, Sift) -> T,
+) -> Done {
+    Box::pin(async move {
+        let sift = Sift::of(&call.admin, call.members)?;
+        let found = beside(move || look(&call.admin.0, sift));
+        Ok(Reply::ok(&found.await?))
+    })
+}
+
 impl Sift {
-    pub(super) fn take(members: &mut Members) -> Result<Self, Problem> {
+    /// All that was asked for; the pixel is one of the configuration.
+    pub(super) fn of(admin: &Admin, mut members: Members) -> Result<Self, Problem> {
+        let sift = Self::take(&mut members)?;
+        members.end()?;
+        sift.check(&admin.0)?;
+        Ok(sift)
+    }
+
+    fn take(members: &mut Members) -> Result<Self, Problem> {
         let pixel = members.parsed("pixel", "send a pixel id: 1 to 20 digits")?;
         let (source, event_name) = (members.text("source")?, members.text("event_name")?);
         let expected = "send a time in hours, such as 1h, 6h or 24h; at most 24h";
@@ -51,7 +76,7 @@ impl Sift {
     }
 
     /// Refuses a pixel that is not configured.
-    pub(super) fn check(&self, inner: &Inner) -> Result<(), Problem> {
+    fn check(&self, inner: &Inner) -> Result<(), Problem> {
         let in_force = inner.in_force();
         let is_known = |pixel| in_force.config.pixels.contains_key(pixel);
         if self.pixel.as_ref().is_none_or(is_known) {

@@ -10,6 +10,7 @@ use url::form_urlencoded::Serializer;
 
 use super::super::call::Members;
 use super::super::dead;
+use super::choice::Pixels;
 use super::shell::{Shell, guarded};
 use super::words::{self, Moment};
 use super::{Done, View, Visit, masked};
@@ -22,8 +23,6 @@ use crate::time::UnixMs;
 const LIST: &str = "/console/dead";
 /// Letters of a page.
 const PAGE: usize = 100;
-/// Pixels that are offered to choose from.
-const MAX_OFFERED: usize = 500;
 /// Members of a redrive beside the conditions.
 const UNCONFIRMED: &str = "include_unconfirmed";
 
@@ -41,7 +40,7 @@ struct Row {
 struct List {
     shell: Shell,
     asked: Asked,
-    pixels: Vec<String>,
+    pixels: Pixels,
     reasons: &'static [&'static str],
     rows: Vec<Row>,
     /// Where the next page is.
@@ -107,6 +106,7 @@ pub(super) fn show(mut visit: Visit) -> Done {
         visit.taken().end()?;
         let inner = visit.inner();
         let now = inner.clock.now();
+        let pixel = filter.pixel;
         let page = dead::found(inner, filter, after, PAGE).await?;
         let all = dead::summed(inner).await?;
         let next = page.next.map(|after| {
@@ -114,15 +114,9 @@ pub(super) fn show(mut visit: Visit) -> Done {
             query.append_pair("after", &after.to_string());
             format!("{LIST}?{}", query.finish())
         });
-        let config = &inner.in_force().config;
         let at = |at: i64| Moment::of(UnixMs(at), now);
         View::of(&List {
-            pixels: config
-                .pixels
-                .keys()
-                .take(MAX_OFFERED)
-                .map(ToString::to_string)
-                .collect(),
+            pixels: Pixels::of(inner, pixel),
             reasons: DEAD_REASONS,
             rows: page
                 .letters

@@ -5,12 +5,10 @@ use std::collections::BTreeMap;
 use askama::Template;
 
 use super::super::funnel::{self, Came, Funnel};
-use super::super::sift::Sift;
-use super::super::work::beside;
-use super::choice::Choice;
+use super::choice::{self, Choice};
 use super::shell::Shell;
 use super::words::{Moment, count, share};
-use super::{Done, View, Visit};
+use super::{Done, Visit};
 use crate::codes;
 use crate::time::UnixMs;
 
@@ -72,24 +70,7 @@ struct Row {
 
 /// `GET /console/funnel`.
 pub(super) fn show(visit: Visit) -> Done {
-    Box::pin(async move {
-        let Visit {
-            admin,
-            shell,
-            mut members,
-            ..
-        } = visit;
-        let sift = Sift::take(&mut members)?;
-        members.end()?;
-        let inner = admin.0;
-        sift.check(&inner)?;
-        let page = beside(move || {
-            let choice = Choice::of(&inner, &sift);
-            let now = inner.clock.now();
-            page(shell, choice, funnel::look(&inner, sift), now)
-        });
-        View::of(&page.await?)
-    })
+    choice::show(visit, funnel::look, page)
 }
 
 fn page(shell: Shell, choice: Choice, funnel: Funnel, now: UnixMs) -> Page {

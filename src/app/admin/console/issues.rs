@@ -7,6 +7,7 @@ use super::super::call::Members;
 use super::super::dead;
 use super::super::issues::{self, Shown, Wanted};
 use super::super::work::beside;
+use super::choice::Pixels;
 use super::shell::Shell;
 use super::words::{Moment, count};
 use super::{Done, View, Visit};
@@ -31,7 +32,7 @@ const SPANS: [(&str, &str); 4] = [
 #[template(path = "issues.html", config = "src/app/admin/console/askama.toml")]
 struct Page {
     shell: Shell,
-    pixel: String,
+    pixels: Pixels,
     code: String,
     place: &'static str,
     state: &'static str,
@@ -104,7 +105,7 @@ pub(super) fn show(visit: Visit) -> Done {
             let now = admin.0.clock.now();
             Page {
                 shell,
-                pixel: wanted.pixel.map(|id| id.to_string()).unwrap_or_default(),
+                pixels: Pixels::of(&admin.0, wanted.pixel),
                 code: wanted.code.unwrap_or_default(),
                 place: wanted.place.map_or("", Place::word),
                 state: wanted.state.map_or("", State::word),

@@ -3,12 +3,10 @@
 use askama::Template;
 
 use super::super::quality::{self, Brought, Quality};
-use super::super::sift::Sift;
-use super::super::work::beside;
-use super::choice::Choice;
+use super::choice::{self, Choice};
 use super::shell::Shell;
 use super::words::{Moment, count, share};
-use super::{Done, View, Visit};
+use super::{Done, Visit};
 use crate::time::UnixMs;
 use crate::traffic::FRESHNESS;
 
@@ -42,24 +40,7 @@ struct Row {
 
 /// `GET /console/quality`.
 pub(super) fn show(visit: Visit) -> Done {
-    Box::pin(async move {
-        let Visit {
-            admin,
-            shell,
-            mut members,
-            ..
-        } = visit;
-        let sift = Sift::take(&mut members)?;
-        members.end()?;
-        let inner = admin.0;
-        sift.check(&inner)?;
-        let page = beside(move || {
-            let choice = Choice::of(&inner, &sift);
-            let now = inner.clock.now();
-            page(shell, choice, quality::look(&inner, sift), now)
-        });
-        View::of(&page.await?)
-    })
+    choice::show(visit, quality::look, page)
 }
 
 fn page(shell: Shell, choice: Choice, quality: Quality, now: UnixMs) -> Page {
