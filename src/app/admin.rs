@@ -33,6 +33,7 @@ mod reply;
 mod routes;
 mod search;
 mod sift;
+mod stopped;
 mod stream;
 mod system;
 mod table;

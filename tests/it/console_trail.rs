@@ -119,7 +119,7 @@ async fn an_issue_says_what_is_wrong_what_it_costs_and_what_to_do() {
     assert_eq!(browser.post(&at("redrive"), &[]).await.status, 303);
     let page = browser.get("/console/issues").await;
     assert!(
-        page.text.contains("1 events are on their way again"),
+        page.text.contains("On their way again: 1."),
         "{}",
         page.text
     );

@@ -22,9 +22,11 @@ mod overview;
 mod pixels;
 mod quality;
 mod receipt;
+mod seen;
 mod session;
 mod shell;
 mod spark;
+mod stopped;
 mod stream;
 mod system;
 mod words;
@@ -68,6 +70,7 @@ const PAGES: &[Page] = &[
     get(HOME, overview::show),
     get("/console/overview/stream", overview::stream),
     get("/console/funnel", funnel::show),
+    get("/console/stopped", stopped::show),
     get("/console/quality", quality::show),
     get("/console/issues", issues::show),
     change("/console/issues/{id}/acknowledge", issues::acknowledge),

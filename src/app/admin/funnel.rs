@@ -20,9 +20,14 @@ pub(super) struct Funnel {
     pub(super) pixel: Option<PixelId>,
     pub(super) source: Option<String>,
     pub(super) event_name: Option<String>,
+    /// All that was asked for.
+    #[serde(skip)]
+    pub(super) sift: Sift,
     pub(super) window_seconds: u64,
-    /// Since when the counts are, in Unix milliseconds: the window, whole hours, not before the start.
+    /// The time that the counts are of, in Unix milliseconds: the window by whole quarters of an hour, or
+    /// whole hours where it is long ago; not before the start.
     pub(super) since: i64,
+    pub(super) until: i64,
     pub(super) covered_seconds: u64,
     #[serde(flatten)]
     pub(super) came: Came,
@@ -89,11 +94,13 @@ pub(super) fn look(inner: &Inner, sift: Sift) -> Funnel {
     let mut funnel = Funnel {
         now: now(inner, sift.pixel),
         window_seconds: sift.window.as_secs(),
-        since: found.since.0,
-        covered_seconds: inner.clock.now().since(found.since).as_secs(),
+        since: found.stretch.since.0,
+        until: found.stretch.until.0,
+        covered_seconds: (found.stretch.until.since(found.stretch.since)).as_secs(),
         pixel: sift.pixel,
-        source: sift.source,
-        event_name: sift.event_name,
+        source: sift.source.clone(),
+        event_name: sift.event_name.clone(),
+        sift,
         came: Came::default(),
         refused_by: BTreeMap::new(),
         filtered_by: BTreeMap::new(),

@@ -15,6 +15,7 @@ use super::{Inner, pages};
 use crate::lanes::Lanes;
 use crate::lanes::snapshot::LaneSnapshot;
 use crate::pixel::PixelId;
+use crate::text::counted;
 use crate::traffic::Totals;
 
 pub(super) use token::{NotesCache, Token};
@@ -277,13 +278,7 @@ fn says(
             reason.code, reason.advice
         );
     }
-    let many = |count: usize| {
-        if count == 1 {
-            "1 pixel".to_owned()
-        } else {
-            format!("{count} pixels")
-        }
-    };
+    let many = |count: usize| counted(count as u64, "pixel");
     if !needing.is_empty() {
         let verb = if needing.len() == 1 { "needs" } else { "need" };
         let named: Vec<&str> = (needing.iter().take(NAMED))

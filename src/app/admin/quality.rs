@@ -52,8 +52,10 @@ pub(super) struct Quality {
     pub(super) source: Option<String>,
     pub(super) event_name: Option<String>,
     pub(super) window_seconds: u64,
-    /// Since when the counts are, in Unix milliseconds: the window, whole hours, not before the start.
+    /// The time that the counts are of, in Unix milliseconds: the window by whole quarters of an hour, or
+    /// whole hours where it is long ago; not before the start.
     pub(super) since: i64,
+    pub(super) until: i64,
     pub(super) covered_seconds: u64,
     #[serde(flatten)]
     pub(super) all: Brought,
@@ -136,8 +138,9 @@ pub(super) fn look(inner: &Inner, sift: Sift) -> Quality {
     rows.truncate(MAX_ROWS);
     Quality {
         window_seconds: sift.window.as_secs(),
-        since: found.since.0,
-        covered_seconds: inner.clock.now().since(found.since).as_secs(),
+        since: found.stretch.since.0,
+        until: found.stretch.until.0,
+        covered_seconds: (found.stretch.until.since(found.stretch.since)).as_secs(),
         pixel: sift.pixel,
         source: sift.source,
         event_name: sift.event_name,

@@ -19,7 +19,7 @@ use super::reply::Reply;
 use super::table::{Row, ask, audited, change, get};
 use super::{
     Admin, attempts, config, dead, events, funnel, go_live, holds, issues, lanes, limits, lint,
-    openapi, overview, quality, search, system, tail, test_mode, tokens,
+    openapi, overview, quality, search, stopped, system, tail, test_mode, tokens,
 };
 use crate::ingest::encoding;
 use crate::ingest::listener::Peer;
@@ -57,6 +57,7 @@ const ROUTES: &[Route] = &[
     get("/tokens", tokens::list),
     get("/overview", overview::show),
     get("/funnel", funnel::show),
+    get("/stopped", stopped::list),
     get("/quality", quality::show),
     ask("/lint", lint::look),
     get("/go-live/{pixel}", go_live::show),

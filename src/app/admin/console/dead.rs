@@ -48,6 +48,8 @@ struct List {
     /// The same conditions in an address.
     query: String,
     letters: u64,
+    /// How many events were given up, in words.
+    events: String,
     size: String,
     oldest: Option<Moment>,
     groups: Vec<(Group, String)>,
@@ -84,6 +86,8 @@ struct Plan {
     /// Of letters: those that are meant, and those that something would be done with.
     matched: u64,
     done: u64,
+    /// Those, in words.
+    letters: String,
     refused: u64,
     unconfirmed: u64,
     refusals: Vec<Refusal>,
@@ -129,6 +133,7 @@ pub(super) fn show(mut visit: Visit) -> Done {
             next,
             query: asked.query(),
             letters: all.letters,
+            events: words::counted(all.letters, "event"),
             size: words::bytes(all.bytes),
             oldest: all.oldest_at.map(at),
             groups: all.groups.into_iter().map(linked).collect(),
@@ -205,6 +210,7 @@ pub(super) fn plan_redrive(mut visit: Visit) -> Done {
             takes_unconfirmed,
             matched: number(&report, "matched"),
             done: number(&report, "would_redrive"),
+            letters: words::counted(number(&report, "would_redrive"), "letter"),
             refused: number(&report, "refused"),
             unconfirmed: number(&report, "unconfirmed"),
             refusals: refusals
@@ -241,6 +247,7 @@ pub(super) fn plan_purge(mut visit: Visit) -> Done {
             takes_unconfirmed: false,
             matched: letters,
             done: letters,
+            letters: words::counted(letters, "letter"),
             refused: 0,
             unconfirmed: 0,
             refusals: Vec::new(),
@@ -256,7 +263,10 @@ pub(super) fn redrive(mut visit: Visit) -> Done {
         let members = visit.taken();
         let report = dead::redrive(visit.call("", members)).await?.value().await;
         let redriven = number(&report, "redriven");
-        let mut said = format!("{redriven} letters are in the journal again.");
+        let mut said = format!(
+            "Back in the journal: {}.",
+            words::counted(redriven, "letter")
+        );
         for (name, what) in [
             ("refused", "did not pass and stay"),
             ("unconfirmed", "may have been delivered and stay"),
@@ -279,7 +289,7 @@ pub(super) fn purge(mut visit: Visit) -> Done {
         let members = visit.taken();
         let report = dead::purge(visit.call("", members)).await?.value().await;
         let letters = number(&report, "letters");
-        let said = format!("{letters} letters are gone for good.");
+        let said = format!("Gone for good: {}.", words::counted(letters, "letter"));
         Ok(View::Go(LIST.to_owned(), said))
     })
 }

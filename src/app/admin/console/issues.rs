@@ -9,7 +9,7 @@ use super::super::issues::{self, Shown, Wanted};
 use super::super::work::beside;
 use super::choice::Pixels;
 use super::shell::Shell;
-use super::words::{Moment, count};
+use super::words::{Moment, count, counted};
 use super::{Done, View, Visit};
 use crate::issues::{MAX_EVENT_IDS, Place, State};
 use crate::time::UnixMs;
@@ -83,6 +83,8 @@ struct Dry {
     pixel: String,
     matched: String,
     would: u64,
+    /// Those, in words.
+    events: String,
     refused: u64,
     refusals: Vec<(String, String, String, String)>,
     unconfirmed: u64,
@@ -184,7 +186,9 @@ pub(super) fn redrive(mut visit: Visit) -> Done {
         let stopped = report["stopped"].as_str();
         let stopped = stopped.map_or_else(String::new, |why| format!(" It stopped early: {why}."));
         Ok(gone(&format!(
-            "{redriven} events are on their way again; {refused} stay dead letters.{stopped}"
+            "On their way again: {}. Still dead letters: {}.{stopped}",
+            count(redriven),
+            count(refused)
         )))
     })
 }
@@ -226,10 +230,7 @@ impl Row {
             path: issue.kind.path.into_owned(),
             state: issue.state.word(),
             is_bad: issue.state == State::Open && issue.kind.place != Place::Policy,
-            events: match issue.events {
-                1 => "1 event".to_owned(),
-                events => format!("{} events", count(events)),
-            },
+            events: counted(issue.events, "event"),
             last_hour: count(issue.last_hour),
             share: share.map_or_else(|| "–".to_owned(), |share| format!("{:.2} %", share * 100.0)),
             first: moment(issue.first_seen),
@@ -273,6 +274,7 @@ impl Dry {
             pixel: issue.issue.kind.pixel.to_string(),
             matched: count(number("matched")),
             would: number("would_redrive"),
+            events: counted(number("would_redrive"), "event"),
             refused: number("refused"),
             refusals: refusals
                 .into_iter()

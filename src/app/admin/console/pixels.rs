@@ -10,7 +10,7 @@ use super::super::problem::Problem;
 use super::super::tokens::{self, Shown};
 use super::super::{Inner, holds};
 use super::shell::Shell;
-use super::words::{Moment, span};
+use super::words::{Moment, counted, span};
 use super::{Done, View, Visit};
 use crate::app::roster;
 use crate::custody::Kept;
@@ -65,6 +65,8 @@ struct Slot {
 
 struct Held {
     hold: HoldSnapshot,
+    /// Events, in words.
+    waiting: String,
     since: Moment,
     next_probe: Option<String>,
     first_expiry: Option<String>,
@@ -318,6 +320,7 @@ impl Held {
             let _ = write!(named, " and {} more", count - 3);
         }
         Self {
+            waiting: counted(hold.waiting, "event"),
             since: Moment::of(UnixMs(hold.since), now),
             next_probe: hold.next_probe.map(span),
             first_expiry: hold.first_expiry.map(span),

@@ -5,7 +5,7 @@ use askama::Template;
 use super::super::quality::{self, Brought, Quality};
 use super::choice::{self, Choice};
 use super::shell::Shell;
-use super::words::{Moment, count, share};
+use super::words::{count, share};
 use super::{Done, Visit};
 use crate::time::UnixMs;
 use crate::traffic::FRESHNESS;
@@ -18,7 +18,6 @@ const AGES: [&str; FRESHNESS.len()] = ["up to 1 min", "10 min", "1 h", "1 day", 
 struct Page {
     shell: Shell,
     choice: Choice,
-    since: Moment,
     /// The key to send next, or that there is none.
     says: String,
     cards: Vec<(&'static str, String, String)>,
@@ -60,8 +59,12 @@ fn page(shell: Shell, choice: Choice, quality: Quality, now: UnixMs) -> Page {
         }
     };
     Page {
-        choice: choice.with(&quality.sources, &quality.event_names),
-        since: Moment::of(UnixMs(quality.since), now),
+        choice: choice.with(
+            &quality.sources,
+            &quality.event_names,
+            (quality.since, quality.until),
+            now,
+        ),
         says,
         cards: vec![
             ("Events", count(all.events), "taken at the door".to_owned()),

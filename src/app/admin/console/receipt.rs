@@ -11,7 +11,7 @@ use super::super::work::beside;
 use super::super::{Inner, dead};
 use super::super::{events, issues};
 use super::shell::Shell;
-use super::words::{Moment, count, time};
+use super::words::{Moment, count, counted, time};
 use super::{Done, Problem, View, Visit};
 use crate::attempts::Attempt;
 use crate::event::Wanted;
@@ -220,7 +220,8 @@ pub(super) fn search(mut visit: Visit) -> Done {
         let says = match found.len() {
             0 => format!("No event {by} was found. Searched: {}.", matches.searched),
             n => format!(
-                "{n} events {by} were found. Searched: {}.",
+                "Found {} {by}. Searched: {}.",
+                counted(n as u64, "event"),
                 matches.searched
             ),
         };
@@ -375,8 +376,8 @@ fn steps(receipt: &Receipt, kept: Option<&Kept>, now: UnixMs) -> Vec<Step> {
     if let Some(batch) = receipt.batch {
         let events = receipt.batch_events.unwrap_or_default();
         let says = format!(
-            "Batch {batch}, in which {} events met their end.",
-            count(events)
+            "Batch {batch}, in which {} met their end.",
+            counted(events, "event")
         );
         steps.push(Step {
             at: None,
@@ -396,8 +397,8 @@ fn end(receipt: &Receipt, kept: Option<&Kept>, ended: Option<Moment>, now: UnixM
         State::Delivered => {
             let received = receipt.batch_received.unwrap_or_default();
             format!(
-                "Meta confirmed the batch, and counted {} events.{trace}",
-                count(received)
+                "Meta confirmed the batch, and counted {}.{trace}",
+                counted(received, "event")
             )
         }
         State::Dead => {
