@@ -24,6 +24,7 @@ const COMMON: &[&str] = &[
     "text",
     "time",
     "telemetry::metrics",
+    "telemetry::SPANS",
     "failpoint",
 ];
 

@@ -132,7 +132,7 @@ async fn dead_letters_are_redriven_and_purged_after_a_look() {
     let seen = admin.get(&plan).await;
     says(
         &seen,
-        &["Nothing was done yet", "Redrive 1 letters", &ids[0]],
+        &["Nothing was done yet", "Redrive 1 letter", &ids[0]],
     );
     let seen = admin.get("/console/dead/purge").await;
     says(

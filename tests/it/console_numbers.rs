@@ -334,8 +334,8 @@ async fn each_number_of_what_stopped_opens_its_list() {
         let rows = list["rows"].as_array().unwrap().len();
         assert_eq!(page.text.matches("<tr><td><time").count(), rows, "{link}");
         let events = match list["kept"].as_u64().unwrap() {
-            1 => "All 1 event,".to_owned(),
-            many => format!("All {many} events,"),
+            1 => "All 1 event ,".to_owned(),
+            many => format!("All {many} events ,"),
         };
         assert!(
             bare(&page.text).contains(&events),

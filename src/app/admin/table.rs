@@ -99,7 +99,7 @@ pub(super) async fn audited<T: Send + 'static>(
     caller: Caller,
     peer: Option<IpAddr>,
     work: impl Future<Output = Result<T, Problem>> + Send + 'static,
-    outcome: fn(&T) -> (StatusCode, Option<u64>),
+    outcome: impl FnOnce(&T) -> (StatusCode, Option<u64>) + Send + 'static,
 ) -> Result<T, Problem> {
     let tasks = &admin.0.tasks;
     // taken before the question, so that the one who closes them waits for this

@@ -279,7 +279,10 @@ fn ends(token: &Shown, now: UnixMs) -> (String, bool) {
         (_, Some(at)) if at <= now.0 => ("it has ended".to_owned(), true),
         (_, Some(at)) => {
             let days = (at - now.0) / DAY_MS;
-            (format!("{days} days left"), days < SOON_DAYS)
+            (
+                format!("{} left", counted(days.unsigned_abs(), "day")),
+                days < SOON_DAYS,
+            )
         }
         ("never", _) => ("never".to_owned(), false),
         _ => ("Meta does not say".to_owned(), false),
