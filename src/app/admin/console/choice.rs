@@ -12,6 +12,7 @@ use super::words::{Moment, span};
 use super::{Done, View, Visit};
 use crate::pixel::PixelId;
 use crate::time::UnixMs;
+use crate::traffic::QUARTER;
 
 /// Times to look back that are offered.
 const WINDOWS: [(&str, u64); 6] = [
@@ -45,6 +46,8 @@ pub(super) struct Choice {
     pub(super) window: u64,
     /// The end of it, as a form has it; nothing for now.
     pub(super) until: String,
+    /// What may be written there: when the present quarter began.
+    pub(super) example: String,
     /// The time that is counted, in words.
     pub(super) counted: Counted,
 }
@@ -124,7 +127,7 @@ impl Choice {
             windows.push((span(sift.window.as_secs()), window));
         }
         let now = inner.clock.now();
-        let until = sift.until.map(UnixMs::to_rfc3339);
+        let quarter = QUARTER.as_secs() as i64;
         Self {
             pixels: Pixels::of(inner, sift.pixel),
             sources: Vec::new(),
@@ -133,10 +136,8 @@ impl Choice {
             event_name: sift.event_name.clone().unwrap_or_default(),
             windows,
             window,
-            // to the minute
-            until: until
-                .and_then(|until| until.get(..16).map(str::to_owned))
-                .unwrap_or_default(),
+            until: sift.until.map(minute).unwrap_or_default(),
+            example: minute(UnixMs::from_secs(now.secs() / quarter * quarter)),
             counted: Counted {
                 since: Moment::of(now, now),
                 until: sift.until.map(|until| Moment::of(until, now)),
@@ -168,4 +169,10 @@ impl Choice {
         self.event_names = offered(event_names, &self.event_name);
         self
     }
+}
+
+/// A moment of UTC, to the minute.
+fn minute(at: UnixMs) -> String {
+    let utc = at.to_rfc3339();
+    utc.get(..16).unwrap_or_default().to_owned()
 }
