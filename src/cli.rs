@@ -101,7 +101,10 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Hold a pixel's traffic to what going live needs, and end its test mode.
     GoLive(go_live::GoLiveArgs),
-    /// Ask whether a running gateway can take events: exit 0, else 1. For health checks.
+    /// Ask whether a running gateway can take events. For health checks.
+    ///
+    /// Exit codes: 0 it can, 1 it cannot or none answers, 64 the configuration or the command is not
+    /// usable, so nothing was asked. A health check takes every code but 0 for unhealthy.
     Health(health::HealthArgs),
     /// Print what a shell needs to complete commands and options.
     Completions(manual::CompletionsArgs),

@@ -85,6 +85,7 @@ pub mod secret;
 pub mod tail;
 pub mod telemetry;
 pub mod test_mode;
+pub mod text;
 pub mod time;
 pub mod tokens;
 pub mod traffic;

@@ -1,24 +1,27 @@
 //! What came for each pixel and what became of it, in numbers: the last hour to the minute, which
-//! somebody looks at before going live, and the last day by quarters of an hour, and by hour, source
-//! and event name.
+//! somebody looks at before going live, and the last day by quarters of an hour, source and event
+//! name, of which what is long ago is kept by the hour. And the last events that stopped at the door.
 //!
-//! **Promises.** Counts and labels only: no id, and no data of a person. One short lock for a
+//! **Promises.** Counts and labels only, and of an event that stopped its `event_id`: no data of a person. One short lock for a
 //! request, and none that another pixel waits for.
 //! **Refuses.** Pixels that are not configured.
 //! **Limits.** Since the start of the process, [`WINDOW`] at most, to the minute, and [`DAY`] at most.
 //! [`MAX_LABELS`] names, keys or codes of each kind for a pixel; the others share one row, [`OTHER`]. Some
 //! 30 KiB of memory for a pixel with traffic, none for one without. [`MAX_CELLS_OF_PIXEL`] pairs of source
-//! and name for a pixel, [`MAX_CELLS`] of all pixels together, each of up to 5 KiB; beyond those a
-//! pixel has one for all others.
+//! and name for a pixel, [`MAX_CELLS`] of all pixels together, each of up to 9 KiB; beyond those a
+//! pixel has one for all others. [`MAX_STOPPED_OF_PIXEL`] events that stopped and [`MAX_STOPPED`] of all
+//! pixels together, some 200 bytes each; beyond those each pixel still has its last eight.
 
 mod cells;
 mod counts;
 mod day;
+mod stopped;
 mod tally;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -29,12 +32,21 @@ use crate::pixel::PixelId;
 use crate::time::{Clock, UnixMs};
 
 use counts::{Counts, MINUTES};
+pub use stopped::{Stage, Stopped};
 pub use tally::{Ended, Place, Tally};
 
 /// How far one can look back.
 pub const WINDOW: Duration = Duration::from_mins(MINUTES as u64);
-/// How far one can look back by the hour.
+/// How far one can look back by quarters of an hour, and beyond [`FINE`] by hours.
 pub const DAY: Duration = Duration::from_hours(24);
+/// How far one can look back by quarters of an hour.
+pub const FINE: Duration = Duration::from_hours(cells::FINE_HOURS as u64);
+/// A quarter of an hour.
+pub const QUARTER: Duration = Duration::from_mins(15);
+/// Events that stopped at the door and are kept of a pixel.
+pub const MAX_STOPPED_OF_PIXEL: usize = 300;
+/// The same of all pixels together.
+pub const MAX_STOPPED: usize = 20_000;
 /// What [`Pulse::minutes`] is about.
 pub const FEW_MINUTES: Duration = Duration::from_mins(5);
 /// Pairs of source and event name that are counted apart for a pixel.
@@ -171,6 +183,17 @@ pub struct Cell {
     pub dead: BTreeMap<&'static str, u64>,
 }
 
+/// A time that [`Traffic::cells`] are of: whole quarters of an hour, and whole hours where it begins
+/// more than [`FINE`] ago.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// From when on, not before the start of the process.
+    pub since: UnixMs,
+    /// Until when.
+    pub until: UnixMs,
+    quarters: RangeInclusive<i64>,
+}
+
 /// The traffic of one gateway. Cheap to clone.
 #[derive(Clone)]
 pub struct Traffic(Arc<Inner>);
@@ -182,6 +205,7 @@ struct Inner {
     since: UnixMs,
     pixels: ArcSwap<BTreeMap<PixelId, Slot>>,
     cells: cells::Total,
+    stopped: cells::Total,
 }
 
 impl Traffic {
@@ -192,6 +216,7 @@ impl Traffic {
             clock,
             pixels: ArcSwap::default(),
             cells: cells::Total::default(),
+            stopped: cells::Total::default(),
         }));
         traffic.expect(pixels);
         traffic
@@ -210,18 +235,18 @@ impl Traffic {
     /// Takes in a request.
     pub fn taken(&self, pixel: PixelId, tally: Tally) {
         if !tally.is_empty() {
-            self.count(pixel, |counts, minute| counts.take(tally, minute));
+            self.count(pixel, |counts, at| counts.take(tally, at, minute(at)));
         }
     }
 
     /// Graph has confirmed events.
     pub fn delivered(&self, pixel: PixelId, ended: &Ended<'_>) {
-        self.count(pixel, |counts, minute| counts.delivered(ended, minute));
+        self.count(pixel, |counts, at| counts.delivered(ended, minute(at)));
     }
 
     /// Events have become dead letters.
     pub fn dead(&self, pixel: PixelId, death: Death, ended: &Ended<'_>) {
-        self.count(pixel, |counts, minute| counts.dead(death, ended, minute));
+        self.count(pixel, |counts, at| counts.dead(death, ended, minute(at)));
     }
 
     /// Since when there are counts.
@@ -241,28 +266,58 @@ impl Traffic {
         pulse.unwrap_or_default()
     }
 
-    /// The numbers of `pixel`, or of each, by source and event name, in the last `window` and what is
-    /// missing to a whole hour. Gives since when that is.
+    /// The last `window` before `until`, or before now, and what is missing to whole quarters of an hour,
+    /// or whole hours.
+    pub fn stretch(&self, window: Duration, until: Option<UnixMs>) -> Stretch {
+        let now = self.0.clock.now();
+        let end = until.map_or(now, |until| until.min(now));
+        let hour = |quarter: i64| quarter.div_euclid(cells::QUARTERS);
+        let fine = hour(quarter(now)) - cells::FINE_HOURS;
+        let mut first = quarter(UnixMs(end.0 - window.min(DAY).as_millis() as i64));
+        let mut last = quarter(UnixMs(end.0 - 1)).max(first);
+        if hour(first) < fine {
+            first = hour(first) * cells::QUARTERS;
+        }
+        if hour(last) < fine {
+            last = hour(last) * cells::QUARTERS + cells::QUARTERS - 1;
+        }
+        let begin = |quarter: i64| UnixMs::from_secs(quarter * QUARTER.as_secs() as i64);
+        Stretch {
+            since: begin(first).max(self.0.since),
+            until: begin(last + 1).min(now),
+            // a clock that has gone back counts into the latest quarter there is
+            quarters: first..=until.map_or(i64::MAX, |_| last),
+        }
+    }
+
+    /// The numbers of `pixel`, or of each, by source and event name, in a time.
     pub fn cells(
         &self,
         pixel: Option<PixelId>,
-        window: Duration,
+        stretch: &Stretch,
         each: &mut dyn FnMut(PixelId, Cell),
-    ) -> UnixMs {
-        let now = self.0.clock.now();
-        let hours = window.min(DAY).as_secs().div_ceil(3600) + 1;
-        let minute = minute(now);
-        for (id, slot) in self.0.pixels.load().iter() {
-            if pixel.is_none_or(|pixel| pixel == *id)
-                && let Some(counts) = locked(slot).as_mut()
-            {
-                for cell in counts.cells(hours as usize, minute) {
-                    each(*id, cell);
+    ) {
+        self.each(pixel, |id, counts, minute| {
+            for cell in counts.cells(stretch.quarters.clone(), minute) {
+                each(id, cell);
+            }
+        });
+    }
+
+    /// The last events of `pixel`, or of each, that stopped at the door in a time; in no order.
+    pub fn stopped(
+        &self,
+        pixel: Option<PixelId>,
+        stretch: &Stretch,
+        each: &mut dyn FnMut(PixelId, &Stopped),
+    ) {
+        self.each(pixel, |id, counts, minute| {
+            for stopped in counts.stopped(minute) {
+                if stretch.quarters.contains(&quarter(stopped.at)) {
+                    each(id, stopped);
                 }
             }
-        }
-        let first = minute.div_euclid(60) - hours as i64 + 1;
-        UnixMs::from_secs(first * 3600).max(self.0.since)
+        });
     }
 
     /// The numbers of `pixel` in the last `window`; none for one that is not configured.
@@ -282,21 +337,38 @@ impl Traffic {
         })
     }
 
-    fn count(&self, pixel: PixelId, count: impl FnOnce(&mut Counts, i64)) {
+    fn each(&self, pixel: Option<PixelId>, mut each: impl FnMut(PixelId, &mut Counts, i64)) {
+        let minute = minute(self.0.clock.now());
+        for (id, slot) in self.0.pixels.load().iter() {
+            if pixel.is_none_or(|pixel| pixel == *id)
+                && let Some(counts) = locked(slot).as_mut()
+            {
+                each(*id, counts, minute);
+            }
+        }
+    }
+
+    fn count(&self, pixel: PixelId, count: impl FnOnce(&mut Counts, UnixMs)) {
         let pixels = self.0.pixels.load();
         let Some(slot) = pixels.get(&pixel) else {
             return;
         };
-        let minute = minute(self.0.clock.now());
+        let now = self.0.clock.now();
         let mut slot = locked(slot);
-        let total = &self.0.cells;
-        let counts = slot.get_or_insert_with(|| Box::new(Counts::new(minute, Arc::clone(total))));
-        count(counts, minute);
+        let counts = slot.get_or_insert_with(|| {
+            let (cells, stopped) = (Arc::clone(&self.0.cells), Arc::clone(&self.0.stopped));
+            Box::new(Counts::new(minute(now), cells, stopped))
+        });
+        count(counts, now);
     }
 }
 
 fn minute(at: UnixMs) -> i64 {
     at.secs().div_euclid(60)
+}
+
+fn quarter(at: UnixMs) -> i64 {
+    day::quarter(minute(at))
 }
 
 /// A panic elsewhere leaves counts that are still counts.

@@ -1,6 +1,7 @@
 //! A server's words, fit to stand in an error.
 
 use crate::secret::Secret;
+use crate::text::is_hidden;
 
 /// Characters that are shown.
 const MAX_WORDS: usize = 200;
@@ -15,7 +16,7 @@ const REDACTED: &str = "[redacted]";
 /// a part of any of our secrets; empty where nothing is left.
 pub(super) fn words(raw: &str, secrets: &[&Secret]) -> String {
     let seen: String = raw.chars().take(MAX_READ).collect();
-    let seen = seen.split(|c: char| c.is_control() || c.is_whitespace() || is_invisible(c));
+    let seen = seen.split(|c: char| c.is_whitespace() || is_hidden(c));
     let seen: Vec<&str> = seen.filter(|word| !word.is_empty()).collect();
     let seen = seen.join(" ");
     let mut marks = vec![false; seen.len()];
@@ -48,10 +49,6 @@ pub(super) fn words(raw: &str, secrets: &[&Secret]) -> String {
     } else {
         format!(": {clean}")
     }
-}
-
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::config::units::{Span, UnitError};
 use crate::journal::dead::{Filter, LetterIdError, Number};
 use crate::pixel::PixelIdError;
+use crate::telemetry::metrics::DEAD_REASONS;
 
 /// The conditions there are.
 pub const KEYS: &[&str] = &[
@@ -32,6 +33,9 @@ pub enum FilterError {
     /// Not a pixel.
     #[error("pixel: {0}")]
     Pixel(#[from] PixelIdError),
+    /// No reason that an event is given up for.
+    #[error("reason: expected one of {}", DEAD_REASONS.join(", "))]
+    Reason,
     /// Not a number.
     #[error("{0}: expected a whole number, such as 100, or none for letters without")]
     Number(&'static str),
@@ -53,6 +57,17 @@ impl FilterError {
     /// The stable word for this error.
     pub fn code(&self) -> &'static str {
         "bad_filter"
+    }
+
+    /// The condition that it is about.
+    pub fn field(&self) -> &'static str {
+        match self {
+            Self::Unknown | Self::Shape => "the filter",
+            Self::Pixel(_) => "pixel",
+            Self::Reason => "reason",
+            Self::Number(name) | Self::Age(name, _) => name,
+            Self::Id(_) | Self::NoIds => "ids",
+        }
     }
 }
 
@@ -106,7 +121,13 @@ fn set(filter: &mut Filter, key: &str, value: &str) -> Result<(), FilterError> {
     }
     match *key {
         "pixel" => filter.pixel = Some(value.parse()?),
-        "reason" => filter.reason = Some(value.to_ascii_lowercase()),
+        "reason" => {
+            let word = value.to_ascii_lowercase();
+            if !DEAD_REASONS.contains(&word.as_str()) {
+                return Err(FilterError::Reason);
+            }
+            filter.reason = Some(word);
+        }
         "event_name" => filter.event_name = Some(value.to_owned()),
         "code" => filter.code = Some(number("code", value)?),
         "subcode" => filter.subcode = Some(number("subcode", value)?),
@@ -188,6 +209,7 @@ mod tests {
         for (key, value, says) in [
             ("pxl", "secret", "unknown condition"),
             ("pixel", "secret", "pixel: a pixel id is"),
+            ("reason", "secret", "reason: expected one of expired, "),
             ("code", "secret", "code: expected a whole number"),
             ("older_than", "secret", "older_than: expected a duration"),
             (
@@ -202,6 +224,8 @@ mod tests {
             assert!(text.starts_with(says), "{text}");
             assert!(!text.contains("secret"), "{text}");
             assert_eq!(error.code(), "bad_filter");
+            let field = if key == "pxl" { "the filter" } else { key };
+            assert_eq!(error.field(), field);
         }
         for wrong in [
             json!([]),

@@ -4,6 +4,8 @@ use std::io::{self, Write};
 
 use serde_json::Value;
 
+use crate::text::visible;
+
 /// Prints rows under their heads, columns aligned, numbers to the right.
 pub(super) fn print(out: &mut dyn Write, heads: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
     let rows: Vec<Vec<String>> = rows
@@ -61,9 +63,9 @@ pub(super) fn moment(value: &Value) -> String {
         .map_or_else(|| "-".to_owned(), |at| at.to_string())
 }
 
-/// A text of a client's must not command the terminal it is shown on.
+/// A text of a client's must neither command the terminal it is shown on nor turn its line around.
 pub(super) fn plain(text: &str) -> String {
-    text.replace(char::is_control, "?")
+    visible(text).into_owned()
 }
 
 #[cfg(test)]
@@ -77,7 +79,10 @@ mod tests {
         let mut out = Vec::new();
         print(&mut out, &["name", "events"], &rows).unwrap();
         let text = String::from_utf8(out).unwrap();
-        assert_eq!(text, "name   events\na           7\nl?[2J    1234\n");
+        assert_eq!(
+            text,
+            "name        events\na                7\nl\\u{1b}[2J    1234\n"
+        );
         assert_eq!(
             moment(&1_795_305_600_500_i64.into()),
             "2026-11-22T00:00:00Z"

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::text::is_hidden;
+
 /// Characters of a [`Text`].
 pub const MAX_TEXT: usize = 300;
 
@@ -131,13 +133,9 @@ impl<'a> Scrubber<'a> {
 /// could also stand between the letters of a secret.
 fn seen(raw: &str) -> String {
     raw.chars()
-        .filter(|c| !c.is_control() && !is_invisible(*c))
+        .filter(|c| !is_hidden(*c))
         .take(MAX_READ)
         .collect()
-}
-
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
 }
 
 /// Marks what has the shape of somebody's token: `EAA…`, or an app id, a bar and a secret.

@@ -24,8 +24,9 @@ pub(super) fn accepted(
             let copied = copied.entry(filtered.pixel);
             copied.or_insert_with(|| Tally::of(source))
         };
-        let name = &filtered.told.label.event_name;
-        tally.filtered(name, filtered.kept_back.policy.word());
+        let label = &filtered.told.label;
+        let word = filtered.kept_back.policy.word();
+        tally.filtered(&label.event_name, label.event_id.as_deref(), word);
     }
     let of_events = accepted.warnings.iter().map(|(_, warning)| warning);
     for warning in of_events.chain(&accepted.request_warnings) {
@@ -35,7 +36,7 @@ pub(super) fn accepted(
         tally.warning(codes::UNKNOWN_MEMBER.word());
     }
     for fault in &accepted.faults {
-        tally.refused(name(fault), fault.error.code().word());
+        refuse(&mut tally, fault);
     }
     traffic.taken(pixel, tally);
     for (pixel, tally) in copied {
@@ -54,7 +55,7 @@ pub(super) fn refused(
     match rejection {
         Rejection::Events(faults) => {
             for fault in faults {
-                tally.refused(name(fault), fault.error.code().word());
+                refuse(&mut tally, fault);
             }
         }
         Rejection::Limited(Limit::Rate | Limit::Journal(_), _) => {
@@ -65,8 +66,10 @@ pub(super) fn refused(
     traffic.taken(pixel, tally);
 }
 
-/// What the event is called; nothing when it could not be read.
-fn name(fault: &EventFault) -> &str {
-    let told = fault.told.as_ref();
-    told.map_or("", |told| told.label.event_name.as_str())
+/// An event that could not be read has no name.
+fn refuse(tally: &mut Tally, fault: &EventFault) {
+    let label = fault.told.as_ref().map(|told| &told.label);
+    let name = label.map_or("", |label| label.event_name.as_str());
+    let event_id = label.and_then(|label| label.event_id.as_deref());
+    tally.refused(name, event_id, fault.error.code().word());
 }

@@ -1,6 +1,7 @@
 //! Appends each event that is held to the window of duplicates once, whoever posts its twin
 //! meanwhile.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -12,13 +13,30 @@ use crate::journal::{AppendError, Envelope, Journal};
 use crate::pixel::PixelId;
 use crate::test_mode::TestMode;
 
-/// Makes events durable, each with its copy, but for duplicates of accepted events, whose places
-/// it gives in rising order. `reservation` is held until then.
+/// An event that is left out, since its twin was accepted before.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Twin {
+    /// Its place.
+    pub(super) at: usize,
+    /// `event_id`.
+    pub(super) event_id: Option<String>,
+}
+
+impl Twin {
+    fn of(at: usize, posted: &Posted) -> Self {
+        let event_id = posted.envelope.event.head().event_id;
+        let event_id = event_id.map(Cow::into_owned);
+        Self { at, event_id }
+    }
+}
+
+/// Makes events durable, each with its copy, but for duplicates of accepted events, which
+/// it gives in the order of their places. `reservation` is held until then.
 pub(super) async fn append(
     shared: &Shared,
     posted: Vec<Posted>,
     reservation: Arc<Reservation>,
-) -> Result<Vec<usize>, AppendError> {
+) -> Result<Vec<Twin>, AppendError> {
     let door = Door {
         journal: shared.journal.clone(),
         test_mode: shared.test_mode.clone(),
@@ -73,18 +91,19 @@ async fn claim_and_append(
     door: &Door,
     duplicates: &Duplicates,
     posted: Vec<Posted>,
-) -> Result<Vec<usize>, AppendError> {
+) -> Result<Vec<Twin>, AppendError> {
     let mut left_out = Vec::new();
     let mut rest: Vec<(usize, Posted)> = posted.into_iter().enumerate().collect();
     while !rest.is_empty() {
         let sorted = duplicates.sort(rest, |(_, posted)| &posted.envelope);
-        left_out.extend(sorted.duplicates.iter().map(|(at, _)| *at));
+        let twins = sorted.duplicates.iter();
+        left_out.extend(twins.map(|(at, posted)| Twin::of(*at, posted)));
         let own = sorted.own.into_iter().map(|(_, posted)| posted);
         door.append(own.collect()).await?;
         sorted.claims.keep();
         rest = sorted.waiting.ended().await;
     }
-    left_out.sort_unstable();
+    left_out.sort_unstable_by_key(|twin: &Twin| twin.at);
     Ok(left_out)
 }
 
@@ -134,6 +153,10 @@ mod tests {
         ]
     }
 
+    fn places(left_out: Result<Vec<Twin>, AppendError>) -> Result<Vec<usize>, AppendError> {
+        left_out.map(|twins| twins.iter().map(|twin| twin.at).collect())
+    }
+
     #[tokio::test]
     async fn a_refused_append_claims_nothing() {
         let dir = tempfile::tempdir().unwrap();
@@ -143,9 +166,13 @@ mod tests {
         assert_eq!(refused, Err(AppendError::Stopping));
         let (door, _) = open(dir.path());
         let first = claim_and_append(&door, &duplicates, events()).await;
-        assert_eq!(first, Ok(vec![2]));
+        let twin = Twin {
+            at: 2,
+            event_id: Some("a".to_owned()),
+        };
+        assert_eq!(first, Ok(vec![twin]));
         let again = claim_and_append(&door, &duplicates, events()).await;
-        assert_eq!(again, Ok(vec![0, 1, 2]));
+        assert_eq!(places(again), Ok(vec![0, 1, 2]));
         assert_eq!(door.journal.depth().records, 2);
         door.journal.close().await;
     }
@@ -156,7 +183,7 @@ mod tests {
         let (door, duplicates) = open(dir.path());
         let plain = events().into_iter().take(1).collect();
         assert_eq!(
-            claim_and_append(&door, &duplicates, plain).await,
+            places(claim_and_append(&door, &duplicates, plain).await),
             Ok(vec![])
         );
         let mirror = Arc::new(RequestOptions {
@@ -168,7 +195,7 @@ mod tests {
             one.mirror = Some(Arc::clone(&mirror));
         }
         let left_out = claim_and_append(&door, &duplicates, mirrored).await;
-        assert_eq!(left_out, Ok(vec![0, 2]));
+        assert_eq!(places(left_out), Ok(vec![0, 2]));
         // the first, and the second with its copy
         let lanes: Vec<(Option<String>, u64)> = door
             .journal
@@ -198,7 +225,7 @@ mod tests {
             () = own_is_durable => {}
         }
         drop(claims);
-        assert_eq!(waiting.await, Ok(vec![2]));
+        assert_eq!(places(waiting.await), Ok(vec![2]));
         assert_eq!(door.journal.depth().records, 2);
         door.journal.close().await;
     }

@@ -120,7 +120,7 @@ pub(super) async fn keep(
     let watched = Watched::of(shared, &checked.envelopes, checked.source.as_ref());
     let (mut tally, mut copied) = (checked.tally, checked.copied);
     let appended = once::append(shared, checked.envelopes, reservation).await;
-    let duplicates = appended.map_err(|error| {
+    let twins = appended.map_err(|error| {
         let rejection = error.into();
         let came = (pixel, tally.source(), events);
         feed::refused(&shared.traffic, came, &rejection);
@@ -128,10 +128,14 @@ pub(super) async fn keep(
         live::refused(shared, pixel, checked.source.as_deref(), &rejection);
         rejection
     })?;
+    let duplicates: Vec<usize> = twins.iter().map(|twin| twin.at).collect();
     let mut warnings = checked.warnings;
     let mut own_duplicates = Vec::new();
-    if !duplicates.is_empty() {
-        for (of, counted) in duplicates.iter().filter_map(|at| pixels.get(*at)) {
+    if !twins.is_empty() {
+        for twin in twins {
+            let Some((of, counted)) = pixels.get(twin.at) else {
+                continue;
+            };
             shared.duplicates.count(*of, 1);
             let tally = if *of == pixel {
                 Some(&mut tally)
@@ -139,7 +143,7 @@ pub(super) async fn keep(
                 copied.get_mut(of)
             };
             if let Some(tally) = tally {
-                tally.duplicate(*counted);
+                tally.duplicate(*counted, twin.event_id);
             }
         }
         for at in &duplicates {

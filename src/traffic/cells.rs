@@ -1,5 +1,6 @@
-//! The same by source and event name, an hour at a time.
+//! The same by source and event name, a quarter of an hour at a time, and an hour where it is long ago.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -7,7 +8,11 @@ use super::tally::{Brought, Kind};
 use super::{Cell, FRESHNESS, MAX_CELLS, MAX_CELLS_OF_PIXEL, OTHER};
 
 /// Hours that are kept: a day, and the present one.
-pub(super) const HOURS: usize = 25;
+pub(super) const HOURS: i64 = 25;
+/// Hours before the present one that are kept by quarters.
+pub(super) const FINE_HOURS: i64 = 6;
+/// Quarters of an hour.
+pub(super) const QUARTERS: i64 = 4;
 /// Words of one cell; they are constants of the program, which has fewer.
 const MAX_WORDS: usize = 128;
 
@@ -17,28 +22,28 @@ pub(super) type Total = Arc<AtomicUsize>;
 /// The cells of one pixel.
 #[derive(Debug)]
 pub(super) struct Cells {
-    /// The latest hour that has begun here.
+    /// The latest quarter that has begun here.
     latest: i64,
-    all: Vec<Hours>,
+    all: Vec<Slots>,
     /// What has no cell of its own.
-    other: Option<Box<Hours>>,
+    other: Option<Box<Slots>>,
     total: Total,
 }
 
 /// One cell. What came has a source; what became of it has none, since the journal does not keep it.
 #[derive(Debug)]
-struct Hours {
+struct Slots {
     source: Option<Arc<str>>,
     name: Box<str>,
-    /// The words that its hours count, in the same places.
+    /// The words that its slots count, in the same places.
     words: Vec<(Kind, &'static str)>,
     /// Those that have anything, in their order.
-    slots: Vec<Hour>,
+    own: Vec<Slot>,
 }
 
-/// One hour of a cell.
+/// One quarter of a cell, or one hour, which is where its first quarter is.
 #[derive(Debug)]
-struct Hour {
+struct Slot {
     /// Which one.
     at: i64,
     taken: u32,
@@ -50,9 +55,9 @@ struct Hour {
 }
 
 impl Cells {
-    pub(super) fn new(hour: i64, total: Total) -> Self {
+    pub(super) fn new(quarter: i64, total: Total) -> Self {
         Self {
-            latest: hour,
+            latest: quarter,
             all: Vec::new(),
             other: None,
             total,
@@ -60,10 +65,10 @@ impl Cells {
     }
 
     /// What a request has brought of one name.
-    pub(super) fn take(&mut self, source: &Arc<str>, brought: &Brought, hour: i64) {
-        let hour = self.advance(hour);
+    pub(super) fn take(&mut self, source: &Arc<str>, brought: &Brought, quarter: i64) {
+        let quarter = self.advance(quarter);
         let cell = self.cell(Some(source), &brought.name);
-        cell.count(hour, |words, slot| {
+        cell.count(quarter, |words, slot| {
             for (sum, more) in [
                 (&mut slot.taken, brought.events),
                 (&mut slot.with_event_id, brought.with_event_id),
@@ -82,54 +87,60 @@ impl Cells {
     }
 
     /// Graph has confirmed events.
-    pub(super) fn delivered(&mut self, name: &str, events: u32, hour: i64) {
-        let hour = self.advance(hour);
-        self.cell(None, name).count(hour, |_, slot| {
+    pub(super) fn delivered(&mut self, name: &str, events: u32, quarter: i64) {
+        let quarter = self.advance(quarter);
+        self.cell(None, name).count(quarter, |_, slot| {
             slot.delivered = slot.delivered.saturating_add(events);
         });
     }
 
     /// Events have become dead letters.
-    pub(super) fn dead(&mut self, name: &str, reason: &'static str, events: u32, hour: i64) {
-        let hour = self.advance(hour);
-        self.cell(None, name).count(hour, |words, slot| {
+    pub(super) fn dead(&mut self, name: &str, reason: &'static str, events: u32, quarter: i64) {
+        let quarter = self.advance(quarter);
+        self.cell(None, name).count(quarter, |words, slot| {
             slot.add(words, (Kind::Dead, reason), events, 0);
         });
     }
 
-    /// The sums of the last `hours`, the present one included, of those that have any.
-    pub(super) fn sums(&mut self, hours: usize, hour: i64) -> impl Iterator<Item = Cell> {
-        let now = self.advance(hour);
+    /// The sums of these quarters, of the cells that have any. Beyond [`FINE_HOURS`] they are to be those
+    /// of whole hours.
+    pub(super) fn sums(
+        &mut self,
+        quarters: RangeInclusive<i64>,
+        now: i64,
+    ) -> impl Iterator<Item = Cell> {
+        self.advance(now);
         let all = self.all.iter().chain(self.other.as_deref());
-        all.filter_map(move |cell| cell.sums(hours, now))
+        all.filter_map(move |cell| cell.sums(&quarters))
     }
 
     /// Lets go of what is older than a day, once an hour. A clock that has gone back counts into the
-    /// latest hour there is.
-    fn advance(&mut self, hour: i64) -> i64 {
-        if hour > self.latest {
-            self.latest = hour;
+    /// latest quarter there is.
+    fn advance(&mut self, quarter: i64) -> i64 {
+        let (hour, before) = (hour(quarter), hour(self.latest));
+        self.latest = self.latest.max(quarter);
+        if hour > before {
             let before = self.all.len();
-            self.all.retain_mut(|cell| cell.is_left(hour));
+            self.all.retain_mut(|cell| cell.age(hour));
             (self.total).fetch_sub(before - self.all.len(), Ordering::Relaxed);
-            self.other.take_if(|cell| !cell.is_left(hour));
+            self.other.take_if(|cell| !cell.age(hour));
         }
         self.latest
     }
 
-    fn cell(&mut self, source: Option<&Arc<str>>, name: &str) -> &mut Hours {
-        let is_it = |cell: &Hours| *cell.name == *name && cell.source.as_ref() == source;
+    fn cell(&mut self, source: Option<&Arc<str>>, name: &str) -> &mut Slots {
+        let is_it = |cell: &Slots| *cell.name == *name && cell.source.as_ref() == source;
         let known = self.all.iter().position(is_it);
         let may_add = known.is_none() && self.all.len() < MAX_CELLS_OF_PIXEL && name != OTHER;
-        if may_add && take_one(&self.total) {
-            self.all.push(Hours::new(source.cloned(), name));
+        if may_add && take_one(&self.total, MAX_CELLS) {
+            self.all.push(Slots::new(source.cloned(), name));
         }
         let own = known.or_else(|| may_add.then(|| self.all.len().checked_sub(1)).flatten());
         match own.and_then(|at| self.all.get_mut(at)) {
             Some(cell) if is_it(cell) => cell,
             _ => {
                 let other = &mut self.other;
-                other.get_or_insert_with(|| Box::new(Hours::new(None, OTHER)))
+                other.get_or_insert_with(|| Box::new(Slots::new(None, OTHER)))
             }
         }
     }
@@ -141,40 +152,63 @@ impl Drop for Cells {
     }
 }
 
+fn hour(quarter: i64) -> i64 {
+    quarter.div_euclid(QUARTERS)
+}
+
 /// False when there are as many as there may be.
-fn take_one(total: &AtomicUsize) -> bool {
-    let more = |count| (count < MAX_CELLS).then_some(count + 1);
+pub(super) fn take_one(total: &AtomicUsize, most: usize) -> bool {
+    let more = |count| (count < most).then_some(count + 1);
     let (set, fetch) = (Ordering::Relaxed, Ordering::Relaxed);
     total.fetch_update(set, fetch, more).is_ok()
 }
 
-impl Hours {
+impl Slots {
     fn new(source: Option<Arc<str>>, name: &str) -> Self {
         Self {
             source,
             name: name.into(),
             words: Vec::new(),
-            slots: Vec::new(),
+            own: Vec::new(),
         }
     }
 
-    /// Counts into an hour, which is none before those that are there.
-    fn count(&mut self, hour: i64, count: impl FnOnce(&mut Vec<(Kind, &'static str)>, &mut Hour)) {
-        if self.slots.last().is_none_or(|last| last.at != hour) {
-            self.slots.push(Hour::new(hour));
+    /// Counts into a quarter, which is none before those that are there.
+    fn count(
+        &mut self,
+        quarter: i64,
+        count: impl FnOnce(&mut Vec<(Kind, &'static str)>, &mut Slot),
+    ) {
+        if self.own.last().is_none_or(|last| last.at != quarter) {
+            self.own.push(Slot::new(quarter));
         }
-        if let Some(last) = self.slots.last_mut() {
+        if let Some(last) = self.own.last_mut() {
             count(&mut self.words, last);
         }
     }
 
-    fn is_left(&mut self, now: i64) -> bool {
-        self.slots.retain(|slot| now - slot.at < HOURS as i64);
-        !self.slots.is_empty()
+    /// Lets go of what is older than a day, and makes hours of the quarters that are no more kept as
+    /// such. False when nothing is left.
+    fn age(&mut self, now: i64) -> bool {
+        let mut kept: Vec<Slot> = Vec::with_capacity(self.own.len());
+        for mut slot in self.own.drain(..) {
+            let hour = hour(slot.at);
+            if now - hour >= HOURS {
+                continue;
+            }
+            if now - hour > FINE_HOURS {
+                slot.at = hour * QUARTERS;
+            }
+            match kept.last_mut() {
+                Some(last) if last.at == slot.at => last.join(&slot),
+                _ => kept.push(slot),
+            }
+        }
+        self.own = kept;
+        !self.own.is_empty()
     }
 
-    fn sums(&self, hours: usize, now: i64) -> Option<Cell> {
-        let first = now - hours.clamp(1, HOURS) as i64 + 1;
+    fn sums(&self, quarters: &RangeInclusive<i64>) -> Option<Cell> {
         let mut cell = Cell {
             source: self.source.as_deref().map(str::to_owned),
             event_name: self.name.to_string(),
@@ -182,7 +216,7 @@ impl Hours {
         };
         let mut words = vec![0_u64; self.words.len()];
         let mut any = false;
-        for slot in (self.slots.iter()).filter(|slot| (first..=now).contains(&slot.at)) {
+        for slot in (self.own.iter()).filter(|slot| quarters.contains(&slot.at)) {
             any = true;
             cell.taken += u64::from(slot.taken);
             cell.with_event_id += u64::from(slot.with_event_id);
@@ -210,16 +244,36 @@ impl Hours {
     }
 }
 
-impl Hour {
-    fn new(hour: i64) -> Self {
+impl Slot {
+    fn new(quarter: i64) -> Self {
         Self {
-            at: hour,
+            at: quarter,
             taken: 0,
             with_event_id: 0,
             duplicates: 0,
             delivered: 0,
             freshness: [0; FRESHNESS.len()],
             words: Vec::new(),
+        }
+    }
+
+    fn join(&mut self, other: &Self) {
+        for (sum, more) in [
+            (&mut self.taken, other.taken),
+            (&mut self.with_event_id, other.with_event_id),
+            (&mut self.duplicates, other.duplicates),
+            (&mut self.delivered, other.delivered),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
+        for (sum, more) in self.freshness.iter_mut().zip(other.freshness) {
+            *sum = sum.saturating_add(more);
+        }
+        if self.words.len() < other.words.len() {
+            self.words.resize(other.words.len(), 0);
+        }
+        for (sum, more) in self.words.iter_mut().zip(&other.words) {
+            *sum = sum.saturating_add(*more);
         }
     }
 

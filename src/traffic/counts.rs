@@ -2,11 +2,14 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use super::cells::{Cells, Total};
-use super::day::{Day, Few};
+use super::day::{Day, Few, quarter};
+use super::stopped::{Ring as Stops, Stopped};
 use super::tally::{Ended, Kind, cut};
 use super::{Cell, Dead, Death, MAX_LABELS, OTHER, Pulse, Report, Tally, Totals};
+use crate::time::UnixMs;
 
 /// Minutes that are kept.
 pub(super) const MINUTES: usize = 60;
@@ -29,6 +32,7 @@ pub(super) struct Counts {
     duplicates: Ring,
     day: Day,
     cells: Cells,
+    stopped: Stops,
 }
 
 /// How many in each of the last minutes.
@@ -51,12 +55,13 @@ struct Now {
 }
 
 impl Counts {
-    pub(super) fn new(minute: i64, total: Total) -> Self {
+    pub(super) fn new(minute: i64, total: Total, stopped: Total) -> Self {
         Self {
             minute,
             duplicates: Ring::new(),
             day: Day::new(minute),
-            cells: Cells::new(hour(minute), total),
+            cells: Cells::new(quarter(minute), total),
+            stopped: Stops::new(stopped),
             events: Ring::new(),
             coded: Ring::new(),
             delivered: Ring::new(),
@@ -70,15 +75,18 @@ impl Counts {
         }
     }
 
-    pub(super) fn take(&mut self, tally: Tally, minute: i64) {
+    pub(super) fn take(&mut self, mut tally: Tally, at: UnixMs, minute: i64) {
         let now = self.advance(minute);
         let few = tally.few();
+        for stop in std::mem::take(&mut tally.stopped) {
+            self.stopped.add(&tally.source, stop, at);
+        }
         self.day.add(few, minute);
         self.events.add(now, few.taken);
         self.coded.add(now, few.coded);
         self.duplicates.add(now, few.duplicates);
         for brought in tally.brought {
-            self.cells.take(&tally.source, &brought, hour(minute));
+            self.cells.take(&tally.source, &brought, quarter(minute));
             self.with_event_id.add(now, brought.with_event_id);
             for (kind, word, count) in brought.words {
                 let labels = match kind {
@@ -112,7 +120,7 @@ impl Counts {
         };
         self.day.add(few, minute);
         for (name, events) in &ended.0 {
-            self.cells.delivered(cut(name), *events, hour(minute));
+            self.cells.delivered(cut(name), *events, quarter(minute));
         }
     }
 
@@ -126,8 +134,8 @@ impl Counts {
         };
         self.day.add(few, minute);
         for (name, events) in &ended.0 {
-            let hour = hour(minute);
-            self.cells.dead(cut(name), death.reason, *events, hour);
+            let quarter = quarter(minute);
+            self.cells.dead(cut(name), death.reason, *events, quarter);
         }
     }
 
@@ -154,9 +162,18 @@ impl Counts {
         }
     }
 
-    /// The numbers of the last `hours`, the present one included, by source and name.
-    pub(super) fn cells(&mut self, hours: usize, minute: i64) -> impl Iterator<Item = Cell> {
-        self.cells.sums(hours, hour(minute))
+    /// The numbers of these quarters, by source and name.
+    pub(super) fn cells(
+        &mut self,
+        quarters: RangeInclusive<i64>,
+        minute: i64,
+    ) -> impl Iterator<Item = Cell> {
+        self.cells.sums(quarters, quarter(minute))
+    }
+
+    /// The last events that stopped at the door, in no order.
+    pub(super) fn stopped(&mut self, minute: i64) -> impl Iterator<Item = &Stopped> {
+        self.stopped.all(minute.div_euclid(60))
     }
 
     /// The sums of the last `minutes`, the present one included.
@@ -319,8 +336,4 @@ impl Labelled<Cow<'static, str>> {
 
 fn place(minute: i64) -> usize {
     minute.rem_euclid(MINUTES as i64) as usize
-}
-
-fn hour(minute: i64) -> i64 {
-    minute.div_euclid(60)
 }

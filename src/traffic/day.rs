@@ -107,7 +107,7 @@ impl Totals {
     }
 }
 
-fn quarter(minute: i64) -> i64 {
+pub(super) fn quarter(minute: i64) -> i64 {
     minute.div_euclid(MINUTES)
 }
 

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::day::Few;
+use super::stopped::{Stage, Stop};
 use super::{FRESHNESS, MAX_LABEL, MAX_LABELS, OTHER, REQUEST, UNNAMED};
+use crate::codes;
 
 /// Words of the events of one name that nearly every request has room for.
 const USUAL_WORDS: usize = 12;
@@ -16,6 +18,7 @@ pub struct Tally {
     pub(super) coded: u32,
     pub(super) brought: Vec<Brought>,
     pub(super) warnings: Vec<(&'static str, u32)>,
+    pub(super) stopped: Vec<Stop>,
 }
 
 /// What it has brought under one name.
@@ -82,10 +85,17 @@ impl Tally {
         place
     }
 
-    /// The event counted there was received before.
-    pub fn duplicate(&mut self, place: Place) {
+    /// The event counted there, with its id, was received before.
+    pub fn duplicate(&mut self, place: Place, event_id: Option<String>) {
         if let Some(brought) = self.brought.get_mut(place.0) {
             brought.duplicates += 1;
+            self.stopped.push(Stop {
+                name: brought.name.clone(),
+                event_id,
+                stage: Stage::Duplicate,
+                cause: codes::DUPLICATE.word(),
+                events: 1,
+            });
         }
     }
 
@@ -102,22 +112,20 @@ impl Tally {
         }
     }
 
-    /// Counts an event that is refused, by its word.
-    pub fn refused(&mut self, name: &str, word: &'static str) {
-        let name = if name.is_empty() { UNNAMED } else { name };
-        self.word(name, Kind::Refused, word, 1);
+    /// Counts an event with this id that is refused, by its word.
+    pub fn refused(&mut self, name: &str, event_id: Option<&str>, word: &'static str) {
+        self.stop(name, event_id, Stage::Refused, word, 1);
     }
 
     /// Counts a request of so many events that is refused as a whole, by its word.
     pub fn refused_whole(&mut self, word: &'static str, events: usize) {
         let events = u32::try_from(events).unwrap_or(u32::MAX);
-        self.word(REQUEST, Kind::Refused, word, events);
+        self.stop(REQUEST, None, Stage::Refused, word, events);
     }
 
-    /// Counts an event that a policy has kept back, by the policy's word.
-    pub fn filtered(&mut self, name: &str, word: &'static str) {
-        let name = if name.is_empty() { UNNAMED } else { name };
-        self.word(name, Kind::Filtered, word, 1);
+    /// Counts an event with this id that a policy has kept back, by the policy's word.
+    pub fn filtered(&mut self, name: &str, event_id: Option<&str>, word: &'static str) {
+        self.stop(name, event_id, Stage::Filtered, word, 1);
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -142,11 +150,30 @@ impl Tally {
         few
     }
 
-    fn word(&mut self, name: &str, kind: Kind, word: &'static str, count: u32) {
+    fn stop(
+        &mut self,
+        name: &str,
+        event_id: Option<&str>,
+        stage: Stage,
+        cause: &'static str,
+        events: u32,
+    ) {
+        let name = if name.is_empty() { UNNAMED } else { name };
         let place = self.place(name);
         if let Some(brought) = self.brought.get_mut(place.0) {
-            brought.add(kind, word, count, 0);
+            let kind = match stage {
+                Stage::Filtered => Kind::Filtered,
+                Stage::Refused | Stage::Duplicate => Kind::Refused,
+            };
+            brought.add(kind, cause, events, 0);
         }
+        self.stopped.push(Stop {
+            name: cut(name).to_owned(),
+            event_id: event_id.map(str::to_owned),
+            stage,
+            cause,
+            events,
+        });
     }
 
     fn place(&mut self, name: &str) -> Place {

@@ -25,7 +25,8 @@ fn ended(name: &str, count: usize) -> Ended<'_> {
 fn cells(traffic: &Traffic, id: u64, hours: u64) -> Vec<Cell> {
     let mut all = Vec::new();
     let window = Duration::from_hours(hours);
-    traffic.cells(Some(pixel(id)), window, &mut |_, cell| all.push(cell));
+    let stretch = traffic.stretch(window, None);
+    traffic.cells(Some(pixel(id)), &stretch, &mut |_, cell| all.push(cell));
     all
 }
 
@@ -41,8 +42,8 @@ fn a_request_is_counted_by_all_that_it_brought() {
     tally.coded();
     tally.warning("alias");
     tally.warning("alias");
-    tally.refused("Lead", "missing");
-    tally.filtered("Lead", "consent");
+    tally.refused("Lead", None, "missing");
+    tally.filtered("Lead", None, "consent");
     traffic.taken(pixel(1), tally);
     traffic.delivered(pixel(1), &ended("Lead", 3));
     let death = Death {
@@ -147,9 +148,9 @@ fn the_pulse_is_of_minutes_and_of_a_day_and_midnight_is_an_hour_like_others() {
     for step in 0..4 {
         let mut tally = lead(&["em"]);
         let place = tally.event("Lead", false, ["em"].into_iter(), 4000);
-        tally.duplicate(place);
-        tally.refused("", "missing");
-        tally.filtered("Lead", "consent");
+        tally.duplicate(place, Some("a".to_owned()));
+        tally.refused("", None, "missing");
+        tally.filtered("Lead", None, "consent");
         traffic.taken(pixel(1), tally);
         traffic.delivered(pixel(1), &ended("Lead", 1));
         if step < 3 {
@@ -202,8 +203,10 @@ fn the_pulse_is_of_minutes_and_of_a_day_and_midnight_is_an_hour_like_others() {
     assert_eq!(traffic.pulse(pixel(1)).day, Totals::default());
     assert_eq!(cells(&traffic, 1, 24), []);
     let mut none = Vec::new();
-    let since = traffic.cells(None, DAY, &mut |id, cell| none.push((id, cell)));
+    let stretch = traffic.stretch(DAY, None);
+    traffic.cells(None, &stretch, &mut |id, cell| none.push((id, cell)));
     assert_eq!(none, []);
+    let since = stretch.since;
     assert_eq!(since.secs() % 3600, 0);
     assert!(clock.now().since(since) >= DAY);
 }
@@ -244,4 +247,119 @@ fn cells_are_bounded_for_each_pixel_and_for_all() {
         traffic.0.cells.load(std::sync::atomic::Ordering::Relaxed),
         201
     );
+}
+
+#[test]
+fn one_looks_back_by_quarters_and_further_by_hours() {
+    // 10 h 20 min of some day
+    let start = UnixMs::from_secs(86_400 * 20_000 + 10 * 3600 + 20 * 60);
+    let clock = Clock::manual(start);
+    let traffic = Traffic::new([pixel(1)].into_iter(), clock.clone());
+    for _ in 0..36 {
+        traffic.taken(pixel(1), lead(&["em"]));
+        clock.set(clock.now().plus(QUARTER));
+    }
+    // it is 19:20, and the present quarter is empty so far
+    let of = |window: Duration, until: Option<UnixMs>| {
+        let stretch = traffic.stretch(window, until);
+        let mut sum = 0;
+        traffic.cells(None, &stretch, &mut |_, cell| {
+            assert_eq!(cell.match_keys["em"], cell.taken);
+            sum += cell.taken;
+        });
+        let minutes = |at: UnixMs| at.since(start).as_secs() / 60;
+        (sum, minutes(stretch.since), minutes(stretch.until))
+    };
+    let end = 9 * 60;
+    assert_eq!(of(QUARTER, None), (1, end - 20, end));
+    assert_eq!(of(MINUTE * 60, None), (4, end - 65, end));
+    assert_eq!(of(FINE, None), (24, end - 6 * 60 - 5, end));
+    // the hour of 12 to 13 is one
+    assert_eq!(of(FINE + QUARTER * 2, None), (29, 100, end));
+    assert_eq!(of(DAY, None), (36, 0, end));
+    let until = |minutes| Some(start.plus(MINUTE * minutes));
+    // 17:00 to 17:15
+    assert_eq!(
+        of(QUARTER, until(6 * 60 + 55)),
+        (1, 6 * 60 + 40, 6 * 60 + 55)
+    );
+    // all of the hour of 11 to 12
+    assert_eq!(of(QUARTER, until(85)), (4, 40, 100));
+    assert_eq!(of(QUARTER, until(10_000)), of(QUARTER, None));
+}
+
+/// Causes of a pixel's rows with how many there are of each.
+fn stopped(traffic: &Traffic, id: u64) -> BTreeMap<&'static str, usize> {
+    let mut causes = BTreeMap::new();
+    let stretch = traffic.stretch(DAY, None);
+    traffic.stopped(Some(pixel(id)), &stretch, &mut |_, row| {
+        *causes.entry(row.cause).or_default() += 1;
+    });
+    causes
+}
+
+#[test]
+fn the_last_that_stopped_are_kept_and_rare_causes_longest() {
+    let (traffic, clock) = bench();
+    let mut tally = lead(&[]);
+    let place = tally.event("Buy", true, std::iter::empty(), 0);
+    tally.refused("", Some("x"), "missing");
+    tally.filtered("Lead", Some(&"y".repeat(300)), "consent");
+    tally.duplicate(place, Some("z".to_owned()));
+    tally.refused_whole("rate_limited", 7);
+    traffic.taken(pixel(1), tally);
+    let mut rows = Vec::new();
+    let stretch = traffic.stretch(DAY, None);
+    traffic.stopped(None, &stretch, &mut |id, row| {
+        assert_eq!((id, row.at, &*row.source), (pixel(1), clock.now(), "shop"));
+        let name = row.event_name.clone();
+        rows.push((row.stage, row.cause, name, row.event_id.clone(), row.events));
+    });
+    rows.sort_by_key(|row| row.1);
+    let row = |stage, cause, name: &str, id: Option<&str>, events| {
+        (stage, cause, name.to_owned(), id.map(str::to_owned), events)
+    };
+    // an id that is too long is not kept
+    let expected = [
+        row(Stage::Filtered, "consent", "Lead", None, 1),
+        row(Stage::Duplicate, "duplicate", "Buy", Some("z"), 1),
+        row(Stage::Refused, "missing", UNNAMED, Some("x"), 1),
+        row(Stage::Refused, "rate_limited", REQUEST, None, 7),
+    ];
+    assert_eq!(rows, expected);
+    let mut flood = Tally::of("shop".into());
+    for _ in 0..2 * MAX_STOPPED_OF_PIXEL {
+        flood.filtered("Lead", None, "crawlers");
+    }
+    traffic.taken(pixel(1), flood);
+    let causes = stopped(&traffic, 1);
+    assert_eq!(causes["crawlers"], MAX_STOPPED_OF_PIXEL - 4);
+    assert_eq!(causes.len(), 5);
+    // a day later they are gone
+    clock.set(clock.now().plus(DAY + QUARTER * 4));
+    assert_eq!(stopped(&traffic, 1), BTreeMap::new());
+    let total = &traffic.0.stopped;
+    assert_eq!(total.load(std::sync::atomic::Ordering::Relaxed), 0);
+}
+
+#[test]
+fn pixels_share_the_room_for_what_stopped_and_each_has_some() {
+    let most = (MAX_STOPPED / MAX_STOPPED_OF_PIXEL) as u64 + 3;
+    let clock = Clock::manual(UnixMs::from_secs(1_800_000_000));
+    let traffic = Traffic::new((1..=most).map(pixel), clock);
+    for id in 1..=most {
+        let mut flood = Tally::of("shop".into());
+        for _ in 0..MAX_STOPPED_OF_PIXEL {
+            flood.refused("Lead", None, "missing");
+        }
+        traffic.taken(pixel(id), flood);
+    }
+    assert_eq!(stopped(&traffic, 1)["missing"], MAX_STOPPED_OF_PIXEL);
+    let last = stopped(&traffic, most)["missing"];
+    assert!((1..=8).contains(&last), "{last}");
+    let total = &traffic.0.stopped;
+    let kept = total.load(std::sync::atomic::Ordering::Relaxed);
+    assert!((MAX_STOPPED..=MAX_STOPPED + 16).contains(&kept), "{kept}");
+    traffic.expect(std::iter::empty());
+    assert_eq!(total.load(std::sync::atomic::Ordering::Relaxed), 0);
 }

@@ -437,6 +437,8 @@ async fn every_answer_has_the_members_its_schema_names() {
         ("GET", "/overview", "/overview?page=0", json!({}), 400),
         ("GET", "/funnel", "/funnel", json!({}), 200),
         ("GET", "/funnel", "/funnel?pixel=7", json!({}), 404),
+        ("GET", "/stopped", "/stopped", json!({}), 200),
+        ("GET", "/stopped", "/stopped?stage=lost", json!({}), 400),
         ("GET", "/quality", "/quality", json!({}), 200),
         (
             "GET",

@@ -132,7 +132,7 @@ async fn dead_letters_are_redriven_and_purged_after_a_look() {
     let seen = admin.get(&plan).await;
     says(
         &seen,
-        &["Nothing was done yet", "Redrive 1 letters", &ids[0]],
+        &["Nothing was done yet", "Redrive 1 letter", &ids[0]],
     );
     let seen = admin.get("/console/dead/purge").await;
     says(
@@ -146,13 +146,13 @@ async fn dead_letters_are_redriven_and_purged_after_a_look() {
         .post("/console/dead/redrive", &[("ids", &ids[0])])
         .await;
     let said = done(&admin, seen).await;
-    assert_eq!(said, "1 letters are in the journal again.");
+    assert_eq!(said, "Back in the journal: 1 letter.");
     gateway.delivered(1).await;
     assert_eq!(gateway.metric("capigate_redriven_total").await, 1);
 
     let fields = [("reason", "refused"), ("pixel", PIXEL)];
     let seen = admin.post("/console/dead/purge", &fields).await;
-    assert_eq!(done(&admin, seen).await, "2 letters are gone for good.");
+    assert_eq!(done(&admin, seen).await, "Gone for good: 2 letters.");
     assert_eq!(gateway.metric("capigate_dead_letters").await, 0);
     // everything at once has to be said
     let seen = admin.post("/console/dead/purge", &[]).await;
@@ -304,7 +304,7 @@ async fn every_preset_is_good_and_can_be_sent() {
         if *name == "Purchase" || *name == "Contact" {
             let fields = [fields[0], fields[1], ("sure", "true")];
             let seen = admin.post("/console/lab/send", &fields).await;
-            says(&seen, &["1 events are taken", "as source shop"]);
+            says(&seen, &["Taken: 1 event", "as source shop"]);
         }
     }
     gateway.delivered(2).await;
@@ -347,7 +347,7 @@ async fn what_is_pasted_is_judged_and_sent_only_when_one_is_sure() {
     let start = [("pixel", PIXEL), ("code", "TEST7"), ("for", "1h")];
     assert_eq!(admin.post("/console/lab/start", &start).await.status, 303);
     let seen = admin.post("/console/lab/send", &fields).await;
-    says(&seen, &["1 events are taken"]);
+    says(&seen, &["Taken: 1 event"]);
     gateway.delivered(1).await;
     let ledger = gateway.sandbox.ledger();
     let batch = &ledger.batches[ledger.batches.len() - 1];
@@ -536,12 +536,9 @@ async fn a_pasted_person_is_found_nowhere_and_each_change_leaves_one_line() {
     let seen = admin
         .post("/console/dead/redrive", &[("ids", &ids[0])])
         .await;
-    assert_eq!(
-        done(&admin, seen).await,
-        "1 letters are in the journal again."
-    );
+    assert_eq!(done(&admin, seen).await, "Back in the journal: 1 letter.");
     let seen = admin.post("/console/dead/purge", &[("ids", &ids[1])]).await;
-    assert_eq!(done(&admin, seen).await, "1 letters are gone for good.");
+    assert_eq!(done(&admin, seen).await, "Gone for good: 1 letter.");
     says(&admin.get("/console/dead/export").await, &[]);
     sandbox.accepted_at_least(1).await;
     assert_eq!(process.terminate(), 0);

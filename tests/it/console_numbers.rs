@@ -194,12 +194,14 @@ async fn the_funnel_adds_up_and_its_numbers_lead_on() {
         assert!(text.contains(said), "{said}: {text}");
     }
     for link in [
-        format!("/console/dead?pixel={PIXEL}"),
-        format!("/console/dead?pixel={PIXEL}&#38;reason=refused"),
-        format!("/console?search={PIXEL}"),
+        format!("/console/dead?pixel={PIXEL}&#38;newer_than="),
+        format!("/console/dead?pixel={PIXEL}&#38;reason=refused&#38;newer_than="),
+        format!("/console?search={PIXEL}\""),
+        format!("/console/stopped?pixel={PIXEL}&#38;window=1440m&#38;stage=duplicate\""),
+        format!("/console/issues?pixel={PIXEL}&#38;code="),
     ] {
         assert!(
-            seen.text.contains(&format!("href=\"{link}\"")),
+            seen.text.contains(&format!("href=\"{link}")),
             "{link}: {}",
             seen.text
         );
@@ -219,6 +221,10 @@ async fn the_funnel_adds_up_and_its_numbers_lead_on() {
         "{}",
         seen.text
     );
+    // no number that would be of more than was chosen
+    for stage in ["Waiting –", "Retrying –", "Held –", "Dead –", "Delivered –"] {
+        assert!(bare(&seen.text).contains(stage), "{stage}: {}", seen.text);
+    }
     gateway.finish().await;
 }
 
@@ -257,5 +263,167 @@ async fn without_a_pixel_the_console_leads_to_the_first() {
     let browser = Browser::signed_in(&gateway, VIEW).await;
     let seen = browser.get("/console").await;
     assert_eq!((seen.status, seen.goes_to()), (303, "/console/first"));
+    gateway.finish().await;
+}
+
+/// Every address of this beginning that a page links to.
+fn links(html: &str, to: &str) -> Vec<String> {
+    let parts = html.split("href=\"").skip(1);
+    let links = parts.filter_map(|part| Some(part.split_once('"')?.0.replace("&#38;", "&")));
+    links.filter(|link| link.starts_with(to)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_number_of_what_stopped_opens_its_list() {
+    let gateway = Gateway::with(|config| {
+        keyed(config);
+        let own = config.pixels.get_mut(&PIXEL.parse().unwrap()).unwrap();
+        own.policy.block_events.insert("Search".to_owned());
+    })
+    .await;
+    let browser = Browser::signed_in(&gateway, VIEW).await;
+    some_traffic(&gateway).await;
+    let mut blocked = purchase("kept-back");
+    blocked["event_name"] = "Search".into();
+    let mut odd = purchase("o\u{202e}dd");
+    odd["event_name"] = "Buy\u{202e}\u{1b}[2J".into();
+    odd["event_time"] = 1.into();
+    let call = vec![blocked, odd, purchase("late")];
+    assert_eq!(gateway.post(call).await.status, 200);
+
+    let funnel = ask(&gateway, "/funnel").await;
+    for (stage, number, of) in [
+        ("refused", 2, "refused"),
+        ("filtered", 1, "filtered"),
+        ("duplicate", 1, "duplicates"),
+    ] {
+        let list = ask(&gateway, &format!("/stopped?stage={stage}")).await;
+        assert_eq!(funnel[of], number, "{funnel}");
+        assert_eq!(
+            (&list["counted"], &list["kept"]),
+            (&funnel[of], &funnel[of])
+        );
+        assert_eq!(list["rows"].as_array().unwrap().len(), number);
+        for row in list["rows"].as_array().unwrap() {
+            assert_eq!(
+                (&row["stage"], &row["source"]),
+                (&json!(stage), &json!("shop"))
+            );
+        }
+    }
+    let list = ask(&gateway, "/stopped?event_name=Search").await;
+    let row = &list["rows"][0];
+    assert_eq!(row["event_id"], "kept-back");
+    assert_eq!(row["cause"], "block_events");
+    assert_eq!(list["causes"], json!(["block_events"]));
+    assert_eq!(ask(&gateway, "/stopped?cause=consent").await["counted"], 0);
+    assert_eq!(ask(&gateway, "/stopped?limit=1").await["more"], true);
+
+    // the page has a link for each number, and behind it are as many as it says
+    let seen = browser.get("/console/funnel").await;
+    let all = links(&seen.text, "/console/stopped?");
+    // three stages, four causes, and four cells of the rows
+    assert!(all.len() >= 10, "{all:?}");
+    for link in all {
+        let query = link.split_once('?').unwrap().1;
+        let list = ask(&gateway, &format!("/stopped?{query}")).await;
+        assert!(list["kept"].as_u64().unwrap() > 0, "{link}: {list}");
+        assert_eq!(list["kept"], list["counted"], "{link}");
+        let page = browser.get(&link).await;
+        assert_eq!(page.status, 200, "{link}");
+        let rows = list["rows"].as_array().unwrap().len();
+        assert_eq!(page.text.matches("<tr><td><time").count(), rows, "{link}");
+        let events = match list["kept"].as_u64().unwrap() {
+            1 => "All 1 event ,".to_owned(),
+            many => format!("All {many} events ,"),
+        };
+        assert!(
+            bare(&page.text).contains(&events),
+            "{events}: {}",
+            page.text
+        );
+    }
+    // nothing hides in a name
+    let page = browser.get("/console/stopped?stage=refused").await;
+    assert!(!page.text.contains(['\u{202e}', '\u{1b}']), "{}", page.text);
+    assert!(
+        page.text.contains(r"Buy\u{202e}\u{1b}[2J</th>"),
+        "{}",
+        page.text
+    );
+    assert!(page.text.contains(r">o\u{202e}dd</a>"), "{}", page.text);
+    let receipt = links(&page.text, "/console/receipt?event_id=o%E2%80%AEdd");
+    assert_eq!(receipt.len(), 1, "{}", page.text);
+    let seen = browser.get("/console/funnel").await;
+    assert!(!seen.text.contains('\u{202e}'), "{}", seen.text);
+
+    // what is no word is refused, with the field and what to do
+    for (path, says) in [
+        ("/stopped?stage=lost", "send refused, filtered or duplicate"),
+        ("/stopped?cause=nonsense", "that the funnel counts"),
+        ("/stopped?until=tomorrow", "send a time in UTC"),
+        ("/stopped?until=2020-01-01T00:00Z", "send a time in UTC"),
+        ("/funnel?window=25h", "24h is the most"),
+        ("/funnel?nonsense=1", "open the page again"),
+        ("/dead?reason=lost", "expected one of expired, refused"),
+    ] {
+        let page = browser.get(&format!("/console{path}")).await;
+        assert_eq!(page.status, 400, "{path}");
+        assert!(page.text.contains(says), "{path}: {}", page.text);
+        assert!(
+            !page.text.contains("GET /") && !page.text.contains("openapi"),
+            "{path}"
+        );
+    }
+    let admin = gateway.running().admin_addr();
+    let request = gateway.http.get(format!("http://{admin}/dead?reason=lost"));
+    let answer = request.bearer_auth(VIEW).send().await.unwrap();
+    assert_eq!(answer.status(), 400);
+    let answer: Value = answer.json().await.unwrap();
+    assert_eq!(answer["error"]["message"], "reason is not usable");
+    gateway.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_is_chosen_by_quarters_of_an_hour() {
+    let gateway = Gateway::with(keyed).await;
+    let browser = Browser::signed_in(&gateway, VIEW).await;
+    some_traffic(&gateway).await;
+    let of = async |query: &str| ask(&gateway, &format!("/funnel?{query}")).await;
+    let funnel = of("window=15m").await;
+    assert_eq!(
+        (&funnel["received"], &funnel["window_seconds"]),
+        (&json!(4), &json!(900))
+    );
+    assert!(
+        funnel["until"].as_i64() >= funnel["since"].as_i64(),
+        "{funnel}"
+    );
+    // an hour that had ended before anything came
+    let now = jiff::Timestamp::now();
+    let before = now.as_second() - 3600;
+    let before = jiff::Timestamp::from_second(before).unwrap().to_string();
+    let funnel = of(&format!("window=1h&until={before}")).await;
+    assert_eq!(funnel["received"], 0, "{funnel}");
+    // as the form sends it
+    let local = &before[..16];
+    let seen = browser
+        .get(&format!(
+            "/console/funnel?pixel=&source=&event_name=&window=15m&until={local}"
+        ))
+        .await;
+    assert_eq!(seen.status, 200, "{}", seen.text);
+    assert!(
+        seen.text.contains("<option value=\"15m\" selected>"),
+        "{}",
+        seen.text
+    );
+    assert!(bare(&seen.text).contains("Counted from"), "{}", seen.text);
+    let seen = browser.get("/console/quality?window=15m").await;
+    assert!(
+        bare(&seen.text).contains("whole quarters of an hour"),
+        "{}",
+        seen.text
+    );
     gateway.finish().await;
 }

@@ -65,7 +65,7 @@ async fn bad_traffic_is_told_line_by_line_and_keeps_the_code() {
         "✓ events: Purchase 3",
         "✗ refused at the door: ",
         "README.md#code-",
-        "✗ 1 events became dead letters: refused, Meta's code 100/2804009",
+        "✗ 1 event given up, as dead letters: refused, Meta's code 100/2804009",
         "`capigate explain 100/2804009`",
         "! warnings: alias 1",
         "! 66 % of events brought an event_id",

@@ -23,9 +23,11 @@ mod overview;
 mod pixels;
 mod quality;
 mod receipt;
+mod seen;
 mod session;
 mod shell;
 mod spark;
+mod stopped;
 mod stream;
 mod system;
 mod words;
@@ -34,21 +36,19 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Path;
 use axum::http::header::{HOST, LOCATION, ORIGIN};
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
-use axum::routing::{MethodFilter, get, on, post};
+use axum::routing::{self, on, post};
 
 use super::call::{Call, Members};
 use super::problem::Problem;
 use super::reply::Reply;
-use super::routes::audit;
+use super::table::{Row, ask, audited, change, get};
 use super::{Admin, Inner};
-use crate::config::Role;
 use crate::ingest::listener::Peer;
 
 pub(super) use session::Sessions;
@@ -64,79 +64,57 @@ const CSRF: &str = "csrf";
 /// What a page comes to.
 type Done = Pin<Box<dyn Future<Output = Result<View, Problem>> + Send>>;
 
-/// One page, or one change that a page asks for.
-struct Page {
-    method: Method,
-    path: &'static str,
-    run: fn(Visit) -> Done,
-    needs: Role,
-    /// Leaves a line in the log.
-    is_audited: bool,
-}
+type Run = fn(Visit) -> Done;
+/// One page, or one change that a page asks for. A question is a form whose words must be in no
+/// address.
+type Page = Row<Run>;
 
 /// All of them. What changes something is a POST, needs the role of an admin and is audited.
 const PAGES: &[Page] = &[
-    page(HOME, overview::show),
-    page("/console/overview/stream", overview::stream),
-    page("/console/funnel", funnel::show),
-    page("/console/quality", quality::show),
-    page("/console/quality/meta", meta::show),
-    page("/console/quality/meta/stream", meta::stream),
-    page("/console/issues", issues::show),
+    get(HOME, overview::show),
+    get("/console/overview/stream", overview::stream),
+    get("/console/funnel", funnel::show),
+    get("/console/stopped", stopped::show),
+    get("/console/quality", quality::show),
+    get("/console/quality/meta", meta::show),
+    get("/console/quality/meta/stream", meta::stream),
+    get("/console/issues", issues::show),
     change("/console/issues/{id}/acknowledge", issues::acknowledge),
     change("/console/issues/{id}/mute", issues::mute),
     change("/console/issues/{id}/redrive", issues::redrive),
-    page("/console/dead", dead::show),
-    Page {
-        method: Method::GET,
-        path: "/console/dead/export",
-        run: dead::export,
-        needs: Role::View,
-        is_audited: true,
-    },
-    Page {
-        method: Method::GET,
-        path: "/console/dead/redrive",
-        run: dead::plan_redrive,
-        needs: Role::Admin,
-        is_audited: false,
-    },
+    get("/console/dead", dead::show),
+    get("/console/dead/export", dead::export as Run).audited(),
+    get("/console/dead/redrive", dead::plan_redrive as Run).for_admin(),
     change("/console/dead/redrive", dead::redrive),
-    Page {
-        method: Method::GET,
-        path: "/console/dead/purge",
-        run: dead::plan_purge,
-        needs: Role::Admin,
-        is_audited: false,
-    },
+    get("/console/dead/purge", dead::plan_purge as Run).for_admin(),
     change("/console/dead/purge", dead::purge),
-    page("/console/dead/{id}", dead::one),
-    page("/console/pixels", pixels::show),
+    get("/console/dead/{id}", dead::one),
+    get("/console/pixels", pixels::show),
     change("/console/pixels/hold", pixels::hold),
     change("/console/pixels/release", pixels::release),
-    page("/console/pixels/verify", pixels::may_verify),
+    get("/console/pixels/verify", pixels::may_verify),
     change("/console/pixels/verify", pixels::ask_meta),
-    page("/console/pixels/rotate", pixels::form_to_rotate),
+    get("/console/pixels/rotate", pixels::form_to_rotate),
     change("/console/pixels/rotate/check", pixels::check_to_rotate),
     change("/console/pixels/rotate", pixels::put_in_place),
-    page("/console/lab", lab::show),
+    get("/console/lab", lab::show),
     ask("/console/lab/check", lab::check),
     change("/console/lab/send", lab::send),
     change("/console/lab/start", lab::start),
     change("/console/lab/stop", lab::stop),
-    page("/console/first", first::show),
-    page("/console/first/stream", first::stream),
+    get("/console/first", first::show),
+    get("/console/first/stream", first::stream),
     change("/console/first/reload", first::reload),
-    page("/console/receipt", receipt::show),
+    get("/console/receipt", receipt::show),
     ask("/console/receipt", receipt::search),
     change("/console/receipt/resend", receipt::resend),
-    page("/console/live", live::show),
-    page("/console/live/stream", live::stream),
-    page("/console/system", system::show),
-    page("/console/system/stream", system::stream),
+    get("/console/live", live::show),
+    get("/console/live/stream", live::stream),
+    get("/console/system", system::show),
+    get("/console/system/stream", system::stream),
     change("/console/system/reload", system::reload),
     // whatever else is asked for
-    page("/console/{*path}", nowhere),
+    get("/console/{*path}", nowhere),
 ];
 
 /// What the head of every page links to.
@@ -152,37 +130,6 @@ const NAV: &[(&str, &str)] = &[
     ("/console/lab", "Test lab"),
     ("/console/system", "System"),
 ];
-
-const fn page(path: &'static str, run: fn(Visit) -> Done) -> Page {
-    Page {
-        method: Method::GET,
-        path,
-        run,
-        needs: Role::View,
-        is_audited: false,
-    }
-}
-
-/// A question whose words must be in no address, so they come as a form; it changes nothing.
-const fn ask(path: &'static str, run: fn(Visit) -> Done) -> Page {
-    Page {
-        method: Method::POST,
-        path,
-        run,
-        needs: Role::View,
-        is_audited: false,
-    }
-}
-
-const fn change(path: &'static str, run: fn(Visit) -> Done) -> Page {
-    Page {
-        method: Method::POST,
-        path,
-        run,
-        needs: Role::Admin,
-        is_audited: true,
-    }
-}
 
 /// One request for a page, by somebody who is signed in.
 struct Visit {
@@ -253,23 +200,18 @@ pub(super) fn router(admin: &Admin) -> Router {
     let mut router = assets::router();
     for page in PAGES {
         let admin = admin.clone();
-        let filter = if page.method == Method::GET {
-            MethodFilter::GET
-        } else {
-            MethodFilter::POST
-        };
         let answer = move |path: Option<Path<Vec<(String, String)>>>, request: Request<Body>| {
             let id = path.and_then(|path| path.0.into_iter().next());
             let id = id.map(|(_, id)| id).unwrap_or_default();
             answer(admin.clone(), page, id, request)
         };
-        router = router.route(page.path, on(filter, answer));
+        router = router.route(page.path, on(page.filter(), answer));
     }
     let (one, two, three) = (admin.clone(), admin.clone(), admin.clone());
     router
         .route(
             "/console/login",
-            get(async move |request| access::form(&one, &request))
+            routing::get(async move |request| access::form(&one, &request))
                 .post(async move |request| access::sign_in(&two, request).await),
         )
         .route(
@@ -316,9 +258,7 @@ async fn visit(
     viewer: &Viewer,
     shell: Shell,
 ) -> Result<Response<Body>, Problem> {
-    if viewer.caller.role < page.needs {
-        return Err(Problem::view_only());
-    }
+    page.admit(&viewer.caller)?;
     let peer = peer(&request);
     let (head, body) = request.into_parts();
     let members = if page.method == Method::GET {
@@ -341,7 +281,15 @@ async fn visit(
         changed: Arc::default(),
     };
     let view = if page.is_audited {
-        audited(&admin, page, visit, viewer, peer).await
+        let caller = viewer.caller.clone();
+        let is_change = page.method == Method::POST;
+        let changed = Arc::clone(&visit.changed);
+        let done = async move { (page.run)(visit).await };
+        audited(&admin, page.path, caller, peer, done, move |_| {
+            let changed = is_change.then(|| changed.load(Ordering::Relaxed));
+            (StatusCode::OK, changed)
+        })
+        .await
     } else {
         (page.run)(visit).await
     };
@@ -353,39 +301,6 @@ async fn visit(
             go(&to)
         }
     })
-}
-
-/// Runs to its end and its line in the log, also when the viewer goes away.
-async fn audited(
-    admin: &Admin,
-    page: &'static Page,
-    visit: Visit,
-    viewer: &Viewer,
-    peer: Option<IpAddr>,
-) -> Result<View, Problem> {
-    let tasks = &admin.0.tasks;
-    let _under_way = tasks.token();
-    if tasks.is_closed() {
-        return Err(Problem::stopping());
-    }
-    let caller = viewer.caller.clone();
-    let work = async move {
-        let started = Instant::now();
-        let changed = Arc::clone(&visit.changed);
-        let result = (page.run)(visit).await;
-        let is_change = page.method == Method::POST;
-        let outcome = match &result {
-            Ok(_) => Ok((
-                StatusCode::OK,
-                is_change.then(|| changed.load(Ordering::Relaxed)),
-            )),
-            Err(problem) => Err(problem),
-        };
-        audit(page.path, &caller, peer, outcome, started.elapsed());
-        result
-    };
-    let done = tasks.spawn(work).await;
-    done.unwrap_or_else(|_| Err(Problem::failed("panic", "see the log")))
 }
 
 /// Sends the browser on.

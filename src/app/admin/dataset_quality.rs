@@ -155,6 +155,7 @@ fn day(pixel: PixelId) -> Sift {
         source: None,
         event_name: None,
         window: DAY,
+        until: None,
     }
 }
 

@@ -186,7 +186,7 @@ pub(super) fn filter_of(conditions: &Value) -> Result<Filter, Problem> {
         ));
     }
     let filter = letters::filter_of_json(conditions);
-    filter.map_err(|error| Problem::bad("the filter", error.to_string()))
+    filter.map_err(|error| Problem::bad(error.field(), error.to_string()))
 }
 
 pub(super) fn id(members: &mut Members, name: &'static str) -> Result<Option<LetterId>, Problem> {

@@ -17,6 +17,7 @@ use crate::lanes::Lanes;
 use crate::lanes::by_hand::HandHold;
 use crate::lanes::snapshot::{BY_HAND, HELD, HeldBy, LaneSnapshot};
 use crate::pixel::PixelId;
+use crate::text::counted;
 use crate::time::UnixMs;
 use crate::traffic::Totals;
 
@@ -287,13 +288,7 @@ fn says(
             reason.code, reason.advice
         );
     }
-    let many = |count: usize| {
-        if count == 1 {
-            "1 pixel".to_owned()
-        } else {
-            format!("{count} pixels")
-        }
-    };
+    let many = |count: usize| counted(count as u64, "pixel");
     if !needing.is_empty() {
         let verb = if needing.len() == 1 { "needs" } else { "need" };
         let named: Vec<&str> = (needing.iter().take(NAMED))

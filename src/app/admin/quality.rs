@@ -6,10 +6,8 @@ use serde::Serialize;
 
 use super::Inner;
 use super::call::Call;
-use super::reply::Reply;
 use super::routes::Done;
-use super::sift::Sift;
-use super::work::beside;
+use super::sift::{self, Sift};
 use crate::pixel::PixelId;
 use crate::traffic::{FRESHNESS, OTHER};
 
@@ -54,8 +52,10 @@ pub(super) struct Quality {
     pub(super) source: Option<String>,
     pub(super) event_name: Option<String>,
     pub(super) window_seconds: u64,
-    /// Since when the counts are, in Unix milliseconds: the window, whole hours, not before the start.
+    /// The time that the counts are of, in Unix milliseconds: the window by whole quarters of an hour, or
+    /// whole hours where it is long ago; not before the start.
     pub(super) since: i64,
+    pub(super) until: i64,
     pub(super) covered_seconds: u64,
     #[serde(flatten)]
     pub(super) all: Brought,
@@ -104,14 +104,8 @@ pub(super) struct Missing {
 }
 
 /// `GET /quality`.
-pub(super) fn show(mut call: Call) -> Done {
-    Box::pin(async move {
-        let sift = Sift::take(&mut call.members)?;
-        call.members.end()?;
-        let inner = call.admin.0;
-        sift.check(&inner)?;
-        Ok(Reply::ok(&beside(move || look(&inner, sift)).await?))
-    })
+pub(super) fn show(call: Call) -> Done {
+    sift::answer(call, look)
 }
 
 /// Adds it up.
@@ -144,8 +138,9 @@ pub(super) fn look(inner: &Inner, sift: Sift) -> Quality {
     rows.truncate(MAX_ROWS);
     Quality {
         window_seconds: sift.window.as_secs(),
-        since: found.since.0,
-        covered_seconds: inner.clock.now().since(found.since).as_secs(),
+        since: found.stretch.since.0,
+        until: found.stretch.until.0,
+        covered_seconds: (found.stretch.until.since(found.stretch.since)).as_secs(),
         pixel: sift.pixel,
         source: sift.source,
         event_name: sift.event_name,

@@ -20,7 +20,7 @@ use super::reply::Reply;
 use super::routes::Done;
 use crate::config::units::{Span, UnitError};
 use crate::pixel::PixelId;
-use crate::tail::{Row, Watch};
+use crate::tail::{MAX_WATCHERS, Row, Watch};
 
 /// How often rows are sent.
 const BEAT: Duration = Duration::from_millis(400);
@@ -54,7 +54,7 @@ impl<W: FnMut(&[Arc<Row>], u64) -> Option<String> + Send + Unpin + 'static> Rows
         lasts: Duration,
         write: W,
     ) -> Result<Body, Problem> {
-        let watch = admin.0.tail.watch().ok_or_else(Problem::busy)?;
+        let watch = admin.0.tail.watch().ok_or_else(full)?;
         Ok(Body::new(Self {
             admin: admin.clone(),
             watch,
@@ -95,6 +95,16 @@ impl<W: FnMut(&[Arc<Row>], u64) -> Option<String> + Unpin> hyper::body::Body for
             return Poll::Ready(text.map(|text| Ok(Frame::data(text.into()))));
         }
     }
+}
+
+fn full() -> Problem {
+    Problem::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        "busy",
+        format!("{MAX_WATCHERS} live tails are open, which is the most there may be at once"),
+        "close one in another tab, or end another GET /tail; then open this one again",
+    )
+    .retry_after(1)
 }
 
 /// `GET /tail`.

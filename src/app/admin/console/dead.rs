@@ -10,6 +10,7 @@ use url::form_urlencoded::Serializer;
 
 use super::super::call::Members;
 use super::super::dead;
+use super::choice::Pixels;
 use super::shell::{Shell, guarded};
 use super::words::{self, Moment};
 use super::{Done, View, Visit, masked};
@@ -22,8 +23,6 @@ use crate::time::UnixMs;
 const LIST: &str = "/console/dead";
 /// Letters of a page.
 const PAGE: usize = 100;
-/// Pixels that are offered to choose from.
-const MAX_OFFERED: usize = 500;
 /// Members of a redrive beside the conditions.
 const UNCONFIRMED: &str = "include_unconfirmed";
 
@@ -41,7 +40,7 @@ struct Row {
 struct List {
     shell: Shell,
     asked: Asked,
-    pixels: Vec<String>,
+    pixels: Pixels,
     reasons: &'static [&'static str],
     rows: Vec<Row>,
     /// Where the next page is.
@@ -49,6 +48,8 @@ struct List {
     /// The same conditions in an address.
     query: String,
     letters: u64,
+    /// How many events were given up, in words.
+    events: String,
     size: String,
     oldest: Option<Moment>,
     groups: Vec<(Group, String)>,
@@ -85,6 +86,8 @@ struct Plan {
     /// Of letters: those that are meant, and those that something would be done with.
     matched: u64,
     done: u64,
+    /// Those, in words.
+    letters: String,
     refused: u64,
     unconfirmed: u64,
     refusals: Vec<Refusal>,
@@ -107,6 +110,7 @@ pub(super) fn show(mut visit: Visit) -> Done {
         visit.taken().end()?;
         let inner = visit.inner();
         let now = inner.clock.now();
+        let pixel = filter.pixel;
         let page = dead::found(inner, filter, after, PAGE).await?;
         let all = dead::summed(inner).await?;
         let next = page.next.map(|after| {
@@ -114,15 +118,9 @@ pub(super) fn show(mut visit: Visit) -> Done {
             query.append_pair("after", &after.to_string());
             format!("{LIST}?{}", query.finish())
         });
-        let config = &inner.in_force().config;
         let at = |at: i64| Moment::of(UnixMs(at), now);
         View::of(&List {
-            pixels: config
-                .pixels
-                .keys()
-                .take(MAX_OFFERED)
-                .map(ToString::to_string)
-                .collect(),
+            pixels: Pixels::of(inner, pixel),
             reasons: DEAD_REASONS,
             rows: page
                 .letters
@@ -135,6 +133,7 @@ pub(super) fn show(mut visit: Visit) -> Done {
             next,
             query: asked.query(),
             letters: all.letters,
+            events: words::counted(all.letters, "event"),
             size: words::bytes(all.bytes),
             oldest: all.oldest_at.map(at),
             groups: all.groups.into_iter().map(linked).collect(),
@@ -211,6 +210,7 @@ pub(super) fn plan_redrive(mut visit: Visit) -> Done {
             takes_unconfirmed,
             matched: number(&report, "matched"),
             done: number(&report, "would_redrive"),
+            letters: words::counted(number(&report, "would_redrive"), "letter"),
             refused: number(&report, "refused"),
             unconfirmed: number(&report, "unconfirmed"),
             refusals: refusals
@@ -247,6 +247,7 @@ pub(super) fn plan_purge(mut visit: Visit) -> Done {
             takes_unconfirmed: false,
             matched: letters,
             done: letters,
+            letters: words::counted(letters, "letter"),
             refused: 0,
             unconfirmed: 0,
             refusals: Vec::new(),
@@ -264,7 +265,10 @@ pub(super) fn redrive(mut visit: Visit) -> Done {
             .done(dead::redrive(visit.call("", members)).await?)
             .await;
         let redriven = number(&report, "redriven");
-        let mut said = format!("{redriven} letters are in the journal again.");
+        let mut said = format!(
+            "Back in the journal: {}.",
+            words::counted(redriven, "letter")
+        );
         for (name, what) in [
             ("refused", "did not pass and stay"),
             ("unconfirmed", "may have been delivered and stay"),
@@ -289,7 +293,7 @@ pub(super) fn purge(mut visit: Visit) -> Done {
             .done(dead::purge(visit.call("", members)).await?)
             .await;
         let letters = number(&report, "letters");
-        let said = format!("{letters} letters are gone for good.");
+        let said = format!("Gone for good: {}.", words::counted(letters, "letter"));
         Ok(View::Go(LIST.to_owned(), said))
     })
 }

@@ -12,6 +12,7 @@ use super::{Done, View, Visit};
 use crate::app::reload::InForce;
 use crate::config::sources::Source;
 use crate::pixel::PixelId;
+use crate::text::counted;
 use crate::traffic::WINDOW;
 
 /// The page.
@@ -280,7 +281,7 @@ fn source(way: &Way, id: &str) -> Step {
 
 fn event(in_force: &InForce, way: &Way, id: &str) -> Step {
     if way.events > 0 {
-        let says = format!("{} events came in the last hour.", way.events);
+        let says = format!("{} came in the last hour.", counted(way.events, "event"));
         return step("First event", says, Vec::new());
     }
     let config = &in_force.config;
@@ -310,10 +311,15 @@ fn event(in_force: &InForce, way: &Way, id: &str) -> Step {
 fn live(way: &Way, id: &str) -> Step {
     let says = match (way.delivered, way.has_code) {
         (0, _) => "The checklist says what is left to do before all traffic comes here.".to_owned(),
-        (count, true) => {
-            format!("Meta has taken {count} events in the last hour; a test code is still active.")
+        (count, has_code) => {
+            let code = if has_code {
+                "; a test code is still active"
+            } else {
+                ""
+            };
+            let events = counted(count, "event");
+            format!("Meta has taken {events} in the last hour{code}.")
         }
-        (count, false) => format!("Meta has taken {count} events in the last hour."),
     };
     let mut step = step("Go live", says, Vec::new());
     step.link = Some((

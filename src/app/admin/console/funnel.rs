@@ -3,24 +3,22 @@
 use std::collections::BTreeMap;
 
 use askama::Template;
+use url::form_urlencoded::Serializer;
 
 use super::super::funnel::{self, Came, Funnel};
-use super::super::sift::Sift;
-use super::super::work::beside;
-use super::choice::Choice;
+use super::choice::{self, Choice};
 use super::shell::Shell;
-use super::words::{Moment, count, share};
-use super::{Done, View, Visit};
-use crate::codes;
+use super::words::{count, share};
+use super::{Done, Visit, stopped};
 use crate::time::UnixMs;
+use crate::traffic::Stage;
 
 #[derive(Template)]
 #[template(path = "funnel.html", config = "src/app/admin/console/askama.toml")]
 struct Page {
     shell: Shell,
     choice: Choice,
-    since: Moment,
-    stages: Vec<Stage>,
+    stages: Vec<Line>,
     causes: Vec<Causes>,
     rows: Vec<Row>,
     /// Whether what became of events is of more than was chosen.
@@ -29,7 +27,7 @@ struct Page {
 }
 
 /// One stage of the way.
-struct Stage {
+struct Line {
     name: &'static str,
     count: String,
     share: String,
@@ -55,112 +53,171 @@ struct Word {
     count: String,
     says: &'static str,
     link: String,
+    /// What is said of it among the issues.
+    issue: String,
 }
 
 struct Row {
     source: String,
     event_name: String,
     received: String,
-    refused: String,
-    filtered: String,
-    duplicates: String,
+    /// Refused, filtered and duplicates: number, list and name.
+    stopped: [(String, String, &'static str); 3],
     accepted: String,
     delivered: String,
     dead: String,
+    /// Where the dead letters are.
+    letters: String,
     has_source: bool,
 }
 
 /// `GET /console/funnel`.
 pub(super) fn show(visit: Visit) -> Done {
-    Box::pin(async move {
-        let Visit {
-            admin,
-            shell,
-            mut members,
-            ..
-        } = visit;
-        let sift = Sift::take(&mut members)?;
-        members.end()?;
-        let inner = admin.0;
-        sift.check(&inner)?;
-        let page = beside(move || {
-            let choice = Choice::of(&inner, &sift);
-            let now = inner.clock.now();
-            page(shell, choice, funnel::look(&inner, sift), now)
-        });
-        View::of(&page.await?)
-    })
+    choice::show(visit, funnel::look, page)
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "every page of counts is made of what was found for it"
+)]
 fn page(shell: Shell, choice: Choice, funnel: Funnel, now: UnixMs) -> Page {
-    let pixel = funnel.pixel.map(|pixel| format!("pixel={pixel}"));
-    let query = pixel.unwrap_or_default();
     let came = funnel.came;
+    let links = Links::of(&funnel, now);
     Page {
-        choice: choice.with(&funnel.sources, &funnel.event_names),
-        since: Moment::of(UnixMs(funnel.since), now),
-        stages: stages(&funnel, &query),
+        choice: choice.with(
+            &funnel.sources,
+            &funnel.event_names,
+            (funnel.since, funnel.until),
+            now,
+        ),
+        stages: stages(&funnel, &links),
         causes: vec![
             Causes {
                 id: "refused",
                 title: "Refused at the door",
                 words: words(&funnel.refused_by, |word| {
-                    format!("/console/issues?{}", and(&query, "code", word))
+                    (links.cause(Stage::Refused, word), links.issue(word))
                 }),
                 none: "Nothing was refused.",
             },
             Causes {
                 id: "filtered",
                 title: "Filtered by policy",
-                words: words(&funnel.filtered_by, |_| String::new()),
+                words: words(&funnel.filtered_by, |word| {
+                    (links.cause(Stage::Filtered, word), links.issue(word))
+                }),
                 none: "No policy kept anything back.",
             },
             Causes {
                 id: "dead",
-                title: "Dead letters",
+                title: if funnel.source.is_none() {
+                    "Dead letters"
+                } else {
+                    "Dead letters, of every source"
+                },
                 words: words(&funnel.dead_by, |word| {
-                    format!("/console/dead?{}", and(&query, "reason", word))
+                    (links.dead(&[("reason", word)]), String::new())
                 }),
                 none: "Nothing died.",
             },
         ],
         is_wider: funnel.source.is_some() || funnel.event_name.is_some(),
         is_empty: came == Came::default() && funnel.delivered + funnel.dead == 0,
-        rows: funnel.rows.into_iter().map(Row::of).collect(),
+        rows: (funnel.rows.iter())
+            .map(|row| Row::of(row, &links))
+            .collect(),
         shell,
     }
 }
 
-fn stages(funnel: &Funnel, query: &str) -> Vec<Stage> {
+/// The lists behind the numbers, each of what was chosen.
+struct Links<'f> {
+    funnel: &'f Funnel,
+    /// How far back the dead letters are.
+    newer_than: String,
+}
+
+impl<'f> Links<'f> {
+    fn of(funnel: &'f Funnel, now: UnixMs) -> Self {
+        let minutes = now
+            .since(UnixMs(funnel.since))
+            .as_secs()
+            .div_ceil(60)
+            .max(1);
+        Self {
+            funnel,
+            newer_than: format!("{minutes}m"),
+        }
+    }
+
+    fn pixel(&self) -> Serializer<'static, String> {
+        let mut query = Serializer::new(String::new());
+        if let Some(pixel) = self.funnel.pixel {
+            query.append_pair("pixel", &pixel.to_string());
+        }
+        query
+    }
+
+    fn stopped(&self, more: &[(&str, &str)]) -> String {
+        let mut query = self.funnel.sift.query();
+        query.extend_pairs(more);
+        format!("/console/stopped?{}", query.finish())
+    }
+
+    fn cause(&self, stage: Stage, word: &str) -> String {
+        self.stopped(&[("stage", stage.word()), ("cause", word)])
+    }
+
+    fn issue(&self, word: &str) -> String {
+        let mut query = self.pixel();
+        query.append_pair("code", word);
+        format!("/console/issues?{}", query.finish())
+    }
+
+    /// Dead letters have a pixel, an event name and a time.
+    fn dead(&self, more: &[(&str, &str)]) -> String {
+        let mut query = self.pixel();
+        if let Some(name) = &self.funnel.event_name {
+            query.append_pair("event_name", name);
+        }
+        query.extend_pairs(more);
+        query.append_pair("newer_than", &self.newer_than);
+        format!("/console/dead?{}", query.finish())
+    }
+}
+
+fn stages(funnel: &Funnel, links: &Links<'_>) -> Vec<Line> {
     let (came, now) = (funnel.came, funnel.now);
     let of = |count: u64| share(count, came.received);
-    let list = |path: &str| match query {
-        "" => path.to_owned(),
-        _ => format!("{path}?{query}"),
-    };
     let here = |id: &str| format!("#{id}");
+    let stopped = |stage: Stage| links.stopped(&[("stage", stage.word())]);
     let waits = match funnel.pixel {
         Some(pixel) => format!("{}?search={pixel}", super::HOME),
         None => super::HOME.to_owned(),
     };
     let unshared = |_: u64| String::new();
-    // of events of all sources
-    let delivered = |count: u64| match funnel.source {
-        Some(_) => String::new(),
-        None => of(count),
-    };
-    let stage = |name, number: u64, share: &dyn Fn(u64) -> String, link, says, class| Stage {
-        name,
-        count: count(number),
-        share: share(number),
-        link,
-        says,
-        class: if number > 0 { class } else { "" },
-    };
+    // the journal knows no source, and of what is in it now no name either
+    let has_now = funnel.source.is_none() && funnel.event_name.is_none();
+    let has_ended = funnel.source.is_none();
+    let stage =
+        |name, number: Option<u64>, share: &dyn Fn(u64) -> String, link, says, class| Line {
+            name,
+            count: number.map_or_else(|| "–".to_owned(), count),
+            share: number.map(share).unwrap_or_default(),
+            link: if number.is_some() {
+                link
+            } else {
+                String::new()
+            },
+            says,
+            class: if number > Some(0) { class } else { "" },
+        };
+    let now_of = |number: u64| has_now.then_some(number);
+    let ended = |number: u64| has_ended.then_some(number);
     vec![
         stage(
             "Received",
-            came.received,
+            Some(came.received),
             &of,
             here("rows"),
             "came with a good key",
@@ -168,31 +225,31 @@ fn stages(funnel: &Funnel, query: &str) -> Vec<Stage> {
         ),
         stage(
             "Refused at the door",
-            came.refused,
+            Some(came.refused),
             &of,
-            here("refused"),
+            stopped(Stage::Refused),
             "something is wrong with the event, or a limit was reached: the sender was told",
             "warn",
         ),
         stage(
             "Filtered",
-            came.filtered,
+            Some(came.filtered),
             &of,
-            here("filtered"),
+            stopped(Stage::Filtered),
             "a policy of yours kept it back: rule, consent or crawler",
             "",
         ),
         stage(
             "Duplicates",
-            came.duplicates,
+            Some(came.duplicates),
             &of,
-            here("rows"),
+            stopped(Stage::Duplicate),
             "came before, and is not sent again",
             "",
         ),
         stage(
             "Accepted",
-            came.accepted,
+            Some(came.accepted),
             &of,
             here("rows"),
             "safe on disk: all others",
@@ -200,7 +257,7 @@ fn stages(funnel: &Funnel, query: &str) -> Vec<Stage> {
         ),
         stage(
             "Waiting",
-            now.waiting,
+            now_of(now.waiting),
             &unshared,
             waits.clone(),
             "now: waits for its turn",
@@ -208,7 +265,7 @@ fn stages(funnel: &Funnel, query: &str) -> Vec<Stage> {
         ),
         stage(
             "Being sent",
-            now.sending,
+            now_of(now.sending),
             &unshared,
             waits.clone(),
             "now: on its way to Meta",
@@ -216,7 +273,7 @@ fn stages(funnel: &Funnel, query: &str) -> Vec<Stage> {
         ),
         stage(
             "Retrying",
-            now.retrying,
+            now_of(now.retrying),
             &unshared,
             waits.clone(),
             "now: Meta did not take it yet, or a limit of Meta’s is reached; it is tried again by itself",
@@ -224,7 +281,7 @@ fn stages(funnel: &Funnel, query: &str) -> Vec<Stage> {
         ),
         stage(
             "Held",
-            now.held,
+            now_of(now.held),
             &unshared,
             waits.clone(),
             "now: waits until a person has done something",
@@ -232,16 +289,16 @@ fn stages(funnel: &Funnel, query: &str) -> Vec<Stage> {
         ),
         stage(
             "Dead",
-            funnel.dead,
+            ended(funnel.dead),
             &unshared,
-            list("/console/dead"),
+            links.dead(&[]),
             "refused by Meta, or too old: a dead letter",
             "warn",
         ),
         stage(
             "Delivered",
-            funnel.delivered,
-            &delivered,
+            ended(funnel.delivered),
+            &of,
             here("rows"),
             "Meta has confirmed it",
             "good",
@@ -249,37 +306,65 @@ fn stages(funnel: &Funnel, query: &str) -> Vec<Stage> {
     ]
 }
 
-fn and(query: &str, name: &str, value: &str) -> String {
-    let mut next = url::form_urlencoded::Serializer::new(query.to_owned());
-    next.append_pair(name, value);
-    next.finish()
-}
-
-fn words(counts: &BTreeMap<&'static str, u64>, link: impl Fn(&str) -> String) -> Vec<Word> {
+fn words(
+    counts: &BTreeMap<&'static str, u64>,
+    links: impl Fn(&str) -> (String, String),
+) -> Vec<Word> {
     let mut all: Vec<(&&'static str, &u64)> = counts.iter().collect();
     all.sort_by(|one, other| other.1.cmp(one.1).then(one.0.cmp(other.0)));
     all.into_iter()
-        .map(|(word, number)| Word {
-            name: word,
-            count: count(*number),
-            says: codes::find(word).map_or("", |code| code.row().next),
-            link: link(word),
+        .map(|(word, number)| {
+            let (link, issue) = links(word);
+            Word {
+                name: word,
+                count: count(*number),
+                says: stopped::next(word),
+                link,
+                issue,
+            }
         })
         .collect()
 }
 
 impl Row {
-    fn of(row: funnel::Row) -> Self {
+    fn of(row: &funnel::Row, links: &Links<'_>) -> Self {
+        let source = row.source.as_deref();
+        let list = |number: u64, stage: Stage, name| {
+            let own = [
+                ("source", source),
+                ("event_name", Some(row.event_name.as_str())),
+            ];
+            let chosen = [&links.funnel.source, &links.funnel.event_name];
+            let own = own
+                .iter()
+                .zip(chosen)
+                .filter(|(_, chosen)| chosen.is_none());
+            let own = own.filter_map(|((key, value), _)| Some((*key, (*value)?)));
+            let pairs: Vec<(&str, &str)> = own.chain([("stage", stage.word())]).collect();
+            let link = if number > 0 {
+                links.stopped(&pairs)
+            } else {
+                String::new()
+            };
+            (count(number), link, name)
+        };
         Self {
-            has_source: row.source.is_some(),
-            source: row.source.unwrap_or_else(|| "all".to_owned()),
-            event_name: row.event_name,
+            has_source: source.is_some(),
+            source: source.unwrap_or("all").to_owned(),
+            event_name: row.event_name.clone(),
             received: count(row.came.received),
-            refused: count(row.came.refused),
-            filtered: count(row.came.filtered),
-            duplicates: count(row.came.duplicates),
+            stopped: [
+                list(row.came.refused, Stage::Refused, "refused"),
+                list(row.came.filtered, Stage::Filtered, "filtered"),
+                list(row.came.duplicates, Stage::Duplicate, "duplicates"),
+            ],
             accepted: count(row.came.accepted),
             delivered: count(row.delivered),
+            letters: match (row.dead, &links.funnel.event_name) {
+                (0, _) => String::new(),
+                (_, Some(_)) => links.dead(&[]),
+                (_, None) => links.dead(&[("event_name", &row.event_name)]),
+            },
             dead: count(row.dead),
         }
     }

@@ -7,8 +7,9 @@ use super::super::call::Members;
 use super::super::dead;
 use super::super::issues::{self, Shown, Wanted};
 use super::super::work::beside;
+use super::choice::Pixels;
 use super::shell::Shell;
-use super::words::{Moment, count};
+use super::words::{Moment, count, counted};
 use super::{Done, View, Visit};
 use crate::issues::{Issue, MAX_EVENT_IDS, Place, State};
 use crate::time::UnixMs;
@@ -31,7 +32,7 @@ const SPANS: [(&str, &str); 4] = [
 #[template(path = "issues.html", config = "src/app/admin/console/askama.toml")]
 struct Page {
     shell: Shell,
-    pixel: String,
+    pixels: Pixels,
     code: String,
     place: &'static str,
     state: &'static str,
@@ -89,6 +90,8 @@ struct Dry {
     pixel: String,
     matched: String,
     would: u64,
+    /// Those, in words.
+    events: String,
     refused: u64,
     refusals: Vec<(String, String, String, String)>,
     unconfirmed: u64,
@@ -111,7 +114,7 @@ pub(super) fn show(visit: Visit) -> Done {
             let now = admin.0.clock.now();
             Page {
                 shell,
-                pixel: wanted.pixel.map(|id| id.to_string()).unwrap_or_default(),
+                pixels: Pixels::of(&admin.0, wanted.pixel),
                 code: wanted.code.unwrap_or_default(),
                 place: wanted.place.map_or("", Place::word),
                 state: wanted.state.map_or("", State::word),
@@ -191,7 +194,9 @@ pub(super) fn redrive(mut visit: Visit) -> Done {
         let stopped = report["stopped"].as_str();
         let stopped = stopped.map_or_else(String::new, |why| format!(" It stopped early: {why}."));
         Ok(gone(&format!(
-            "{redriven} events are on their way again; {refused} stay dead letters.{stopped}"
+            "On their way again: {}. Still dead letters: {}.{stopped}",
+            count(redriven),
+            count(refused)
         )))
     })
 }
@@ -311,6 +316,7 @@ impl Dry {
             pixel: issue.issue.kind.pixel.to_string(),
             matched: count(number("matched")),
             would: number("would_redrive"),
+            events: counted(number("would_redrive"), "event"),
             refused: number("refused"),
             refusals: refusals
                 .into_iter()

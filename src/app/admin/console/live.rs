@@ -6,6 +6,7 @@ use std::time::Duration;
 use askama::Template;
 
 use super::super::tail::Rows;
+use super::choice::Pixels;
 use super::shell::Shell;
 use super::stream::{self, Kind};
 use super::words::{span, time};
@@ -36,7 +37,7 @@ const DOTS: [&str; 8] = [
 #[template(path = "live.html", config = "src/app/admin/console/askama.toml")]
 struct Page {
     shell: Shell,
-    pixel: String,
+    pixels: Pixels,
     stream: String,
     dots: String,
     most: usize,
@@ -71,11 +72,11 @@ struct Row {
 pub(super) fn show(mut visit: Visit) -> Done {
     Box::pin(async move {
         let pixel = pixel(&mut visit)?;
-        visit.members.end()?;
+        visit.taken().end()?;
         let query = pixel.map_or_else(String::new, |pixel| format!("?pixel={pixel}"));
         View::of(&Page {
+            pixels: Pixels::of(visit.inner(), pixel),
             shell: visit.shell,
-            pixel: pixel.map(|pixel| pixel.to_string()).unwrap_or_default(),
             stream: format!("/console/live/stream{query}"),
             dots: DOTS.join(", "),
             most: MAX_KEPT,

@@ -8,7 +8,7 @@ use super::super::work::beside;
 use super::shell::Shell;
 use super::spark::spark;
 use super::stream::{self, Kind};
-use super::words::{Moment, count, share, span};
+use super::words::{Moment, count, counted, share, span};
 use super::{Done, View, Visit, go};
 use crate::time::UnixMs;
 use crate::traffic::Totals;
@@ -133,7 +133,7 @@ fn now(inner: &Inner, wanted: &Wanted) -> Now {
     let link = |page: u64| format!("{}?{}", super::HOME, query(search, page));
     Now {
         since: Moment::of(UnixMs(overview.since), at),
-        pixels: count(overview.pixels as u64),
+        pixels: counted(overview.pixels as u64, "pixel"),
         page,
         pages: overview.pages,
         before: (page > 1).then(|| link(page - 1)),
@@ -151,8 +151,7 @@ fn rows(overview: Overview, now: UnixMs) -> Vec<Row> {
         let token = match (row.token.expires, row.token.days_left) {
             ("at", Some(days)) => match days {
                 0 => format!("{}, under a day left", word(row.token.state)),
-                1 => format!("{}, 1 day left", word(row.token.state)),
-                _ => format!("{}, {} days left", word(row.token.state), count(days)),
+                _ => format!("{}, {} left", word(row.token.state), counted(days, "day")),
             },
             ("never", _) => format!("{}, no end", word(row.token.state)),
             _ => word(row.token.state),

@@ -11,7 +11,7 @@ use super::super::problem::Problem;
 use super::super::tokens::{self, Shown};
 use super::super::{holds, rotate, verify};
 use super::shell::Shell;
-use super::words::{Moment, span};
+use super::words::{Moment, counted, span};
 use super::{Done, View, Visit};
 use crate::custody::Kept;
 use crate::custody::ladder::{Finding, Mark};
@@ -65,6 +65,8 @@ struct Slot {
 
 struct Held {
     hold: HoldSnapshot,
+    /// Events, in words.
+    waiting: String,
     since: Moment,
     next_probe: Option<String>,
     first_expiry: Option<String>,
@@ -339,7 +341,10 @@ fn ends(token: &Shown, now: UnixMs) -> (String, bool) {
         (_, Some(at)) if at <= now.0 => ("it has ended".to_owned(), true),
         (_, Some(at)) => {
             let days = (at - now.0) / DAY_MS;
-            (format!("{days} days left"), days < SOON_DAYS)
+            (
+                format!("{} left", counted(days.unsigned_abs(), "day")),
+                days < SOON_DAYS,
+            )
         }
         ("never", _) => ("never".to_owned(), false),
         _ => ("Meta does not say".to_owned(), false),
@@ -380,6 +385,7 @@ impl Held {
             let _ = write!(named, " and {} more", count - 3);
         }
         Self {
+            waiting: counted(hold.waiting, "event"),
             since: Moment::of(UnixMs(hold.since), now),
             next_probe: hold.next_probe.map(span),
             first_expiry: hold.first_expiry.map(span),

@@ -10,7 +10,7 @@ use super::super::work::beside;
 use super::choice::Choice;
 use super::meta::{self, Region};
 use super::shell::Shell;
-use super::words::{Moment, count, share};
+use super::words::{count, share};
 use super::{Done, View, Visit};
 use crate::time::UnixMs;
 use crate::traffic::FRESHNESS;
@@ -23,7 +23,6 @@ const AGES: [&str; FRESHNESS.len()] = ["up to 1 min", "10 min", "1 h", "1 day", 
 struct Page {
     shell: Shell,
     choice: Choice,
-    since: Moment,
     /// The key to send next, or that there is none.
     says: String,
     cards: Vec<(&'static str, String, String)>,
@@ -51,13 +50,11 @@ pub(super) fn show(visit: Visit) -> Done {
         let Visit {
             admin,
             shell,
-            mut members,
+            members,
             ..
         } = visit;
-        let sift = Sift::take(&mut members)?;
-        members.end()?;
+        let sift = Sift::of(&admin, members)?;
         let inner = Arc::clone(&admin.0);
-        sift.check(&inner)?;
         let meta = match sift.pixel {
             Some(pixel) => Some(meta::region(&admin, pixel).await?),
             None => None,
@@ -88,8 +85,12 @@ fn page(shell: Shell, choice: Choice, quality: Quality, meta: Option<Region>, no
         }
     };
     Page {
-        choice: choice.with(&quality.sources, &quality.event_names),
-        since: Moment::of(UnixMs(quality.since), now),
+        choice: choice.with(
+            &quality.sources,
+            &quality.event_names,
+            (quality.since, quality.until),
+            now,
+        ),
         says,
         cards: vec![
             ("Events", count(all.events), "taken at the door".to_owned()),

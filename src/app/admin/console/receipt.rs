@@ -12,7 +12,7 @@ use super::super::search::{self, Kept, Matches};
 use super::super::work::beside;
 use super::super::{dead, events, issues};
 use super::shell::Shell;
-use super::words::Moment;
+use super::words::{Moment, counted};
 use super::{Done, Problem, View, Visit};
 use crate::event::Wanted;
 use crate::receipts::{Receipt, State};
@@ -189,7 +189,8 @@ pub(super) fn search(mut visit: Visit) -> Done {
             0 => format!("No event {by} was found. Searched: {}.", matches.searched),
             1 => format!("One event {by} was found. Searched: {}.", matches.searched),
             n => format!(
-                "{n} events {by} were found. Searched: {}.",
+                "Found {} {by}. Searched: {}.",
+                counted(n as u64, "event"),
                 matches.searched
             ),
         };

@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::super::Inner;
 use super::super::problem::Problem;
+use super::seen::seen;
 use super::session::Viewer;
 use super::{HOME, NAV};
 use crate::config::Role;
@@ -42,11 +43,55 @@ pub(super) struct Shell {
     pub(super) is_simulated: bool,
 }
 
+/// The address and the name of a page.
+type Link = (&'static str, &'static str);
+
+/// Words of the admin API's problems, what they are on a page, and where that is.
+const IN_PAGES: [(&str, &str, Option<Link>); 5] = [
+    (
+        "with GET /holds",
+        "on the page of pixels",
+        Some(("/console/pixels", "Pixels")),
+    ),
+    (
+        "with GET /issues",
+        "on the page of issues",
+        Some(("/console/issues", "Issues")),
+    ),
+    (
+        "with GET /dead (`capigate dead list`)",
+        "on the page of dead letters",
+        Some(("/console/dead", "Dead letters")),
+    ),
+    (
+        "that GET /funnel counts",
+        "that the funnel counts",
+        Some(("/console/funnel", "Funnel")),
+    ),
+    (
+        "leave it out, or see /openapi.json for what this route takes",
+        "leave it out, or open the page again and use its forms",
+        None,
+    ),
+];
+
 #[derive(Template)]
 #[template(path = "problem.html", config = "src/app/admin/console/askama.toml")]
 struct Failure<'a> {
     shell: &'a Shell,
     problem: &'a Problem,
+    next: String,
+    /// The page that it speaks of, and its name.
+    link: Option<Link>,
+}
+
+/// What to do next, in the words of the pages.
+fn in_pages(next: &str) -> (String, Option<Link>) {
+    let known = IN_PAGES.iter().find(|(api, _, _)| next.contains(api));
+    known.map_or_else(
+        || (next.to_owned(), None),
+        |(api, page, link)| (next.replace(api, page), *link),
+    )
 }
 
 #[derive(Template)]
@@ -84,11 +129,16 @@ impl Shell {
 )]
 pub(super) fn failure(shell: Option<Shell>, problem: Problem) -> Response<Body> {
     let html = match &shell {
-        Some(shell) => Failure {
-            shell,
-            problem: &problem,
+        Some(shell) => {
+            let (next, link) = in_pages(&problem.next);
+            Failure {
+                shell,
+                problem: &problem,
+                next,
+                link,
+            }
+            .render()
         }
-        .render(),
         None => Closed { problem: &problem }.render(),
     };
     let mut response = self::html(problem.status, html.unwrap_or_default());
@@ -100,7 +150,7 @@ pub(super) fn failure(shell: Option<Shell>, problem: Problem) -> Response<Body> 
 
 /// A page, with all that keeps others out of it.
 pub(super) fn html(status: StatusCode, html: String) -> Response<Body> {
-    let mut response = Response::new(Body::from(html));
+    let mut response = Response::new(Body::from(seen(html)));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(

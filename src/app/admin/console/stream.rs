@@ -17,6 +17,7 @@ use tokio::time::Interval;
 
 use super::super::problem::Problem;
 use super::super::{Admin, Inner};
+use super::seen::seen;
 use super::shell::guarded;
 use super::{View, Visit};
 
@@ -96,7 +97,7 @@ pub(super) fn event(kind: Kind, html: &str) -> Bytes {
         Kind::Rows => "rows",
     };
     // JSON has no line breaks in it, which would end the field
-    let data = serde_json::Value::from(html);
+    let data = serde_json::Value::from(seen(html.to_owned()));
     format!("retry: 500\nevent: {name}\ndata: {data}\n\n").into()
 }
 

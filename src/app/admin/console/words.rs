@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::text::plural;
 use crate::time::UnixMs;
 
 /// A time: how long ago, and in UTC.
@@ -91,6 +92,17 @@ pub(super) fn count(number: u64) -> String {
     text
 }
 
+/// A number of things: `1 event`, `2 events`.
+pub(super) fn counted(number: u64, noun: &str) -> String {
+    format!("{} {}", count(number), plural(number, noun))
+}
+
+/// Where the receipt of an event is.
+pub(super) fn receipt(event_id: &str) -> String {
+    let id: String = url::form_urlencoded::byte_serialize(event_id.as_bytes()).collect();
+    format!("/console/receipt?event_id={id}")
+}
+
 /// A part of a whole in per cent, to a tenth, rounded down, so that 100 means all; never more.
 pub(super) fn share(part: u64, whole: u64) -> String {
     if whole == 0 {
@@ -118,6 +130,8 @@ mod tests {
 
     #[test]
     fn numbers_are_in_words() {
+        assert_eq!(counted(1, "event"), "1 event");
+        assert_eq!(counted(1000, "event"), "1\u{202f}000 events");
         let spans = [0, 59, 60, 3599, 3600, 3660, 86_400, 90_000].map(span);
         let said = [
             "0 s",

@@ -7,6 +7,7 @@ use crate::custody::ladder::{Finding, Mark, when};
 use crate::lanes::snapshot::{BY_HAND, HELD, HoldSnapshot, Seen};
 use crate::pixel::PixelId;
 use crate::test_mode::{Entry, Standing};
+use crate::text::counted;
 use crate::time::UnixMs;
 use crate::traffic::Report;
 
@@ -68,7 +69,7 @@ fn traffic(facts: &Facts<'_>) -> Finding {
         0 => String::new(),
         coded => format!(", {coded} of them with a test event code"),
     };
-    let says = format!("{} events came {span}{coded}", report.events);
+    let says = format!("{} came {span}{coded}", counted(report.events, "event"));
     Finding::new("traffic", Mark::Pass, says)
 }
 
@@ -97,7 +98,7 @@ fn by_meta(facts: &Facts<'_>) -> Vec<Finding> {
     let report = facts.report;
     let mut list = Vec::new();
     if report.delivered > 0 {
-        let says = format!("Meta has confirmed {} events", report.delivered);
+        let says = format!("Meta has confirmed {}", counted(report.delivered, "event"));
         list.push(Finding::new("delivered", Mark::Pass, says));
     } else if report.events > 0 {
         let says = "Meta has confirmed none of them yet";
@@ -123,7 +124,10 @@ fn by_meta(facts: &Facts<'_>) -> Vec<Finding> {
             }
             None => (dead.death.reason.to_owned(), String::new()),
         };
-        let says = format!("{} events became dead letters: {what}", dead.events);
+        let says = format!(
+            "{} given up, as dead letters: {what}",
+            counted(dead.events, "event")
+        );
         let next = format!(
             "`capigate dead list --pixel {}` shows them{explain}",
             facts.pixel
@@ -140,8 +144,11 @@ fn hold(hold: &HoldSnapshot) -> Finding {
         Mark::Warn
     };
     let says = format!(
-        "{} events wait: {} is {} ({})",
-        hold.waiting, hold.id, hold.state, hold.cause
+        "{} waiting: {} is {} ({})",
+        counted(hold.waiting, "event"),
+        hold.id,
+        hold.state,
+        hold.cause
     );
     Finding::new("hold", mark, says).next(hold.advice)
 }
@@ -361,7 +368,7 @@ mod tests {
             (
                 "dead",
                 Mark::Fail,
-                "4 events became dead letters: refused, Meta's code 100/2804009",
+                "4 events given up, as dead letters: refused, Meta's code 100/2804009",
                 "`capigate explain 100/2804009`",
             ),
             ("warnings", Mark::Warn, "alias 4", "README.md#code-alias"),

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::{Need, Rank};
 use crate::app::reload::InForce;
 use crate::pixel::PixelId;
+use crate::text::counted;
 use crate::time::UnixMs;
 use crate::tokens::{Expiry, Facts, Notes, Slot, State, TokenKey};
 
@@ -80,8 +81,7 @@ impl Token {
                 "token_expires",
                 match days {
                     Some(0) | None => "the token ends within a day".to_owned(),
-                    Some(1) => "the token ends in 1 day".to_owned(),
-                    Some(days) => format!("the token ends in {days} days"),
+                    Some(days) => format!("the token ends in {}", counted(days, "day")),
                 },
                 "put a new one in its place with `capigate token rotate`, or where the configuration points to, unless it is refreshed by itself (`capigate token list`)",
             ),

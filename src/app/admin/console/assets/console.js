@@ -35,7 +35,8 @@ for (const region of document.querySelectorAll("[data-stream]")) {
   source.addEventListener("open", fresh);
   source.addEventListener("error", () => {
     if (source.readyState === EventSource.CLOSED) {
-      old(`Not live since ${last.toLocaleTimeString()}: the session has ended, or too many look at once. Load the page again.`);
+      const full = region.dataset.full || "too many pages that move are open: close other tabs of the console";
+      old(`Not live since ${last.toLocaleTimeString()}: the session has ended, or ${full}. Then load the page again.`);
     }
   });
   // a stream ends every minute and is joined again at once: only what takes longer is a trouble

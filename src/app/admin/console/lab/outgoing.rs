@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::super::masked;
+use super::super::words::counted;
 use crate::lint::Outgoing;
 use crate::pixel::PixelId;
 
@@ -21,8 +22,8 @@ pub(super) struct Sent {
     pub(super) source: String,
     pub(super) status: u16,
     pub(super) is_good: bool,
-    /// Events that are taken.
-    pub(super) events: u64,
+    /// Events that are taken, in words.
+    pub(super) events: String,
     /// What is wrong, or was changed.
     pub(super) told: Vec<Told>,
     pub(super) messages: Vec<String>,
@@ -102,7 +103,10 @@ impl Sent {
             source,
             status: status.as_u16(),
             is_good: status.is_success(),
-            events: answer["events_received"].as_u64().unwrap_or_default(),
+            events: counted(
+                answer["events_received"].as_u64().unwrap_or_default(),
+                "event",
+            ),
             told: told.collect(),
             messages: messages
                 .filter_map(Value::as_str)

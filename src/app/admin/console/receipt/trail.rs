@@ -2,7 +2,7 @@
 
 use super::super::super::issues;
 use super::super::super::search::Kept;
-use super::super::words::{Moment, count, time};
+use super::super::words::{Moment, count, counted, time};
 use crate::event::FieldChange;
 use crate::receipts::{Attempt, Receipt, State};
 use crate::time::UnixMs;
@@ -144,8 +144,8 @@ fn steps(receipt: &Receipt, kept: Option<&Kept>, now: UnixMs) -> Vec<Step> {
     if let Some(batch) = receipt.batch {
         let events = receipt.batch_events.unwrap_or_default();
         let says = format!(
-            "Batch {batch}, in which {} events met their end.",
-            count(events)
+            "Batch {batch}, in which {} met their end.",
+            counted(events, "event")
         );
         steps.push(Step {
             at: None,
@@ -181,8 +181,8 @@ fn end(receipt: &Receipt, kept: Option<&Kept>, ended: Option<Moment>, now: UnixM
         State::Delivered => {
             let received = receipt.batch_received.unwrap_or_default();
             format!(
-                "Meta confirmed the batch, and counted {} events.{trace}",
-                count(received)
+                "Meta confirmed the batch, and counted {}.{trace}",
+                counted(received, "event")
             )
         }
         State::Dead => {
