@@ -1,14 +1,11 @@
 //! What events bring that Meta can match people with.
 
-use std::sync::Arc;
-
 use askama::Template;
 
 use super::super::quality::{self, Brought, Quality};
 use super::super::sift::Sift;
 use super::super::work::beside;
 use super::choice::Choice;
-use super::meta::{self, Region};
 use super::shell::Shell;
 use super::words::{Moment, count, share};
 use super::{Done, View, Visit};
@@ -30,8 +27,6 @@ struct Page {
     keys: Vec<&'static str>,
     ages: &'static [&'static str],
     rows: Vec<Row>,
-    /// What Meta says, of one pixel.
-    meta: Option<Region>,
 }
 
 struct Row {
@@ -56,22 +51,18 @@ pub(super) fn show(visit: Visit) -> Done {
         } = visit;
         let sift = Sift::take(&mut members)?;
         members.end()?;
-        let inner = Arc::clone(&admin.0);
+        let inner = admin.0;
         sift.check(&inner)?;
-        let meta = match sift.pixel {
-            Some(pixel) => Some(meta::region(&admin, pixel).await?),
-            None => None,
-        };
         let page = beside(move || {
             let choice = Choice::of(&inner, &sift);
             let now = inner.clock.now();
-            page(shell, choice, quality::look(&inner, sift), meta, now)
+            page(shell, choice, quality::look(&inner, sift), now)
         });
         View::of(&page.await?)
     })
 }
 
-fn page(shell: Shell, choice: Choice, quality: Quality, meta: Option<Region>, now: UnixMs) -> Page {
+fn page(shell: Shell, choice: Choice, quality: Quality, now: UnixMs) -> Page {
     let all = &quality.all;
     let of = |part: u64| share(part, all.events);
     let fresh = all
@@ -113,7 +104,6 @@ fn page(shell: Shell, choice: Choice, quality: Quality, meta: Option<Region>, no
             .collect(),
         keys: quality.keys,
         ages: &AGES,
-        meta,
         shell,
     }
 }
