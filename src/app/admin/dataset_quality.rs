@@ -95,22 +95,6 @@ pub(super) fn is_configured(inner: &Inner, pixel: PixelId) -> Result<(), Problem
 /// Asks Meta, unless it was asked a short time ago.
 pub(super) async fn ask(admin: &Admin, pixel: PixelId) -> Result<Shown, Problem> {
     let said = reader::ask(&admin.0, pixel).await?;
-    shown(admin, pixel, said).await
-}
-
-/// What Meta has said a short time ago, if it has.
-pub(super) async fn known(admin: &Admin, pixel: PixelId) -> Result<Option<Shown>, Problem> {
-    match admin.0.reader.known(pixel, admin.0.clock.now()) {
-        Some(kept) => shown(admin, pixel, Ok(kept)).await.map(Some),
-        None => Ok(None),
-    }
-}
-
-async fn shown(
-    admin: &Admin,
-    pixel: PixelId,
-    said: Result<Kept, Box<Trouble>>,
-) -> Result<Shown, Problem> {
     let inner = Arc::clone(&admin.0);
     beside(move || Shown::of(&inner, pixel, said)).await
 }

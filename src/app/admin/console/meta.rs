@@ -44,10 +44,8 @@ struct Page {
     path = "quality_meta.html",
     config = "src/app/admin/console/askama.toml"
 )]
-pub(super) struct Region {
-    pixel: PixelId,
-    /// None while it is being read.
-    said: Option<Said>,
+struct Region {
+    said: Said,
 }
 
 struct Said {
@@ -107,11 +105,11 @@ pub(super) fn show(mut visit: Visit) -> Done {
         visit.taken().end()?;
         dataset_quality::is_configured(visit.inner(), pixel)?;
         let shown = dataset_quality::ask(&visit.admin, pixel).await?;
-        let region = Region::of(pixel, Some(shown), visit.inner().clock.now());
+        let said = Said::of(shown, visit.inner().clock.now());
         View::of(&Page {
             shell: visit.shell,
             pixel,
-            region,
+            region: Region { said },
         })
     })
 }
@@ -133,12 +131,6 @@ pub(super) fn stream(mut visit: Visit) -> Done {
         let looks = futures_util::stream::unfold(looking, Looking::next);
         Ok(View::Own(stream::response(Body::from_stream(looks))))
     })
-}
-
-/// What is known already, for the page that the region is on.
-pub(super) async fn region(admin: &Admin, pixel: PixelId) -> Result<Region, super::Problem> {
-    let known = dataset_quality::known(admin, pixel).await?;
-    Ok(Region::of(pixel, known, admin.0.clock.now()))
 }
 
 /// Somebody who looks at the region.
@@ -164,8 +156,8 @@ impl Looking {
         }
         self.left -= 1;
         let shown = dataset_quality::ask(&self.admin, self.pixel).await.ok()?;
-        let region = Region::of(self.pixel, Some(shown), self.admin.0.clock.now());
-        let written = region.render().ok()?;
+        let said = Said::of(shown, self.admin.0.clock.now());
+        let written = Region { said }.render().ok()?;
         // written again only where something has changed
         let piece = if self.last.as_ref() == Some(&written) {
             Bytes::from_static(b": the same\n\n")
@@ -174,13 +166,6 @@ impl Looking {
         };
         self.last = Some(written);
         Some((Ok(piece), self))
-    }
-}
-
-impl Region {
-    fn of(pixel: PixelId, shown: Option<Shown>, now: UnixMs) -> Self {
-        let said = shown.map(|shown| Said::of(shown, now));
-        Self { pixel, said }
     }
 }
 

@@ -1,17 +1,12 @@
 //! What events bring that Meta can match people with.
 
-use std::sync::Arc;
-
 use askama::Template;
 
 use super::super::quality::{self, Brought, Quality};
-use super::super::sift::Sift;
-use super::super::work::beside;
-use super::choice::Choice;
-use super::meta::{self, Region};
+use super::choice::{self, Choice};
 use super::shell::Shell;
 use super::words::{count, share};
-use super::{Done, View, Visit};
+use super::{Done, Visit};
 use crate::time::UnixMs;
 use crate::traffic::FRESHNESS;
 
@@ -29,8 +24,6 @@ struct Page {
     keys: Vec<&'static str>,
     ages: &'static [&'static str],
     rows: Vec<Row>,
-    /// What Meta says, of one pixel.
-    meta: Option<Region>,
 }
 
 struct Row {
@@ -46,29 +39,10 @@ struct Row {
 
 /// `GET /console/quality`.
 pub(super) fn show(visit: Visit) -> Done {
-    Box::pin(async move {
-        let Visit {
-            admin,
-            shell,
-            members,
-            ..
-        } = visit;
-        let sift = Sift::of(&admin, members)?;
-        let inner = Arc::clone(&admin.0);
-        let meta = match sift.pixel {
-            Some(pixel) => Some(meta::region(&admin, pixel).await?),
-            None => None,
-        };
-        let page = beside(move || {
-            let choice = Choice::of(&inner, &sift);
-            let now = inner.clock.now();
-            page(shell, choice, quality::look(&inner, sift), meta, now)
-        });
-        View::of(&page.await?)
-    })
+    choice::show(visit, quality::look, page)
 }
 
-fn page(shell: Shell, choice: Choice, quality: Quality, meta: Option<Region>, now: UnixMs) -> Page {
+fn page(shell: Shell, choice: Choice, quality: Quality, now: UnixMs) -> Page {
     let all = &quality.all;
     let of = |part: u64| share(part, all.events);
     let fresh = all
@@ -114,7 +88,6 @@ fn page(shell: Shell, choice: Choice, quality: Quality, meta: Option<Region>, no
             .collect(),
         keys: quality.keys,
         ages: &AGES,
-        meta,
         shell,
     }
 }

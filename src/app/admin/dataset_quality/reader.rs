@@ -82,12 +82,7 @@ impl Reader {
         }
     }
 
-    /// What was said a short time ago.
-    pub(in crate::app::admin) fn known(&self, pixel: PixelId, now: UnixMs) -> Option<Kept> {
-        let token = self.meta.as_ref()?.tokens.get(pixel)?.token_key();
-        self.fresh(pixel, token, now)
-    }
-
+    /// What was said a short time ago, with this token.
     fn fresh(&self, pixel: PixelId, token: TokenKey, now: UnixMs) -> Option<Kept> {
         let pixels = lock(&self.pixels);
         let kept = pixels.get(&pixel)?.kept.as_ref()?;
