@@ -23,6 +23,7 @@ const COMMON: &[&str] = &[
     "secret",
     "time",
     "telemetry::metrics",
+    "telemetry::SPANS",
     "failpoint",
 ];
 
