@@ -32,14 +32,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::private_file::FileError;
+use crate::private_file::{FileError, Versioned};
 use crate::time::{Clock, UnixMs};
 
 use board::Board;
 pub use kind::{IssueId, IssueIdError, Kind, Place, Seen};
 pub use level::{Level, LevelOf};
 use marks::{Kept, Store};
-use snapshot::{Snapshot, Snapshots};
+use snapshot::Snapshot;
 
 /// Groups of all pixels.
 pub const MAX_ISSUES: usize = 2000;
@@ -189,7 +189,7 @@ struct Inner {
     kept: Mutex<Kept>,
     /// Held for a change and its way to the file.
     turn: Mutex<()>,
-    snapshots: Snapshots,
+    snapshots: Versioned,
     /// Held while the groups are written; whether they are not to be any more.
     ended: Mutex<bool>,
 }
@@ -203,12 +203,15 @@ impl Issues {
             tracing::error!(path = %store.path().display(), %error, "what was acknowledged and muted of issues cannot be read: all of them are open");
             Kept::default()
         });
-        let snapshots = Snapshots::new(dir.join(SEEN_FILE));
-        let snapshot = snapshots.read().unwrap_or_else(|error| {
+        let snapshots = snapshot::file(dir.join(SEEN_FILE));
+        let snapshot = snapshots.read::<Snapshot>().unwrap_or_else(|error| {
             tracing::error!(path = %snapshots.path().display(), %error, "the issues of before cannot be read: what is refused at the door is counted anew");
             None
         });
-        let snapshot = snapshot.unwrap_or_else(|| Snapshot::new(clock.now(), Vec::new()));
+        let snapshot = snapshot.unwrap_or_else(|| Snapshot {
+            since: clock.now(),
+            groups: Vec::new(),
+        });
         Self(Arc::new(Inner {
             since: snapshot.since,
             clock,
@@ -269,7 +272,10 @@ impl Issues {
         let Some(groups) = locked(&self.0.board).changes() else {
             return;
         };
-        let snapshot = Snapshot::new(self.0.since, groups);
+        let snapshot = Snapshot {
+            since: self.0.since,
+            groups,
+        };
         if let Err(error) = self.0.snapshots.write(&snapshot) {
             locked(&self.0.board).forget_told();
             tracing::warn!(path = %self.0.snapshots.path().display(), %error, "issues cannot be written down: after a restart, what is refused at the door is counted anew");

@@ -9,6 +9,7 @@ use super::config::ConfigFiles;
 use super::{OK, USAGE, WRONG, client, print_json};
 use crate::backup::{BackupError, Manifest, Places, restore, take};
 use crate::config::Config;
+use crate::text::counted;
 use crate::time::Clock;
 
 /// What `capigate backup` takes.
@@ -126,9 +127,11 @@ fn tell(manifest: &Manifest, out: &mut dyn Write) -> anyhow::Result<()> {
     let (events, dead) = (manifest.events(), manifest.dead_letters);
     writeln!(
         out,
-        "it holds {events} waiting events of {} pixels and {dead} dead letters, in {} files",
-        manifest.waiting.len(),
-        manifest.files.len(),
+        "it holds {} of {}, and {}, in {}",
+        counted(events, "waiting event"),
+        counted(manifest.waiting.len() as u64, "pixel"),
+        counted(dead, "dead letter"),
+        counted(manifest.files.len() as u64, "file"),
     )?;
     let vault = if manifest.vault {
         "the vault is in it, and its key is not: keep that elsewhere"

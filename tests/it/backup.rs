@@ -195,7 +195,7 @@ async fn a_gateway_that_is_restored_delivers_what_waited_when_the_backup_was_tak
     let (code, said) = capigate(&["restore", "--config", config, "--from", out]);
     assert_eq!(code, 0, "{said}");
     assert!(
-        said.contains("60 waiting events of 2 pixels and 1 dead letters"),
+        said.contains("60 waiting events of 2 pixels, and 1 dead letter"),
         "{said}"
     );
     assert!(said.contains("its key is not"), "{said}");

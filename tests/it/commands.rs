@@ -143,7 +143,7 @@ async fn an_operator_finds_a_dead_letter_and_sends_it_again() {
     // nobody can be asked, so nothing is done; the dry run is shown
     let asked = capigate(ADMIN, &["dead", "redrive", "--admin", &gateway.admin]);
     assert_eq!(asked.code, 64, "{asked:?}");
-    assert!(asked.out.contains("2 of 2 letters would be sent again"));
+    assert!(asked.out.contains("to be sent again: 2 of 2 letters"));
     assert!(asked.err.contains("--yes"), "{asked:?}");
     let (code, _) = bad(&gateway, ADMIN, &["dead", "purge", "--all"]);
     assert_eq!(code, 64);
@@ -161,11 +161,11 @@ async fn an_operator_finds_a_dead_letter_and_sends_it_again() {
     let both = ["dead", "redrive", id, "99-99", "--dry-run", "--admin"];
     let said = capigate(ADMIN, &[&both[..], &[&gateway.admin]].concat());
     assert!(said.code == 1 && said.err.contains("99-99"), "{said:?}");
-    assert!(said.out.contains("1 of 1 letters would"), "{said:?}");
+    assert!(said.out.contains("1 of 1 letter;"), "{said:?}");
     sandbox.clear_faults();
     let done = good(&gateway, &["dead", "redrive", id, "--yes"]);
     assert!(
-        done.contains("1 of 1 letters are in the journal again"),
+        done.contains("in the journal again: 1 of 1 letter"),
         "{done}"
     );
     assert!(done.contains("0 were refused and stay"), "{done}");
@@ -315,7 +315,7 @@ async fn dead_letters_can_be_worked_on_while_no_gateway_runs() {
     assert!(said.code == 0 && said.out.contains("1 of 1"), "{said:?}");
     let said = offline(&["purge", "--pixel", PIXEL, "--yes"]);
     assert!(
-        said.code == 0 && said.out.contains("1 letters are deleted"),
+        said.code == 0 && said.out.contains("deleted: 1 letter"),
         "{said:?}"
     );
 

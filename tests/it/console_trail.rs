@@ -294,7 +294,7 @@ async fn a_receipt_tells_the_way_of_an_event_and_sends_a_dead_one_again() {
         "{}",
         page.text
     );
-    assert!(page.text.contains("1 dead letters"), "{}", page.text);
+    assert!(page.text.contains("the 1 dead letter,"), "{}", page.text);
     let page = typed("not an address @").await;
     assert_eq!(page.status, 400);
     let url = format!("http://{}/search", gateway.running().admin_addr());
@@ -429,7 +429,7 @@ async fn what_was_delivered_is_told_whole_after_a_restart() {
         .await;
     assert_eq!(page.status, 200);
     for says in [
-        "2 events of this address were found",
+        "Found 2 events of this address",
         "Ended",
         "Its requests to Graph",
         "transient",

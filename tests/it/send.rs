@@ -355,7 +355,7 @@ async fn what_cannot_work_is_told_before_anything_is_sent() {
             &site.key,
             &["--dry-run"],
             0,
-            "1 events: 1 accepted",
+            "1 event: 1 accepted",
         ),
     ] {
         let said = run(to, key, args);

@@ -19,6 +19,7 @@ use crate::attempts::Attempts;
 use crate::event::{EmailError, EncodedEvent, Wanted};
 use crate::journal::dead::{Shown, masked};
 use crate::receipts::{Receipt, State};
+use crate::text::counted;
 
 /// Events that are shown, of the journal, of the dead letters and of the receipts each.
 pub(super) const MAX_SHOWN: usize = 50;
@@ -124,9 +125,9 @@ pub(super) fn look(inner: &Inner, wanted: &Wanted) -> Result<Matches, Problem> {
     }
     let states = events::states(inner);
     let searched = format!(
-        "the {} events in the journal, the {} dead letters, and {}",
-        inner.journal.depth().records,
-        inner.dead.count(),
+        "the {} in the journal, the {}, and {}",
+        counted(inner.journal.depth().records, "event"),
+        counted(inner.dead.count(), "dead letter"),
         receipts_searched(inner, wanted),
     );
     let waiting = waiting.into_iter().take(MAX_SHOWN).map(|found| {

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::{At, Client, USAGE, Which, failure, table};
 use crate::cli::{OK, WRONG, print_json};
 use crate::journal::dead::LetterId;
+use crate::text::counted;
 
 #[derive(Debug, Args)]
 struct Change {
@@ -185,15 +186,16 @@ fn redrive_text(report: &Value, out: &mut dyn Write) -> std::io::Result<()> {
         "unconfirmed",
     ]
     .map(|name| &report[name]);
+    let matched = letters(matched);
     if report["dry_run"] == true {
         writeln!(
             out,
-            "{would} of {matched} letters would be sent again; {refused} would be refused and stay"
+            "to be sent again: {would} of {matched}; refused, and they stay: {refused}"
         )?;
     } else {
         writeln!(
             out,
-            "{redriven} of {matched} letters are in the journal again; {refused} were refused and stay"
+            "in the journal again: {redriven} of {matched}; refused, and they stay: {refused}"
         )?;
     }
     if unconfirmed != 0 {
@@ -214,10 +216,14 @@ fn redrive_text(report: &Value, out: &mut dyn Write) -> std::io::Result<()> {
 }
 
 fn purge_text(report: &Value, out: &mut dyn Write) -> std::io::Result<()> {
-    let letters = &report["letters"];
+    let letters = letters(&report["letters"]);
     if report["dry_run"] == true {
-        writeln!(out, "{letters} letters would be deleted for good")
+        writeln!(out, "to be deleted for good: {letters}")
     } else {
-        writeln!(out, "{letters} letters are deleted")
+        writeln!(out, "deleted: {letters}")
     }
+}
+
+fn letters(number: &Value) -> String {
+    counted(number.as_u64().unwrap_or_default(), "letter")
 }

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use serde_json::Value;
 
 use crate::sandbox::{BatchRecord, LedgerEvent};
+use crate::text::counted;
 
 /// One sample and its end.
 pub(super) struct Row<'a> {
@@ -38,8 +39,11 @@ pub(super) fn print(out: &mut dyn Write, number: usize, row: &Row<'_>) -> io::Re
             }
             writeln!(
                 out,
-                "   ACCEPTED, then delivered in batch {} ({} events); Graph's answer: 200, events_received {}, trace {}",
-                batch.number, batch.size, batch.size, batch.fbtrace_id
+                "   ACCEPTED, then delivered in batch {} ({}); Graph's answer: 200, events_received {}, trace {}",
+                batch.number,
+                counted(batch.size as u64, "event"),
+                batch.size,
+                batch.fbtrace_id
             )
         }
         End::Refused(error) => {

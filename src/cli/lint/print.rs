@@ -5,6 +5,7 @@ use std::io::Write;
 use crate::cli::records::RowFault;
 use crate::cli::table::plain;
 use crate::lint::{Finding, Linted, Totals};
+use crate::text::counted;
 
 /// One event; if brief, only what is wrong with it.
 pub(super) fn event(
@@ -97,7 +98,12 @@ pub(in crate::cli) fn totals(totals: &Totals, out: &mut dyn Write) -> anyhow::Re
         .iter()
         .map(|(word, count)| format!("{count} {word}"))
         .collect();
-    writeln!(out, "{} events: {}", totals.events, parts.join(", "))?;
+    writeln!(
+        out,
+        "{}: {}",
+        counted(totals.events, "event"),
+        parts.join(", ")
+    )?;
     for (code, count) in &totals.codes {
         writeln!(out, "  {count} × {code}")?;
     }

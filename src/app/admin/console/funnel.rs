@@ -135,18 +135,19 @@ struct Links<'f> {
     funnel: &'f Funnel,
     /// How far back the dead letters are.
     newer_than: String,
+    /// The same of the end, where that is not now.
+    older_than: Option<String>,
 }
 
 impl<'f> Links<'f> {
     fn of(funnel: &'f Funnel, now: UnixMs) -> Self {
-        let minutes = now
-            .since(UnixMs(funnel.since))
-            .as_secs()
-            .div_ceil(60)
-            .max(1);
+        let seconds = |at: UnixMs| now.since(at).as_secs();
+        let minutes = seconds(UnixMs(funnel.since)).div_ceil(60).max(1);
+        let until = funnel.sift.until.map(seconds).filter(|past| *past > 0);
         Self {
             funnel,
             newer_than: format!("{minutes}m"),
+            older_than: until.map(|past| format!("{past}s")),
         }
     }
 
@@ -182,6 +183,9 @@ impl<'f> Links<'f> {
         }
         query.extend_pairs(more);
         query.append_pair("newer_than", &self.newer_than);
+        if let Some(older_than) = &self.older_than {
+            query.append_pair("older_than", older_than);
+        }
         format!("/console/dead?{}", query.finish())
     }
 }
