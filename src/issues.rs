@@ -32,6 +32,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::pixel::PixelId;
 use crate::private_file::{FileError, Versioned};
 use crate::time::{Clock, UnixMs};
 
@@ -121,6 +122,23 @@ impl State {
             Self::Over => "over",
         }
     }
+}
+
+/// A group that is not over, in few figures: for whoever looks at all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Brief {
+    /// Its name.
+    pub id: IssueId,
+    /// Whose events.
+    pub pixel: PixelId,
+    /// Where it went wrong.
+    pub place: Place,
+    /// As of an [`Issue`]; never [`State::Over`].
+    pub state: State,
+    /// Dead letters that are kept, as of the last look; those noted just now before the first one.
+    pub letters: u64,
+    /// Events of the last hour, of those that are noted as they come.
+    pub last_hour: u64,
 }
 
 /// Somebody knows of a group.
@@ -302,6 +320,18 @@ impl Issues {
             let order = |issue: &Issue| (issue.last_hour, issue.last_seen, issue.id);
             (a.state.cmp(&b.state)).then_with(|| order(b).cmp(&order(a)))
         });
+        all
+    }
+
+    /// All groups that are not over, in no order. `looked` is how long ago the last look at what stands
+    /// ([`Issues::stand`]) may be: letters that are noted and younger than that count as kept.
+    pub fn briefs(&self, looked: Duration) -> Vec<Brief> {
+        let now = self.0.clock.now();
+        let mut all = locked(&self.0.board).briefs(now, looked);
+        let kept = locked(&self.0.kept);
+        for brief in &mut all {
+            brief.state = kept.state(brief.id, false, now);
+        }
         all
     }
 

@@ -266,6 +266,18 @@ impl Traffic {
         pulse.unwrap_or_default()
     }
 
+    /// The numbers of each pixel that has any in the last [`WINDOW`], in one pass over all of them.
+    pub fn hour(&self) -> BTreeMap<PixelId, Totals> {
+        let mut hour = BTreeMap::new();
+        self.each(None, |id, counts, minute| {
+            let totals = counts.totals(MINUTES, minute);
+            if totals != Totals::default() {
+                hour.insert(id, totals);
+            }
+        });
+        hour
+    }
+
     /// The last `window` before `until`, or before now, and what is missing to whole quarters of an hour,
     /// or whole hours.
     pub fn stretch(&self, window: Duration, until: Option<UnixMs>) -> Stretch {

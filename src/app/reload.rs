@@ -9,7 +9,7 @@
 //! **Limits.** The environment of a process cannot change, so a variable stays as it was at the
 //! start; and so does a key that a variable sets.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -22,6 +22,7 @@ use crate::lanes::Lanes;
 use crate::pixel::PixelId;
 use crate::telemetry::metrics::Metrics;
 use crate::test_mode::TestMode;
+use crate::text::counted;
 use crate::time::Clock;
 use crate::tokens::{Candidates, Tokens};
 use crate::traffic::Traffic;
@@ -67,6 +68,8 @@ pub struct Report {
     pub changed: Vec<String>,
     /// What the first of them said and say, but for secrets.
     pub differences: Vec<Difference>,
+    /// Of each pixel that was taken out while events of it wait: how many, and what to do.
+    pub warnings: Vec<String>,
 }
 
 /// Why a reload was refused; the old configuration stays.
@@ -120,6 +123,8 @@ pub struct Attempt {
     pub changed: Vec<String>,
     /// What the first of them said and say, but for secrets.
     pub differences: Vec<Difference>,
+    /// Of each pixel that was taken out while events of it wait: how many, and what to do.
+    pub warnings: Vec<String>,
     /// Why it was refused.
     pub error: Option<ReloadError>,
 }
@@ -272,6 +277,10 @@ impl Reloader {
         }
         changed.extend(vault::changes(&now.held.contents, &next.held.contents));
         let differences = config::differences(&now.config, &next.config, &changed);
+        let warnings = self.stranded(&now.config, &next.config);
+        for warning in &warnings {
+            tracing::warn!("{warning}");
+        }
         let result = if changed.is_empty() {
             // what is known about tokens may be newer
             self.0.now.store(Arc::new(next));
@@ -286,7 +295,28 @@ impl Reloader {
             generation: self.generation(),
             changed: changed.into_iter().collect(),
             differences,
+            warnings,
         })
+    }
+
+    /// Pixels that are taken out while events of them wait, in words.
+    fn stranded(&self, now: &Config, next: &Config) -> Vec<String> {
+        let is_gone = |id: &PixelId| !next.pixels.contains_key(id);
+        if !now.pixels.keys().any(is_gone) {
+            return Vec::new();
+        }
+        let mut waiting: BTreeMap<PixelId, u64> = BTreeMap::new();
+        for lane in (self.0.lanes.get().map(Lanes::snapshot)).unwrap_or_default() {
+            if lane.waiting > 0 && is_gone(&lane.pixel) && now.pixels.contains_key(&lane.pixel) {
+                *waiting.entry(lane.pixel).or_default() += lane.waiting;
+            }
+        }
+        let told = waiting.into_iter().map(|(pixel, events)| {
+            let wait = if events == 1 { "waits" } else { "wait" };
+            let events = counted(events, "event");
+            format!("pixels.{pixel} is gone, and {events} of it {wait} on disk: put pixels.{pixel} back, or they expire")
+        });
+        told.collect()
     }
 
     /// Takes the vault over, and nothing else.
@@ -369,22 +399,17 @@ impl Reloader {
 
     fn note(&self, trigger: Trigger, result: &Result<Report, ReloadError>) {
         let generation = self.generation();
-        let (result, changed, differences, error) = match result {
-            Ok(report) => {
-                let Report {
-                    changed,
-                    differences,
-                    ..
-                } = report.clone();
-                (report.result, changed, differences, None)
-            }
-            Err(error) => (
-                Outcome::Refused,
-                Vec::new(),
-                Vec::new(),
-                Some(error.clone()),
-            ),
+        let (report, error) = match result {
+            Ok(report) => (report.clone(), None),
+            Err(error) => (Report::refused(generation), Some(error.clone())),
         };
+        let Report {
+            result,
+            changed,
+            differences,
+            warnings,
+            ..
+        } = report;
         let keys = changed.join(", ");
         let trigger_code = trigger.code();
         match &error {
@@ -404,6 +429,7 @@ impl Reloader {
             generation,
             changed,
             differences,
+            warnings,
             error,
         };
         if result == Outcome::Applied {
@@ -411,6 +437,19 @@ impl Reloader {
             *applied.unwrap_or_else(PoisonError::into_inner) = Some(attempt.clone());
         }
         *self.0.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(attempt);
+    }
+}
+
+impl Report {
+    /// Nothing was taken over.
+    fn refused(generation: u64) -> Self {
+        Self {
+            result: Outcome::Refused,
+            generation,
+            changed: Vec::new(),
+            differences: Vec::new(),
+            warnings: Vec::new(),
+        }
     }
 }
 

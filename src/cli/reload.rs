@@ -40,5 +40,9 @@ pub(super) async fn run(args: ReloadArgs, out: &mut dyn Write) -> anyhow::Result
         };
         writeln!(out, "  {}: {}", table::plain(key), table::plain(&says))?;
     }
+    let warnings = report["warnings"].as_array().into_iter().flatten();
+    for warning in warnings.filter_map(Value::as_str) {
+        writeln!(out, "warning: {}", table::plain(warning))?;
+    }
     Ok(OK)
 }

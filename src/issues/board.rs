@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::time::Duration;
 
 use super::recent::Recent;
 use super::snapshot::{Amount, Group};
 use super::{
-    Issue, IssueId, Kind, Level, LevelOf, MAX_EVENT_ID, MAX_EVENT_IDS, MAX_ISSUES, MAX_PER_PIXEL,
-    Seen, State,
+    Brief, Issue, IssueId, Kind, Level, LevelOf, MAX_EVENT_ID, MAX_EVENT_IDS, MAX_ISSUES,
+    MAX_PER_PIXEL, Place, Seen, State,
 };
 use crate::event::Money;
 use crate::pixel::PixelId;
@@ -127,6 +128,14 @@ impl Board {
             .collect()
     }
 
+    /// All groups that are not over.
+    pub(super) fn briefs(&self, now: UnixMs, looked: Duration) -> Vec<Brief> {
+        let all = self.pixels.values().flatten();
+        all.filter(|one| one.over.is_none())
+            .map(|one| one.brief(now, looked))
+            .collect()
+    }
+
     /// All groups, each with whether it is over.
     pub(super) fn states(&self) -> Vec<(IssueId, bool)> {
         let all = self.pixels.values().flatten();
@@ -238,6 +247,24 @@ impl Entry {
             self.event_ids.pop_front();
         }
         self.event_ids.push_back(id);
+    }
+
+    fn brief(&self, now: UnixMs, looked: Duration) -> Brief {
+        let last_hour = self.recent.sum(now);
+        let is_dead = matches!(self.kind.place, Place::Meta | Place::Lane);
+        let is_fresh = now.since(self.last_seen) < looked;
+        Brief {
+            id: self.id,
+            pixel: self.kind.pixel,
+            place: self.kind.place,
+            state: State::Open,
+            letters: match &self.level {
+                Some(level) if level.of == LevelOf::Letters => level.events,
+                None if is_dead && is_fresh => last_hour,
+                _ => 0,
+            },
+            last_hour,
+        }
     }
 
     fn shown(&self, now: UnixMs) -> Issue {

@@ -64,7 +64,7 @@ impl HeldBy {
                 "the API version, the path or the dataset's set-up is wrong: look up graph.code and graph.subcode"
             }
             Self::NoToken => {
-                "there is no token for this pixel: run `capigate token add --pixel <id>`, or set pixels.<id>.token"
+                "there is no token for this pixel: run `capigate token add --pixel <id>`, or set pixels.<id>.token; if it was taken out of the configuration, put pixels.<id> back"
             }
             Self::DeadLetters => {
                 "dead letters cannot be written: free disk space, or raise journal.dead_max_bytes"

@@ -141,24 +141,29 @@ impl Counts {
 
     /// What somebody looks at to see whether it works.
     pub(super) fn pulse(&mut self, minutes: usize, minute: i64) -> Pulse {
+        Pulse {
+            minutes: self.totals(minutes, minute),
+            day: self.day.totals(minute),
+            accepted: self.day.accepted(minute),
+        }
+    }
+
+    /// The totals of the last `minutes`, the present one included.
+    pub(super) fn totals(&mut self, minutes: usize, minute: i64) -> Totals {
         let now = self.advance(minute);
         let sum = |ring: &Ring| ring.sum(now, minutes);
         let (taken, duplicates) = (sum(&self.events), sum(&self.duplicates));
         let refused = self.refused.sum(now, minutes);
         let filtered = self.filtered.sum(now, minutes);
-        Pulse {
-            minutes: Totals {
-                received: taken + refused + filtered,
-                refused,
-                filtered,
-                duplicates,
-                accepted: taken.saturating_sub(duplicates),
-                coded: sum(&self.coded),
-                delivered: sum(&self.delivered),
-                dead: self.dead.sum(now, minutes),
-            },
-            day: self.day.totals(minute),
-            accepted: self.day.accepted(minute),
+        Totals {
+            received: taken + refused + filtered,
+            refused,
+            filtered,
+            duplicates,
+            accepted: taken.saturating_sub(duplicates),
+            coded: sum(&self.coded),
+            delivered: sum(&self.delivered),
+            dead: self.dead.sum(now, minutes),
         }
     }
 

@@ -15,7 +15,7 @@ fn keyed(config: &mut Config) {
 }
 
 /// What the admin API answers.
-async fn ask(gateway: &Gateway, path: &str) -> Value {
+pub(crate) async fn ask(gateway: &Gateway, path: &str) -> Value {
     let admin = gateway.running().admin_addr();
     let request = gateway.http.get(format!("http://{admin}{path}"));
     let response = request.bearer_auth(VIEW).send().await.unwrap();
@@ -23,7 +23,7 @@ async fn ask(gateway: &Gateway, path: &str) -> Value {
     response.json().await.unwrap()
 }
 
-fn row<'v>(overview: &'v Value, pixel: &str) -> &'v Value {
+pub(crate) fn row<'v>(overview: &'v Value, pixel: &str) -> &'v Value {
     let rows = overview["rows"].as_array().unwrap();
     rows.iter().find(|row| row["pixel"] == pixel).unwrap()
 }
@@ -47,7 +47,7 @@ async fn some_traffic(gateway: &Gateway) {
 }
 
 /// The text of a page without its tags.
-fn bare(html: &str) -> String {
+pub(crate) fn bare(html: &str) -> String {
     let mut text = String::new();
     let mut is_tag = false;
     for c in html.chars() {
@@ -95,7 +95,10 @@ async fn the_overview_says_what_came_and_who_needs_somebody() {
     assert!(seen.text.contains("Shop &#60;b&#62;"), "{}", seen.text);
     assert!(seen.text.contains("<svg class=\"spark\""), "{}", seen.text);
     let text = bare(&seen.text);
-    assert!(text.contains("2 50 % 2 100 % 2 50 % 2 100 % 0"), "{text}");
+    assert!(
+        text.contains("2 50 % 2 100 % 2 50 % 2 100 % 1 1 in 5 min 0 1 0"),
+        "{text}"
+    );
     assert!(text.contains("no events yet"), "{text}");
 
     // a token that is refused: its pixels come first, in red
@@ -196,7 +199,7 @@ async fn the_funnel_adds_up_and_its_numbers_lead_on() {
     for link in [
         format!("/console/dead?pixel={PIXEL}&#38;newer_than="),
         format!("/console/dead?pixel={PIXEL}&#38;reason=refused&#38;newer_than="),
-        format!("/console?search={PIXEL}\""),
+        format!("/console/pixels?pixel={PIXEL}\""),
         format!("/console/stopped?pixel={PIXEL}&#38;window=1440m&#38;stage=duplicate\""),
         format!("/console/issues?pixel={PIXEL}&#38;code="),
     ] {

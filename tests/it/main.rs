@@ -17,6 +17,7 @@ mod check;
 mod commands;
 mod console;
 mod console_desk;
+mod console_losses;
 mod console_numbers;
 mod console_pixels;
 mod console_trail;

@@ -24,7 +24,7 @@ use crate::journal::dead::Number;
 use crate::pixel::PixelId;
 use crate::traffic::Report;
 
-pub(super) use survey::Survey;
+pub(super) use survey::{EVERY, Survey};
 pub(super) use words::meta;
 use words::{Words, words};
 

@@ -1,5 +1,7 @@
 //! `GET /overview`: whether it works, a line a pixel; what needs a person comes first.
 
+mod losses;
+mod stray;
 mod token;
 
 use std::collections::BTreeMap;
@@ -21,6 +23,10 @@ use crate::text::counted;
 use crate::time::UnixMs;
 use crate::traffic::Totals;
 
+use losses::{Loss, Losses};
+use stray::Strays;
+
+pub(super) use losses::Issues;
 pub(super) use token::{NotesCache, Token};
 
 /// Lines of one page.
@@ -59,11 +65,16 @@ pub(super) struct Overview {
 pub(super) struct Row {
     pub(super) pixel: PixelId,
     pub(super) name: Option<String>,
+    /// Whether it is in the configuration. One that is not has no counts, and is here while events of
+    /// it wait.
+    pub(super) configured: bool,
     pub(super) rank: Rank,
     /// What is to be done, or to be watched, the gravest first.
     pub(super) needs: Vec<Need>,
     pub(super) last_5_minutes: Totals,
     pub(super) last_24_hours: Totals,
+    /// Issues of it that are not over.
+    pub(super) issues: Issues,
     /// Events that wait.
     pub(super) waiting: u64,
     /// Seconds since the oldest of them came.
@@ -160,8 +171,13 @@ struct Waiting {
 pub(super) fn look(inner: &Inner, wanted: &Wanted) -> Overview {
     let in_force = inner.in_force();
     let now = inner.clock.now();
+    let pixels = &in_force.config.pixels;
     let mut lanes: BTreeMap<PixelId, (LaneSnapshot, Waiting)> = BTreeMap::new();
-    for lane in inner.lanes.get().map(Lanes::snapshot).unwrap_or_default() {
+    let mut strays = Strays::new();
+    for (key, lane) in inner.lanes.get().map(Lanes::states).unwrap_or_default() {
+        if lane.waiting > 0 && !pixels.contains_key(&key.pixel) {
+            strays.entry(key.pixel).or_default().push(key);
+        }
         let waiting = Waiting {
             events: lane.waiting,
             oldest_seconds: lane.oldest_seconds,
@@ -181,22 +197,35 @@ pub(super) fn look(inner: &Inner, wanted: &Wanted) -> Overview {
     }
     let notes = inner.notes.read(&in_force.config.journal.dir, now);
     let tokens = token::Tokens::of(&in_force, &notes, now);
-    let pixels = &in_force.config.pixels;
+    let losses = Losses::of(inner);
     let mut needing: Vec<(PixelId, String)> = Vec::new();
     let by_hand = inner.lanes.get().map(Lanes::by_hand).unwrap_or_default();
     let (mut watched, mut stopped) = (0, 0);
     let mut found: Vec<(Rank, PixelId)> = Vec::with_capacity(pixels.len());
+    let has = |text: &str| {
+        let search = wanted.search.as_ref();
+        search.is_none_or(|search| text.to_lowercase().contains(search))
+    };
+    for id in strays.keys() {
+        let (_, waiting) = lanes[id];
+        let said = stray::need(*id, waiting, None, now).says;
+        needing.push((*id, format!("{id} ({said})")));
+        if has(&id.to_string()) {
+            found.push((Rank::NeedsPerson, *id));
+        }
+    }
     for (id, pixel) in pixels {
         let lane = lanes.get(id).map(|(lane, _)| lane);
         let token = tokens.rank(*id);
         let hand = by_hand.get(id);
         stopped += usize::from(hand.is_some());
         let own = hand.map_or(Rank::Ok, |_| Rank::Watch);
-        let rank = rank(lane).min(token).min(own);
+        let loss = losses.of_pixel(*id);
+        let rank = rank(lane).min(token).min(own).min(loss.rank());
         match rank {
             Rank::NeedsPerson if needing.len() < NAMED => {
                 let name = pixel.name.clone().unwrap_or_else(|| id.to_string());
-                let needs = needs(lane, hand, now, &tokens.of_pixel(*id));
+                let needs = needs(lane, hand, now, &tokens.of_pixel(*id), &loss);
                 let why = needs.first().map(|need| need.says.clone());
                 needing.push((*id, format!("{name} ({})", why.unwrap_or_default())));
             }
@@ -204,11 +233,7 @@ pub(super) fn look(inner: &Inner, wanted: &Wanted) -> Overview {
             Rank::Watch => watched += usize::from(hand.is_none()),
             Rank::Ok => {}
         }
-        let is_found = wanted.search.as_ref().is_none_or(|search| {
-            let name = pixel.name.as_ref().map(|name| name.to_lowercase());
-            id.to_string().contains(search) || name.is_some_and(|name| name.contains(search))
-        });
-        if is_found {
+        if has(&id.to_string()) || pixel.name.as_deref().is_some_and(has) {
             found.push((rank, *id));
         }
     }
@@ -224,12 +249,21 @@ pub(super) fn look(inner: &Inner, wanted: &Wanted) -> Overview {
             None => (None, Waiting::default()),
         };
         let token = tokens.of_pixel(*id);
-        let pulse = inner.traffic.pulse(*id);
+        let (pulse, loss) = (inner.traffic.pulse(*id), losses.of_pixel(*id));
+        let needs = match strays.get(id) {
+            Some(lanes) => {
+                let expiry = stray::expiry(&inner.journal, lanes);
+                vec![stray::need(*id, waiting, expiry, now)]
+            }
+            None => needs(lane, by_hand.get(id), now, &token, &loss),
+        };
         Row {
             pixel: *id,
             name: pixels.get(id).and_then(|pixel| pixel.name.clone()),
+            configured: pixels.contains_key(id),
             rank: *rank,
-            needs: needs(lane, by_hand.get(id), now, &token),
+            needs,
+            issues: loss.issues,
             last_5_minutes: pulse.minutes,
             last_24_hours: pulse.day,
             waiting: waiting.events,
@@ -315,7 +349,7 @@ fn says(
                 String::new()
             };
             format!(
-                "Nothing needs you: {} of {pixels} will go on by itself, or has time{held}.",
+                "Nothing needs you: {} of {pixels} to watch{held}.",
                 many(watched)
             )
         }
@@ -349,6 +383,7 @@ fn needs(
     by_hand: Option<&HandHold>,
     now: UnixMs,
     token: &Token,
+    loss: &Loss,
 ) -> Vec<Need> {
     let mut needs = Vec::new();
     if let Some(hold) = by_hand {
@@ -378,6 +413,7 @@ fn needs(
     let about_token = ["token", "no_token"];
     let is_told = (needs.iter()).any(|need| about_token.contains(&need.code));
     needs.extend(token.need().filter(|_| !is_told));
+    needs.extend(loss.needs());
     needs.sort_by_key(|need| need.rank);
     needs
 }

@@ -196,7 +196,7 @@ fn stages(funnel: &Funnel, links: &Links<'_>) -> Vec<Line> {
     let here = |id: &str| format!("#{id}");
     let stopped = |stage: Stage| links.stopped(&[("stage", stage.word())]);
     let waits = match funnel.pixel {
-        Some(pixel) => format!("{}?search={pixel}", super::HOME),
+        Some(pixel) => format!("/console/pixels?pixel={pixel}"),
         None => super::HOME.to_owned(),
     };
     let unshared = |_: u64| String::new();
@@ -296,7 +296,7 @@ fn stages(funnel: &Funnel, links: &Links<'_>) -> Vec<Line> {
             ended(funnel.dead),
             &unshared,
             links.dead(&[]),
-            "refused by Meta, or too old: a dead letter",
+            "refused by Meta, or too old: one more for each time that an event died, also after it was sent again; the list has the letters that are kept",
             "warn",
         ),
         stage(
@@ -304,7 +304,7 @@ fn stages(funnel: &Funnel, links: &Links<'_>) -> Vec<Line> {
             ended(funnel.delivered),
             &of,
             here("rows"),
-            "Meta has confirmed it",
+            "Meta has confirmed it in this time: with the copies of a mirror, and what came before, it may be more than was accepted",
             "good",
         ),
     ]

@@ -63,6 +63,11 @@ struct Row {
     lane: String,
     minutes: Counts,
     day: Counts,
+    /// Where the counts lead; nowhere for a pixel that is not configured.
+    configured: bool,
+    issues: u64,
+    /// Issues that somebody has acknowledged or muted.
+    known: u64,
     waits: String,
     oldest: Option<String>,
     token: String,
@@ -71,12 +76,17 @@ struct Row {
     spark: String,
 }
 
-/// Accepted and delivered, with their shares.
+/// Accepted and delivered, with their shares, and what did not get so far.
 struct Counts {
     accepted: String,
     of_received: String,
     delivered: String,
-    of_accepted: String,
+    /// Of what was delivered or died.
+    of_ended: String,
+    refused: String,
+    has_refused: bool,
+    dead: String,
+    has_dead: bool,
 }
 
 /// `GET /console`.
@@ -179,6 +189,9 @@ fn rows(overview: Overview, now: UnixMs) -> Vec<Row> {
             },
             minutes: Counts::of(&row.last_5_minutes),
             day: Counts::of(&row.last_24_hours),
+            configured: row.configured,
+            issues: row.issues.open,
+            known: row.issues.known,
             waits: count(row.waiting),
             oldest: row.oldest_seconds.filter(|_| row.waiting > 0).map(span),
             token,
@@ -222,7 +235,11 @@ impl Counts {
             accepted: count(totals.accepted),
             of_received: share(totals.accepted, totals.received),
             delivered: count(totals.delivered),
-            of_accepted: share(totals.delivered, totals.accepted),
+            of_ended: share(totals.delivered, totals.delivered + totals.dead),
+            refused: count(totals.refused),
+            has_refused: totals.refused > 0,
+            dead: count(totals.dead),
+            has_dead: totals.dead > 0,
         }
     }
 }

@@ -106,12 +106,15 @@ pub(super) fn reload(mut visit: Visit) -> Done {
     Box::pin(async move {
         let call = visit.call("", Members::none());
         visit.taken().end()?;
-        let said = visit.done(config::reload(call).await?).await;
-        let said = match said["result"].as_str() {
+        let reply = visit.done(config::reload(call).await?).await;
+        let said = match reply["result"].as_str() {
             Some("applied") => "The changed configuration is in force.",
             _ => "The files say what is in force already.",
         };
-        Ok(View::Go("/console/system".to_owned(), said.to_owned()))
+        let warnings = reply["warnings"].as_array().into_iter().flatten();
+        let warnings = warnings.filter_map(|warning| warning.as_str());
+        let all: Vec<&str> = std::iter::once(said).chain(warnings).collect();
+        Ok(View::Go("/console/system".to_owned(), all.join(" ")))
     })
 }
 

@@ -25,7 +25,7 @@ use worth::Worth;
 /// For how long nothing of a kind may come, while the pixel's other events go on, until it is over.
 pub(super) const QUIET: Duration = Duration::from_hours(1);
 /// How often it is looked when nobody asks.
-const EVERY: Duration = Duration::from_secs(10);
+pub(in crate::app::admin) const EVERY: Duration = Duration::from_secs(10);
 /// How old what held events are worth may be, for somebody who looks.
 const FRESH: Duration = Duration::from_secs(5);
 /// The same when nobody does.

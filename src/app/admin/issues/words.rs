@@ -103,7 +103,7 @@ const HELD: [(HeldBy, [&str; 2]); 9] = [
         HeldBy::NoToken,
         [
             "Held: the pixel has no token",
-            "Nothing can be sent without an access token, so the pixel's events wait on disk.",
+            "Nothing can be sent without an access token, nor for a pixel that is not in the configuration any more, so the pixel's events wait on disk.",
         ],
     ),
     (
