@@ -63,6 +63,54 @@ fn what_is_alike_is_one_group_with_sum_ids_and_times() {
 }
 
 #[test]
+fn letters_are_told_at_once_and_then_as_they_were_looked_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let (issues, clock) = open(dir.path());
+    let looked = Duration::from_secs(20);
+    let died = Kind {
+        place: Place::Meta,
+        ..kind(1, "")
+    };
+    issues.note([
+        seen(died.clone(), "one", "1"),
+        seen(died.clone(), "two", "1"),
+        seen(kind(1, "a"), "three", "1"),
+    ]);
+    let told = || {
+        let mut all = issues.briefs(looked);
+        all.sort_by_key(|one| one.place);
+        let told = |one: &Brief| (one.place, one.state, one.letters, one.last_hour);
+        all.iter().map(told).collect::<Vec<_>>()
+    };
+    let door = (Place::Door, State::Open, 0, 1);
+    assert_eq!(told(), [door, (Place::Meta, State::Open, 2, 2)]);
+    issues.stand(
+        vec![Level {
+            kind: died.clone(),
+            of: LevelOf::Letters,
+            events: 7,
+            last_hour: None,
+            first: START,
+            last: START,
+            valued: 0,
+            money: BTreeMap::new(),
+            event_ids: Vec::new(),
+        }],
+        |_, _| false,
+    );
+    assert_eq!(told(), [door, (Place::Meta, State::Open, 7, 2)]);
+    let change = Change::Acknowledge;
+    issues.change(died.id(), change, "admin.keys[0]").unwrap();
+    assert_eq!(told(), [door, (Place::Meta, State::Acknowledged, 7, 2)]);
+    // sent again: there for a while, with no letters left
+    later(&clock, looked);
+    issues.stand(Vec::new(), |_, _| false);
+    assert_eq!(told(), [door, (Place::Meta, State::Acknowledged, 0, 2)]);
+    issues.stand(Vec::new(), |_, _| true);
+    assert_eq!(told(), []);
+}
+
+#[test]
 fn names_last_and_codes_are_found() {
     let one = Kind {
         place: Place::Meta,

@@ -166,7 +166,7 @@ async fn a_pixel_that_is_taken_out_while_events_wait_is_named_until_it_is_back()
     let warning = format!(
         "pixels.{PIXEL} is gone, and 7 events of it wait on disk: put pixels.{PIXEL} back, or they expire"
     );
-    assert_eq!(report.warnings, [warning.clone()]);
+    assert_eq!(report.warnings, std::slice::from_ref(&warning));
     let config = ask(&gateway, "/config").await;
     assert_eq!(config["last"]["warnings"], json!([warning]));
 

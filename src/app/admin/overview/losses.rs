@@ -26,6 +26,9 @@ const FEW: u64 = 5;
 /// be late.
 const LOOKED: Duration = EVERY.saturating_mul(2);
 
+/// What to do about dead letters that nobody knows of.
+const DEAD_NEXT: &str = "see in Issues why, mend the cause, then send them again or purge them; or acknowledge the issue";
+
 /// The issues of a pixel that are not over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(in crate::app::admin) struct Issues {
@@ -106,6 +109,7 @@ impl Loss {
         let Totals {
             dead, delivered, ..
         } = self.hour;
+        let mut next = DEAD_NEXT;
         let (rank, says) = if self.letters > 0 {
             let letters = counted(self.letters, "dead letter");
             let none = match (dead, delivered) {
@@ -120,6 +124,8 @@ impl Loss {
                 format!("{died} became dead letters in the last hour"),
             )
         } else if self.known_letters > 0 {
+            next =
+                "they are kept in Dead letters, and stay there until they are sent again or purged";
             let letters = counted(self.known_letters, "dead letter");
             (Rank::Watch, format!("{letters}, which somebody knows of"))
         } else {
@@ -129,7 +135,7 @@ impl Loss {
             code: "dead",
             rank,
             says,
-            next: "see in Issues why (`capigate issues`), mend the cause, then send them again or purge them; or acknowledge the issue".to_owned(),
+            next: next.to_owned(),
         })
     }
 
@@ -160,7 +166,12 @@ impl Loss {
                 Rank::Watch
             },
             says: format!("{of} of the last hour refused at the door{known}"),
-            next: "see in Issues why (`capigate issues`), and mend what sends them; or acknowledge the issue".to_owned(),
+            next: if is_known {
+                "see in Issues what it is, and mend what sends them"
+            } else {
+                "see in Issues why, and mend what sends them; or acknowledge the issue"
+            }
+            .to_owned(),
         })
     }
 }
