@@ -7,6 +7,7 @@
 //! with the warning `duplicate`, and is not accepted again ([`crate::duplicates`]). An event that
 //! a policy keeps back ([`crate::event::policy`]) is neither accepted nor bad: the answer names it
 //! as `filtered`, and its receipt says why.
+//! Of a request that is refused as a whole every event counts as refused, if its sender is known.
 //! Pages, which can keep no secret, are known by their origin, and their events get what they lack
 //! of what the browser's request tells.
 //! **Refuses.** Callers without a key or an allowed origin, pixels the key has no right to, bodies over the bounds.
@@ -30,6 +31,7 @@ mod live;
 mod once;
 pub mod pages;
 mod policies;
+mod refused;
 pub mod request;
 pub mod router;
 mod take;

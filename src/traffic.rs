@@ -114,7 +114,8 @@ pub struct Report {
     pub match_keys: BTreeMap<String, u64>,
     /// Warnings by their word.
     pub warnings: BTreeMap<String, u64>,
-    /// Events, and whole requests, that were refused at the door, by their word.
+    /// Events that were refused at the door, by their word; a request whose events could not be counted
+    /// is one.
     pub refused: BTreeMap<String, u64>,
     /// Events that a policy has kept back, by its word.
     pub filtered: BTreeMap<String, u64>,
@@ -125,7 +126,7 @@ pub struct Report {
 /// The numbers of one pixel, or of all, in some time. Events, not requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Totals {
-    /// That came with a good key, whatever came of them.
+    /// That came with a good key, whatever came of them; of a request whose events could not be counted, one.
     pub received: u64,
     /// Of those, refused at the door.
     pub refused: u64,

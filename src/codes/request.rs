@@ -154,7 +154,8 @@ pub(super) const ROWS: &[Row] = &[
         "events",
         REQUEST,
         "at least one event is good; with sources.<name>.strict every one",
-        "mend the events; each is named in errors",
+        "mend the events that are named in errors, and send all of them again: the others were \
+         refused with them",
     ),
     Row::new(
         "too_large",

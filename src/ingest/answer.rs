@@ -125,7 +125,14 @@ pub enum Rejection {
     /// No such pixel is configured.
     UnknownPixel,
     /// Every event is bad, or one is and the source is strict.
-    Events(Vec<EventFault>),
+    Events {
+        /// The bad ones.
+        faults: Vec<EventFault>,
+        /// The others, which are refused with them.
+        others: Vec<Told>,
+    },
+    /// More events than `ingest.max_events`: so many, as far as they were counted.
+    TooManyEvents(usize),
     /// A bound is reached; `retry_after` in seconds where coming back helps.
     Limited(Limit, Option<u64>),
     /// The gateway is stopping.
@@ -157,7 +164,8 @@ impl Rejection {
             Self::ForbiddenOrigin => codes::FORBIDDEN_ORIGIN,
             Self::Forbidden => codes::FORBIDDEN_PIXEL,
             Self::UnknownPixel => codes::UNKNOWN_PIXEL,
-            Self::Events(_) => codes::EVENTS,
+            Self::Events { .. } => codes::EVENTS,
+            Self::TooManyEvents(_) => codes::TOO_MANY_EVENTS,
             Self::Limited(limit, _) => match limit {
                 Limit::MaxBody => codes::TOO_LARGE,
                 Limit::MaxEvents => codes::TOO_MANY_EVENTS,
@@ -179,12 +187,13 @@ impl Rejection {
     pub fn limit(&self) -> Option<Limit> {
         match self {
             Self::Limited(limit, _) => Some(*limit),
+            Self::TooManyEvents(_) => Some(Limit::MaxEvents),
             _ => None,
         }
     }
 
     /// The member or header at fault; empty for the request itself.
-    fn path(&self) -> &'static str {
+    pub(super) fn path(&self) -> &'static str {
         match self {
             Self::Body { path, .. } => path,
             Self::ContentType => "Content-Type",
@@ -192,7 +201,7 @@ impl Rejection {
             Self::Unauthorized { .. } => "access_token",
             Self::ForbiddenOrigin => "Origin",
             Self::Forbidden | Self::UnknownPixel => "pixel_id",
-            Self::Limited(Limit::MaxEvents, _) => "data",
+            Self::TooManyEvents(_) => "data",
             _ => "",
         }
     }
@@ -202,6 +211,7 @@ impl Rejection {
         match self {
             Self::Body { rule, .. } => rule.clone().into(),
             Self::Limited(limit, _) => advice(*limit).into(),
+            Self::TooManyEvents(_) => advice(Limit::MaxEvents).into(),
             _ => self.code().row().rule.into(),
         }
     }
@@ -231,14 +241,15 @@ impl Rejection {
                     row.next
                 )
             }
-            Self::Events(faults) => match faults.as_slice() {
+            Self::Events { faults, .. } => match faults.as_slice() {
                 [only] => format!("data[{}].{}", only.index, only.error),
                 several => format!(
                     "{} events are refused; each is named in errors",
                     several.len()
                 ),
             },
-            Self::Limited(limit, _) => format!("{} ({})", advice(*limit), limit.name()),
+            Self::Limited(limit, _) => said(*limit),
+            Self::TooManyEvents(_) => said(Limit::MaxEvents),
             _ => match row.example {
                 Some(example) => format!("{}, such as {example}; {}", row.rule, row.next),
                 None => format!("{}; {}", row.rule, row.next),
@@ -251,7 +262,7 @@ impl Rejection {
         let code = self.code();
         let row = code.row();
         let errors = match &self {
-            Self::Events(faults) => faults.iter().map(EventFault::item).collect(),
+            Self::Events { faults, .. } => faults.iter().map(EventFault::item).collect(),
             _ => vec![ErrorItem {
                 index: None,
                 path: self.path(),
@@ -264,7 +275,9 @@ impl Rejection {
             }],
         };
         let subcode = match &self {
-            Self::Events(faults) => faults.first().and_then(|fault| fault.error.graph_subcode()),
+            Self::Events { faults, .. } => {
+                faults.first().and_then(|fault| fault.error.graph_subcode())
+            }
             _ => row.subcode,
         };
         let retry_after = match &self {
@@ -302,6 +315,10 @@ impl Rejection {
         };
         response
     }
+}
+
+fn said(limit: Limit) -> String {
+    format!("{} ({})", advice(limit), limit.name())
 }
 
 fn advice(limit: Limit) -> &'static str {

@@ -43,10 +43,10 @@ pub(super) async fn take(
         }
         let one = |operation| check(shared, &caller, key, operation);
         let checked: Vec<_> = batch.operations.into_iter().map(one).collect();
-        Ok((checked, batch.include_headers))
+        Ok::<_, Rejection>((checked, batch.include_headers))
     };
-    let ((checked, include_headers), reservation) =
-        take::work(shared, &caller, head, body, read).await?;
+    let (read, reservation) = take::work(shared, &caller, head, body, read).await?;
+    let (checked, include_headers) = read?;
     let reservation = Arc::new(reservation);
     // all in one group commit, if they can be
     let kept = checked.into_iter().map(async |checked| {
@@ -76,11 +76,21 @@ fn check(
     let operation = operation?;
     let pixel = router::pixel(operation.path())?;
     let max_events = shared.settings.max_events;
-    let (query, body) = (operation.query(max_events)?, operation.members(max_events)?);
-    let parsed = request::read(&query, &body, max_events)?;
     // its own goes before that of the batch
-    let own = parsed.key.or(operation.key.as_deref());
-    let key = own.map(KeyDigest::of).or(key);
+    let of = |own: Option<&str>| {
+        let own = own.or(operation.key.as_deref());
+        own.map(KeyDigest::of).or(key)
+    };
+    let unread = |own, rejection: &Rejection| {
+        take::unread(shared, pixel, caller, of(own), rejection);
+    };
+    let query = operation.query(max_events);
+    let query = query.inspect_err(|rejection| unread(None, rejection))?;
+    let body = operation.members(max_events);
+    let body = body.inspect_err(|rejection| unread(query.key(), rejection))?;
+    let parsed = request::read(&query, &body, max_events);
+    let parsed = parsed.inspect_err(|rejection| unread(query.key().or(body.key()), rejection))?;
+    let key = of(parsed.key);
     Ok((pixel, take::check_all(shared, pixel, caller, key, parsed)?))
 }
 

@@ -83,6 +83,8 @@ pub struct Copied {
 /// The events of one request after the checks.
 #[derive(Debug, Default)]
 pub struct Checked {
+    /// How many came.
+    pub came: usize,
     /// The good ones, hashed and ready to store; one event may have several, which go to
     /// different pixels or with different options.
     pub envelopes: Vec<Posted>,
@@ -166,6 +168,7 @@ impl Checked {
 /// Nothing but what is given decides: asked twice, it says the same (but for random ids).
 pub fn check(events: &[Cow<'_, str>], job: &Job<'_>) -> Checked {
     let mut checked = Checked {
+        came: events.len(),
         envelopes: Vec::with_capacity(events.len()),
         places: Vec::with_capacity(events.len()),
         tally: Tally::of(Arc::clone(&job.source.name)),
@@ -181,6 +184,14 @@ pub fn check(events: &[Cow<'_, str>], job: &Job<'_>) -> Checked {
         }
     }
     checked
+}
+
+/// What the events are called and worth that are not among the faults.
+pub(super) fn others(events: &[Cow<'_, str>], faults: &[EventFault], job: &Job<'_>) -> Vec<Told> {
+    let is_good = |index: &usize| faults.binary_search_by_key(index, |one| one.index).is_err();
+    let good = (events.iter().enumerate()).filter(|(index, _)| is_good(index));
+    good.filter_map(|(_, text)| Some(told(&RawEvent::parse(text).ok()?, job)))
+        .collect()
 }
 
 fn told(event: &RawEvent<'_>, job: &Job<'_>) -> Told {

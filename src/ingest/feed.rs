@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::answer::{Accepted, EventFault, Limit, Rejection};
+use super::answer::{Accepted, EventFault, Rejection, Told};
+use super::refused::Refused;
 use crate::codes;
 use crate::pixel::PixelId;
 use crate::traffic::{Tally, Traffic};
@@ -44,26 +45,22 @@ pub(super) fn accepted(
     }
 }
 
-/// Counts a request of so many events from a source that was refused though it had a good key; a
-/// stranger's is not counted.
-pub(super) fn refused(
-    traffic: &Traffic,
-    (pixel, source, events): (PixelId, &Arc<str>, usize),
-    rejection: &Rejection,
-) {
-    let mut tally = Tally::of(Arc::clone(source));
-    match rejection {
-        Rejection::Events(faults) => {
+/// Counts a request that was refused as a whole: each event by its own word, or with all others.
+pub(super) fn refused(traffic: &Traffic, refused: Refused<'_>) {
+    let mut tally = Tally::of(Arc::clone(refused.source));
+    let word = refused.rejection.code().word();
+    match refused.rejection {
+        Rejection::Events { faults, others } => {
             for fault in faults {
                 refuse(&mut tally, fault);
             }
+            for Told { label, .. } in others {
+                tally.refused(&label.event_name, label.event_id.as_deref(), word);
+            }
         }
-        Rejection::Limited(Limit::Rate | Limit::Journal(_), _) => {
-            tally.refused_whole(rejection.code().word(), events);
-        }
-        _ => return,
+        _ => tally.refused_whole(word, refused.events),
     }
-    traffic.taken(pixel, tally);
+    traffic.taken(refused.pixel, tally);
 }
 
 /// An event that could not be read has no name.

@@ -3,6 +3,7 @@
 use super::Shared;
 use super::answer::{Accepted, EventFault, Rejection, Told};
 use super::events::{Filtered, Posted};
+use super::refused::Refused;
 use crate::event::EncodedEvent;
 use crate::pixel::PixelId;
 use crate::tail::{Row, Verdict};
@@ -71,24 +72,25 @@ impl Watched {
     }
 }
 
-/// A request of somebody with a good key was refused as a whole.
-pub(super) fn refused(
-    shared: &Shared,
-    pixel: PixelId,
-    source: Option<&str>,
-    rejection: &Rejection,
-) {
+/// A request was refused as a whole.
+pub(super) fn refused(shared: &Shared, refused: Refused<'_>) {
     if !shared.tail.is_watched() {
         return;
     }
     let teller = Teller {
         shared,
-        source,
+        source: Some(refused.source),
         now: shared.clock.now(),
     };
-    match rejection {
-        Rejection::Events(faults) => teller.faults(pixel, faults),
-        _ => teller.tell(pixel, Verdict::Refused, rejection.code().word(), None),
+    let (pixel, word) = (refused.pixel, refused.rejection.code().word());
+    match refused.rejection {
+        Rejection::Events { faults, others } => {
+            teller.faults(pixel, faults);
+            for told in others {
+                teller.tell(pixel, Verdict::Refused, word, Some(told));
+            }
+        }
+        _ => teller.tell(pixel, Verdict::Refused, word, None),
     }
 }
 

@@ -71,8 +71,8 @@ enum Value<'a> {
     Text(Cow<'a, str>),
     /// Any other JSON value, as its text.
     Json(&'a str),
-    /// The entries of an array that is `data`, each as its text; none when there are too many.
-    Events(Option<Vec<&'a str>>),
+    /// The entries of an array that is `data`.
+    Events(events::Listed<'a>),
 }
 
 /// A request that has been read. The events are still raw text, one slice each, so that a bad one
@@ -295,6 +295,14 @@ impl<'a> Value<'a> {
 }
 
 impl<'a> Members<'a> {
+    /// The member `access_token`, if it is one that can be a key.
+    pub fn key(&self) -> Option<&str> {
+        match self.get("access_token")? {
+            Value::Text(key) => Some(key),
+            _ => None,
+        }
+    }
+
     fn get(&self, name: &str) -> Option<&Value<'a>> {
         let found = self.list.iter().find(|(other, _)| other == name);
         found.map(|(_, value)| value)

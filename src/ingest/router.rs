@@ -246,7 +246,7 @@ fn count(metrics: &Metrics, result: &Result<Accepted, Rejection>, trace: &str, t
                 );
             }
             match rejection {
-                Rejection::Events(faults) => (code, faults.as_slice()),
+                Rejection::Events { faults, .. } => (code, faults.as_slice()),
                 _ => (code, &[][..]),
             }
         }

@@ -11,10 +11,11 @@ use super::auth::Source;
 use super::body::Arriving;
 use super::caller::Caller;
 use super::coded::Coded;
-use super::events::{Checked, Job, check};
-use super::live::{self, Watched};
+use super::events::{Checked, Job, check, others};
+use super::live::Watched;
+use super::refused::Refused;
 use super::request::{self, Kind, Members, Parsed};
-use super::{Shared, body, feed, once, policies, trouble};
+use super::{Shared, body, feed, once, policies, refused, trouble};
 use crate::codes;
 use crate::event::Warning;
 use crate::pixel::PixelId;
@@ -35,16 +36,41 @@ pub(super) async fn take(
     let caller = Caller::of(head);
     if let Some(key) = caller.key {
         // a wrong key is answered before its body is read
-        by_key(shared, key, pixel)?;
+        let allowed = by_key(shared, key, pixel);
+        allowed.inspect_err(|refused| unread(shared, pixel, &caller, Some(key), refused))?;
     }
     let max_events = shared.settings.max_events;
     let read = |query: &Members<'_>, body: &Members<'_>| {
-        let parsed = request::read(query, body, max_events)?;
-        let key = caller.key.or_else(|| parsed.key.map(KeyDigest::of));
+        let key = |own: Option<&str>| caller.key.or_else(|| own.map(KeyDigest::of));
+        let parsed = request::read(query, body, max_events);
+        let parsed = parsed.inspect_err(|refused| {
+            let key = key(query.key().or(body.key()));
+            unread(shared, pixel, &caller, key, refused);
+        })?;
+        let key = key(parsed.key);
         check_all(shared, pixel, &caller, key, parsed)
     };
-    let (checked, reservation) = work(shared, &caller, head, body, read).await?;
-    keep(shared, pixel, checked, Arc::new(reservation)).await
+    let worked = work(shared, &caller, head, body, read).await;
+    let (checked, reservation) =
+        worked.inspect_err(|refused| unread(shared, pixel, &caller, caller.key, refused))?;
+    keep(shared, pixel, checked?, Arc::new(reservation)).await
+}
+
+/// Counts a request that is refused before its events were seen, if its sender is known.
+pub(super) fn unread(
+    shared: &Shared,
+    pixel: PixelId,
+    caller: &Caller<'_>,
+    key: Option<KeyDigest>,
+    rejection: &Rejection,
+) {
+    let source = match key {
+        Some(key) => shared.sources.find(key),
+        None => by_page(shared, caller.page(), pixel).ok(),
+    };
+    if let Some(source) = source {
+        refused::unread(shared, pixel, source, rejection);
+    }
 }
 
 /// Takes a JSON body as if the source of this name had posted it for `pixel`, whether it is for
@@ -56,17 +82,15 @@ pub(super) async fn take_as(
     body: &[u8],
 ) -> Result<Accepted, Rejection> {
     let max_events = shared.settings.max_events;
-    if body.len() > shared.settings.max_body {
-        return Err(Rejection::Limited(Limit::MaxBody, None));
-    }
-    let mut reservation = shared.admission.open(true);
-    let held = shared.admission.grow(&mut reservation, body.len());
-    held.map_err(|_| Rejection::Limited(Limit::MaxInFlight, Some(1)))?;
+    let source = shared.sources.named(source).ok_or(Rejection::Forbidden)?;
+    let unread = |rejection: &Rejection| refused::unread(shared, pixel, source, rejection);
+    let reservation = may_post(shared, source, pixel)
+        .and_then(|_| room(shared, body))
+        .inspect_err(unread)?;
     let work = || {
-        let source = shared.sources.named(source).ok_or(Rejection::Forbidden)?;
-        let source = may_post(shared, source, pixel)?;
-        let (query, members) = (Members::default(), Kind::Json.members(body, max_events)?);
-        let parsed = request::read(&query, &members, max_events)?;
+        let members = Kind::Json.members(body, max_events).inspect_err(unread)?;
+        let query = Members::default();
+        let parsed = request::read(&query, &members, max_events).inspect_err(unread)?;
         check_of(shared, pixel, None, source, parsed)
     };
     let checked = if body.len() >= HASH_APART {
@@ -77,6 +101,17 @@ pub(super) async fn take_as(
     keep(shared, pixel, checked?, Arc::new(reservation)).await
 }
 
+/// Room for a body that is in memory already.
+fn room(shared: &Shared, body: &[u8]) -> Result<Reservation, Rejection> {
+    if body.len() > shared.settings.max_body {
+        return Err(Rejection::Limited(Limit::MaxBody, None));
+    }
+    let mut reservation = shared.admission.open(true);
+    let held = shared.admission.grow(&mut reservation, body.len());
+    held.map_err(|_| Rejection::Limited(Limit::MaxInFlight, Some(1)))?;
+    Ok(reservation)
+}
+
 /// Reads a body, and does with its members, and those of the query, what is not to be done while
 /// other requests wait. The reservation is to be held until the events are durable.
 pub(super) async fn work<T>(
@@ -84,7 +119,7 @@ pub(super) async fn work<T>(
     caller: &Caller<'_>,
     head: &Parts,
     body: &mut Arriving,
-    then: impl FnOnce(&Members<'_>, &Members<'_>) -> Result<T, Rejection>,
+    then: impl FnOnce(&Members<'_>, &Members<'_>) -> T,
 ) -> Result<(T, Reservation), Rejection> {
     let max_events = shared.settings.max_events;
     let kind = Kind::of(head.headers.get(CONTENT_TYPE))?;
@@ -101,7 +136,7 @@ pub(super) async fn work<T>(
             held.grow(shared, copies)?;
         }
         let members = kind.members(&held.bytes, max_events)?;
-        Ok((then(&query, &members)?, held.reservation))
+        Ok((then(&query, &members), held.reservation))
     };
     if is_large { apart(work) } else { work() }
 }
@@ -113,7 +148,7 @@ pub(super) async fn keep(
     checked: Checked,
     reservation: Arc<Reservation>,
 ) -> Result<Accepted, Rejection> {
-    let events = checked.events();
+    let (came, events) = (checked.came, checked.events());
     let pixels: Vec<(PixelId, Place)> = (checked.envelopes.iter())
         .map(|one| (one.envelope.lane.pixel, one.counted))
         .collect();
@@ -122,10 +157,13 @@ pub(super) async fn keep(
     let appended = once::append(shared, checked.envelopes, reservation).await;
     let twins = appended.map_err(|error| {
         let rejection = error.into();
-        let came = (pixel, tally.source(), events);
-        feed::refused(&shared.traffic, came, &rejection);
-        trouble::refused(&shared.issues, pixel, &rejection);
-        live::refused(shared, pixel, checked.source.as_deref(), &rejection);
+        let refused = Refused {
+            pixel,
+            source: tally.source(),
+            events: came,
+            rejection: &rejection,
+        };
+        refused::note(shared, refused);
         rejection
     })?;
     let duplicates: Vec<usize> = twins.iter().map(|twin| twin.at).collect();
@@ -230,7 +268,18 @@ pub(super) fn check_all(
     parsed: Parsed<'_>,
 ) -> Result<Checked, Rejection> {
     let source = match key {
-        Some(key) => by_key(shared, key, pixel)?,
+        Some(key) => by_key(shared, key, pixel).inspect_err(|rejection| {
+            if let Some(source) = shared.sources.find(key) {
+                let (source, events) = (&source.name, parsed.events.len());
+                let refused = Refused {
+                    pixel,
+                    source,
+                    events,
+                    rejection,
+                };
+                refused::note(shared, refused);
+            }
+        })?,
         None => by_page(shared, caller.page(), pixel)?,
     };
     check_of(shared, pixel, Some(caller), source, parsed)
@@ -244,12 +293,16 @@ fn check_of(
     source: &Source,
     parsed: Parsed<'_>,
 ) -> Result<Checked, Rejection> {
-    let came = (pixel, &source.name, parsed.events.len());
+    let events = parsed.events.len();
     let checked = admit_and_check(shared, pixel, caller, source, parsed);
     checked.inspect_err(|rejection| {
-        feed::refused(&shared.traffic, came, rejection);
-        trouble::refused(&shared.issues, pixel, rejection);
-        live::refused(shared, pixel, Some(&source.name), rejection);
+        let refused = Refused {
+            pixel,
+            source: &source.name,
+            events,
+            rejection,
+        };
+        refused::note(shared, refused);
     })
 }
 
@@ -306,7 +359,10 @@ fn admit_and_check(
     let is_strict = source.strict || shared.sources.is_strict(pixel);
     let is_nothing = checked.envelopes.is_empty() && checked.filtered.is_empty();
     if is_nothing || (is_strict && !checked.faults.is_empty()) {
-        return Err(Rejection::Events(checked.faults));
+        return Err(Rejection::Events {
+            others: others(&parsed.events, &checked.faults, &job),
+            faults: checked.faults,
+        });
     }
     Ok(checked)
 }

@@ -1,6 +1,7 @@
 //! What is refused or kept back at the door, for the issues.
 
 use super::answer::{Accepted, EventFault, Limit, Rejection, Told};
+use super::refused::Refused;
 use crate::codes::Code;
 use crate::issues::{Issues, Kind, Place, Seen};
 use crate::pixel::PixelId;
@@ -16,17 +17,28 @@ pub(super) fn accepted(issues: &Issues, accepted: &Accepted) {
     issues.note(faults.chain(filtered));
 }
 
-/// Of a request that was refused though it had a good key; a stranger's is no issue of the pixel's.
-pub(super) fn refused(issues: &Issues, pixel: PixelId, rejection: &Rejection) {
-    match rejection {
-        Rejection::Events(faults) => {
-            issues.note(faults.iter().map(|fault| faulty(pixel, fault)));
-        }
-        Rejection::Limited(limit @ (Limit::Rate | Limit::Journal(_)), _) => {
-            let whole = seen(pixel, Place::Door, rejection.code(), limit.name(), None);
-            issues.note([whole]);
-        }
-        _ => {}
+/// Of a request that was refused as a whole: each event in its own group, or all in one.
+pub(super) fn refused(issues: &Issues, refused: Refused<'_>) {
+    let Refused {
+        pixel,
+        events,
+        rejection,
+        ..
+    } = refused;
+    let code = rejection.code();
+    if let Rejection::Events { faults, others } = rejection {
+        let faults = faults.iter().map(|fault| faulty(pixel, fault));
+        let others = others
+            .iter()
+            .map(|told| seen(pixel, Place::Door, code, "", Some(told)));
+        issues.note(faults.chain(others));
+    } else {
+        let path = rejection.limit().map_or(rejection.path(), Limit::name);
+        let whole = Seen {
+            events: events as u64,
+            ..seen(pixel, Place::Door, code, path, None)
+        };
+        issues.note([whole]);
     }
 }
 
@@ -45,6 +57,7 @@ fn seen(pixel: PixelId, place: Place, code: Code, path: &str, told: Option<&Told
             subcode: None,
             path: path.to_owned().into(),
         },
+        events: 1,
         event_id: told.and_then(|told| told.label.event_id.clone()),
         money: told.and_then(|told| told.money),
     }

@@ -209,8 +209,8 @@ impl Entry {
 
     fn add(&mut self, seen: Seen, now: UnixMs) {
         self.open();
-        self.noted.add(seen.money);
-        self.recent.add(1, now);
+        self.noted.add(seen.events, seen.money);
+        self.recent.add(seen.events, now);
         self.last_seen = self.last_seen.max(now);
         self.keep(seen.event_id);
     }
@@ -341,8 +341,8 @@ impl From<&Level> for Amount {
 }
 
 impl Amount {
-    fn add(&mut self, money: Option<Money>) {
-        self.events += 1;
+    fn add(&mut self, events: u64, money: Option<Money>) {
+        self.events = self.events.saturating_add(events);
         if let Some(money) = money {
             self.valued += 1;
             if let Some(sum) = self.money.get_mut(money.currency()) {

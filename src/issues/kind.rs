@@ -57,11 +57,13 @@ pub struct Kind {
     pub path: Cow<'static, str>,
 }
 
-/// Something that went wrong with one event.
+/// Something that went wrong with an event, or with all of a request.
 #[derive(Clone, Debug)]
 pub struct Seen {
     /// Its group.
     pub kind: Kind,
+    /// How many events.
+    pub events: u64,
     /// Its `event_id`.
     pub event_id: Option<String>,
     /// What it says to be worth.

@@ -23,6 +23,7 @@ fn seen(kind: Kind, event_id: &str, value: &str) -> Seen {
     let json = format!(r#"{{"custom_data":{{"value":{value},"currency":"EUR"}}}}"#);
     Seen {
         kind,
+        events: 1,
         event_id: Some(event_id.to_owned()),
         money: RawEvent::parse(&json).unwrap().money(),
     }

@@ -106,6 +106,7 @@ impl Death {
         };
         issues::Seen {
             kind,
+            events: 1,
             event_id: event.head().event_id.map(Into::into),
             money: event.money(),
         }

@@ -41,6 +41,7 @@ mod login;
 mod otlp;
 mod policy;
 mod process;
+mod refused;
 mod reload;
 mod restart;
 mod rotation;

@@ -22,6 +22,7 @@ use crate::issues::{
 };
 use crate::journal::dead::Number;
 use crate::pixel::PixelId;
+use crate::time::UnixMs;
 use crate::traffic::Report;
 
 pub(super) use survey::{EVERY, Survey};
@@ -64,8 +65,12 @@ pub(super) struct Page {
 pub(super) struct Shown {
     #[serde(flatten)]
     pub(super) issue: Issue,
-    /// Its part of what came for the pixel in the last hour, from 0 to 1; none when nothing came.
+    /// Its part of what came for the pixel in the last hour, from 0 to 1; none when nothing came, or
+    /// when it is not known, since the gateway started meanwhile.
     pub(super) share: Option<f64>,
+    /// Since when `last_hour` and `share` are counted, where that is less than an hour: the start of the
+    /// gateway.
+    pub(super) hour_since: Option<UnixMs>,
     #[serde(flatten)]
     pub(super) words: Words,
     /// The body for `POST /dead/redrive` that tries its dead letters again, those and no others; none
@@ -113,10 +118,11 @@ pub(super) fn look(inner: &Inner, wanted: &Wanted, limit: usize) -> Page {
     let more = all.len() > limit;
     all.truncate(limit);
     let mut came = BTreeMap::new();
+    let start = start(inner);
     let shown = |issue: Issue| {
         let pixel = issue.kind.pixel;
         let came = *came.entry(pixel).or_insert_with(|| traffic(inner, pixel));
-        shown(issue, came)
+        shown(issue, came, start)
     };
     Page {
         since: inner.issues.since().0,
@@ -132,7 +138,7 @@ pub(super) fn of_event(inner: &Inner, event_id: &str) -> Vec<Shown> {
     all.retain(|issue| issue.event_ids.iter().any(|id| id == event_id));
     let shown = |issue: Issue| {
         let came = traffic(inner, issue.kind.pixel);
-        shown(issue, came)
+        shown(issue, came, start(inner))
     };
     all.into_iter().map(shown).collect()
 }
@@ -142,18 +148,29 @@ pub(super) fn one(inner: &Inner, id: &str) -> Result<Shown, Problem> {
     survey::now(inner);
     let issue = inner.issues.get(self::id(id)?).ok_or_else(unknown)?;
     let came = traffic(inner, issue.kind.pixel);
-    Ok(shown(issue, came))
+    Ok(shown(issue, came, start(inner)))
 }
 
-fn shown(issue: Issue, came: u64) -> Shown {
+/// `start` is that of the gateway, if it is less than an hour ago.
+fn shown(issue: Issue, came: u64, start: Option<UnixMs>) -> Shown {
+    // of what waits the journal knows the whole hour, but nobody what came beside it
+    let is_older = |start: &UnixMs| issue.waiting > 0 && issue.first_seen < *start;
+    let is_known = came > 0 && !start.as_ref().is_some_and(is_older);
     // what has died in this hour may have come before
     let share = (issue.last_hour as f64 / came as f64).min(1.0);
     Shown {
-        share: (came > 0).then_some((share * 10_000.0).round() / 10_000.0),
+        share: is_known.then_some((share * 10_000.0).round() / 10_000.0),
+        hour_since: start.filter(|start| !is_older(start)),
         words: words(&issue.kind),
         redrive: redrive(&issue),
         issue,
     }
+}
+
+/// When the gateway started, if that is less than an hour ago.
+fn start(inner: &Inner) -> Option<UnixMs> {
+    let start = inner.traffic.since();
+    (inner.clock.now().since(start) < HOUR).then_some(start)
 }
 
 /// What came for a pixel in the last hour.
@@ -212,7 +229,7 @@ async fn apply(call: Call, change: Change) -> Result<Reply, Problem> {
     let changed = beside(move || {
         let issue = inner.issues.change(id, change, &by)?;
         let came = traffic(&inner, issue.kind.pixel);
-        Ok(shown(issue, came))
+        Ok(shown(issue, came, start(&inner)))
     });
     let changed = changed.await?.map_err(|error| refused(&error))?;
     Ok(Reply::ok(&changed).changed(1))

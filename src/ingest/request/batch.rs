@@ -110,17 +110,17 @@ pub fn parse_batch<'a>(
         .and_then(|operations| json.end().map(|()| operations))
         .map_err(|_| wrong("batch", "an array of operations is expected"))?;
     let operations = match operations {
-        None => {
+        Err(_) => {
             return Err(fault(
                 codes::TOO_MANY_OPERATIONS,
                 "batch",
                 format!("at most {MAX_OPERATIONS} operations"),
             ));
         }
-        Some(list) if list.is_empty() => {
+        Ok(list) if list.is_empty() => {
             return Err(wrong("batch", "at least one operation is expected"));
         }
-        Some(list) => list.into_iter().map(operation).collect(),
+        Ok(list) => list.into_iter().map(operation).collect(),
     };
     Ok(Batch {
         operations,

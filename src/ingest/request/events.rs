@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::{Value, fault};
 use crate::codes;
-use crate::ingest::answer::{Limit, Rejection};
+use crate::ingest::answer::Rejection;
 
 /// Takes the array apart. Events of clients that send each as a text in a string are unwrapped.
 pub(super) fn read<'a>(
@@ -31,13 +31,13 @@ pub(super) fn read<'a>(
         }
     };
     match list {
-        Some(list) if list.is_empty() => Err(none()),
-        Some(list) => Ok(list.iter().map(|event| unquote(event)).collect()),
-        None => Err(too_many()),
+        Ok(list) if list.is_empty() => Err(none()),
+        Ok(list) => Ok(list.iter().map(|event| unquote(event)).collect()),
+        Err(found) => Err(Rejection::TooManyEvents(*found)),
     }
 }
 
-fn from_text(text: &str, max: usize) -> Result<Option<Vec<&str>>, Rejection> {
+fn from_text(text: &str, max: usize) -> Result<Listed<'_>, Rejection> {
     let mut json = serde_json::Deserializer::from_str(text);
     let list = List { max }.deserialize(&mut json);
     list.and_then(|list| json.end().map(|()| list))
@@ -54,10 +54,6 @@ pub(super) fn none() -> Rejection {
     fault(codes::NO_EVENTS, "data", "at least one event is needed")
 }
 
-pub(super) fn too_many() -> Rejection {
-    Rejection::Limited(Limit::MaxEvents, None)
-}
-
 /// Some clients send each event as a JSON text inside a string.
 fn unquote(text: &str) -> Cow<'_, str> {
     if text.starts_with('"')
@@ -68,14 +64,16 @@ fn unquote(text: &str) -> Cow<'_, str> {
     Cow::Borrowed(text)
 }
 
-/// A list of at most so many entries, each as its text.
+/// The entries of a list, each as its text; how many there are when those are too many.
+pub(super) type Listed<'a> = Result<Vec<&'a str>, usize>;
+
+/// A list of at most so many entries.
 pub(super) struct List {
     pub(super) max: usize,
 }
 
 impl<'de> DeserializeSeed<'de> for List {
-    /// None when there are more than `max`.
-    type Value = Option<Vec<&'de str>>;
+    type Value = Listed<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
         json.deserialize_seq(self)
@@ -83,7 +81,7 @@ impl<'de> DeserializeSeed<'de> for List {
 }
 
 impl<'de> Visitor<'de> for List {
-    type Value = Option<Vec<&'de str>>;
+    type Value = Listed<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an array")
@@ -93,11 +91,14 @@ impl<'de> Visitor<'de> for List {
         let mut list = Vec::new();
         while let Some(item) = seq.next_element::<&'de RawValue>()? {
             if list.len() == self.max {
-                while seq.next_element::<IgnoredAny>()?.is_some() {}
-                return Ok(None);
+                let mut found = self.max + 1;
+                while seq.next_element::<IgnoredAny>()?.is_some() {
+                    found += 1;
+                }
+                return Ok(Err(found));
             }
             list.push(item.get());
         }
-        Ok(Some(list))
+        Ok(Ok(list))
     }
 }

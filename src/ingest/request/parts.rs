@@ -5,7 +5,6 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::events::too_many;
 use super::fault;
 use crate::codes;
 use crate::ingest::answer::Rejection;
@@ -50,7 +49,8 @@ impl<'a> Parts<'a> {
             return Err(wrong());
         }
         if at == max_events {
-            return Err(too_many());
+            // there may be more
+            return Err(Rejection::TooManyEvents(at + 1));
         }
         match (self.events.get_mut(at), rest) {
             (None, []) => self.events.push(Event::Text(text)),

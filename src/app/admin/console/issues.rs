@@ -9,7 +9,7 @@ use super::super::issues::{self, Shown, Wanted};
 use super::super::work::beside;
 use super::choice::Pixels;
 use super::shell::Shell;
-use super::words::{Moment, count, counted};
+use super::words::{Moment, count, counted, span};
 use super::{Done, View, Visit};
 use crate::issues::{Issue, MAX_EVENT_IDS, Place, State};
 use crate::time::UnixMs;
@@ -57,8 +57,8 @@ struct Row {
     events: String,
     /// Whether it has ended by itself, and since when.
     over: Option<Moment>,
-    last_hour: String,
-    share: String,
+    /// How many of them came lately.
+    lately: String,
     first: Moment,
     last: Moment,
     money: String,
@@ -215,6 +215,7 @@ impl Row {
         let Shown {
             issue,
             share,
+            hour_since,
             words,
             redrive,
         } = shown;
@@ -245,8 +246,7 @@ impl Row {
             path: issue.kind.path.into_owned(),
             state: issue.state.word(),
             is_bad: issue.state == State::Open && issue.kind.place != Place::Policy,
-            last_hour: count(issue.last_hour),
-            share: share.map_or_else(|| "–".to_owned(), |share| format!("{:.2} %", share * 100.0)),
+            lately: lately(issue.last_hour, share, hour_since, now),
             first: moment(issue.first_seen),
             last: moment(issue.last_seen),
             money: money.collect::<Vec<_>>().join(" + "),
@@ -275,6 +275,27 @@ fn events(issue: &Issue) -> String {
         1 => few.to_owned(),
         events => format!("{} {many}", count(events)),
     }
+}
+
+/// How many came in the last hour, or since the start of the gateway, and which part of all that is.
+fn lately(events: u64, share: Option<f64>, since: Option<UnixMs>, now: UnixMs) -> String {
+    let (time, then) = match since {
+        None => ("in the last hour".to_owned(), "hour"),
+        Some(since) => {
+            let time = span(now.since(since).as_secs());
+            (
+                format!("in the last {time}, since the gateway started"),
+                "time",
+            )
+        }
+    };
+    let share = share.map_or_else(String::new, |share| {
+        format!(
+            " ({:.2} % of the pixel’s traffic in that {then})",
+            share * 100.0
+        )
+    });
+    format!("{} {time}{share}", count(events))
 }
 
 /// Of how many events the sum is, where it is not of all.
@@ -331,5 +352,25 @@ impl Dry {
             unconfirmed: number("unconfirmed"),
             stopped: report["stopped"].as_str().map(str::to_owned),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_lately_says_of_which_time_it_is() {
+        let now = UnixMs::from_secs(10_000);
+        let start = UnixMs::from_secs(10_000 - 360);
+        let hour = lately(3, Some(0.125), None, now);
+        let part = "(12.50 % of the pixel’s traffic in that hour)";
+        assert_eq!(hour, format!("3 in the last hour {part}"));
+        let young = lately(1, Some(1.0), Some(start), now);
+        let part = "(100.00 % of the pixel’s traffic in that time)";
+        let says = format!("1 in the last 6 min, since the gateway started {part}");
+        assert_eq!(young, says);
+        let none = lately(0, None, Some(start), now);
+        assert_eq!(none, "0 in the last 6 min, since the gateway started");
     }
 }

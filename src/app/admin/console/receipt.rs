@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::super::call::Members;
 use super::super::issues::Shown;
-use super::super::search::{self, Kept, Matches};
+use super::super::search::{self, Kept, MAX_SHOWN, Matches};
 use super::super::work::beside;
 use super::super::{dead, events, issues};
 use super::shell::Shell;
@@ -188,6 +188,10 @@ pub(super) fn search(mut visit: Visit) -> Done {
         let says = match found.len() + ended.len() {
             0 => format!("No event {by} was found. Searched: {}.", matches.searched),
             1 => format!("One event {by} was found. Searched: {}.", matches.searched),
+            n if matches.more => format!(
+                "Found {n} events {by}; there are more. Shown are at most {MAX_SHOWN} that wait, {MAX_SHOWN} that are dead, and the newest {MAX_SHOWN} that have ended. Searched: {}.",
+                matches.searched
+            ),
             n => format!(
                 "Found {} {by}. Searched: {}.",
                 counted(n as u64, "event"),
