@@ -110,7 +110,13 @@ async fn dead_letters_are_looked_at_and_filtered() {
     assert_eq!(digests, tokens, "{}", seen.text);
     assert!(!seen.text.contains("one@Example.com"));
     assert_eq!(viewer.get("/console/dead/9-9").await.status, 404);
+    let list = viewer.get("/console/dead").await.text;
+    assert!(!list.contains("Download as NDJSON") && list.contains("needs an admin key"));
     let seen = viewer.get("/console/dead/export?reason=refused").await;
+    assert_eq!(seen.status, 403);
+    let admin = Browser::signed_in(&gateway, ADMIN).await;
+    says(&admin.get("/console/dead").await, &["Download as NDJSON"]);
+    let seen = admin.get("/console/dead/export?reason=refused").await;
     says(&seen, &["\"event_id\":\"one\"", "\"event_id\":\"two\""]);
     let name = seen.headers["content-disposition"].to_str().unwrap();
     assert!(name.starts_with("attachment"), "{name}");

@@ -83,7 +83,9 @@ const PAGES: &[Page] = &[
     change("/console/issues/{id}/mute", issues::mute),
     change("/console/issues/{id}/redrive", issues::redrive),
     get("/console/dead", dead::show),
-    get("/console/dead/export", dead::export as Run).audited(),
+    get("/console/dead/export", dead::export as Run)
+        .for_admin()
+        .audited(),
     get("/console/dead/redrive", dead::plan_redrive as Run).for_admin(),
     change("/console/dead/redrive", dead::redrive),
     get("/console/dead/purge", dead::plan_purge as Run).for_admin(),

@@ -41,7 +41,9 @@ const ROUTES: &[Route] = &[
     change("/holds/{id}/release", holds::release),
     get("/dead", dead::list),
     get("/dead/summary", dead::summary),
-    get("/dead/export", dead::export as Run).audited(),
+    get("/dead/export", dead::export as Run)
+        .for_admin()
+        .audited(),
     get("/dead/{id}", dead::show),
     change("/dead/redrive", dead::redrive),
     change("/dead/purge", dead::purge),

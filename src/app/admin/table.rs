@@ -57,13 +57,13 @@ pub(super) const fn change<Run>(path: &'static str, run: Run) -> Row<Run> {
 }
 
 impl<Run> Row<Run> {
-    /// Hands out what is stored.
+    /// Leaves a line in the log, though it changes nothing.
     pub(super) const fn audited(mut self) -> Self {
         self.is_audited = true;
         self
     }
 
-    /// Says what a change would do.
+    /// Says what a change would do, or hands out what is stored.
     pub(super) const fn for_admin(mut self) -> Self {
         self.needs = Role::Admin;
         self
