@@ -224,6 +224,7 @@ pub(super) fn router(admin: &Admin) -> Router {
     }
     let (one, two, three) = (admin.clone(), admin.clone(), admin.clone());
     router
+        .route("/console/", routing::get(async || go(HOME)))
         .route(
             "/console/login",
             routing::get(async move |request| access::form(&one, &request))
