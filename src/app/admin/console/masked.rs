@@ -6,7 +6,7 @@ use crate::journal::dead;
 
 const INDENT: &str = "  ";
 
-/// An event, without what tells who it is about.
+/// An event that is not masked yet, without what tells who it is about.
 pub(super) fn event(event: &RawValue) -> String {
     laid_out(dead::masked_json(event).get())
 }
