@@ -2,7 +2,8 @@
 //!
 //! **Promises.** [`Alerts::raise`] never blocks and never fails. What is about the same key is told
 //! once when it begins or grows worse, again every [`Settings::repeat`] while it lasts (not for what is only good to know), and once
-//! when it is over; a restart changes nothing about that. Every alert is a log line. Neither
+//! when it is over; a restart sends nothing twice, and logs once what still lasts. Every alert is a log
+//! line. Neither
 //! channel waits for the other. No secret is in any message, error or log line.
 //! **Refuses** to tell more than [`Settings::max_per_hour`] in an hour, and [`MAX_CRITICAL`] beyond
 //! it of what is critical; the rest is in the log, one message says how many, and what is still

@@ -4,7 +4,8 @@
 //! event, no token. What went wrong is not pushed out by what went well.
 //! **Refuses.** To be a record: it is in memory, and a restart forgets it.
 //! **Limits.** [`MAX_FAILED`] requests of a pixel that were refused or failed and [`MAX_DELIVERED`]
-//! that were confirmed, [`MAX_PIXELS`] pixels; the pixel that sent least lately makes room.
+//! that were confirmed, [`MAX_ALL`] in all, [`MAX_PIXELS`] pixels; the pixel that sent least lately makes
+//! room. A request is a few hundred bytes, at most one KiB.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,10 +15,13 @@ use serde::Serialize;
 use crate::pixel::PixelId;
 use crate::time::UnixMs;
 
-/// Requests that are kept of a pixel, of those that were not confirmed.
-pub const MAX_FAILED: usize = 16;
+/// Requests that are kept of a pixel, of those that were not confirmed: more than the search for a few
+/// bad events of one batch makes.
+pub const MAX_FAILED: usize = 64;
 /// The same of those that were.
 pub const MAX_DELIVERED: usize = 8;
+/// Requests that are kept of all pixels.
+pub const MAX_ALL: usize = 32_768;
 /// Pixels whose requests are kept.
 pub const MAX_PIXELS: usize = 2048;
 /// Runs of numbers that are kept of a request's events.
@@ -52,7 +56,14 @@ pub struct Carried(Option<Vec<(u64, u64)>>);
 
 /// The last requests of one gateway. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Attempts(Arc<Mutex<HashMap<PixelId, Own>>>);
+pub struct Attempts(Arc<Mutex<All>>);
+
+#[derive(Debug, Default)]
+struct All {
+    pixels: HashMap<PixelId, Own>,
+    /// Requests of all of them.
+    count: usize,
+}
 
 /// Those of one pixel, the newest last.
 #[derive(Debug, Default)]
@@ -100,15 +111,28 @@ impl Own {
     }
 }
 
+impl All {
+    /// Forgets the pixel that sent least lately, but not this one.
+    fn make_room(&mut self, sender: PixelId) {
+        let others = self.pixels.iter().filter(|(pixel, _)| **pixel != sender);
+        let idle = others.min_by_key(|(_, own)| own.last());
+        let idle = idle.map(|(pixel, _)| *pixel);
+        if let Some(own) = idle.and_then(|idle| self.pixels.remove(&idle)) {
+            self.count -= own.failed.len() + own.delivered.len();
+        }
+    }
+}
+
 impl Attempts {
     /// Keeps a request.
     pub fn note(&self, pixel: PixelId, attempt: Attempt, is_delivered: bool) {
-        let mut pixels = self.locked();
-        if pixels.len() >= MAX_PIXELS && !pixels.contains_key(&pixel) {
-            let idle = pixels.iter().min_by_key(|(_, own)| own.last());
-            let idle = idle.map(|(pixel, _)| *pixel);
-            idle.map(|idle| pixels.remove(&idle));
+        let mut all = self.locked();
+        if all.pixels.len() >= MAX_PIXELS && !all.pixels.contains_key(&pixel)
+            || all.count >= MAX_ALL
+        {
+            all.make_room(pixel);
         }
+        let All { pixels, count } = &mut *all;
         let own = pixels.entry(pixel).or_default();
         let (all, most) = if is_delivered {
             (&mut own.delivered, MAX_DELIVERED)
@@ -117,21 +141,23 @@ impl Attempts {
         };
         if all.len() >= most {
             all.pop_front();
+            *count -= 1;
         }
         all.push_back(attempt);
+        *count += 1;
     }
 
     /// Whether Graph has confirmed events of the pixel after that moment, as far as it is known.
     pub fn delivered_after(&self, pixel: PixelId, at: UnixMs) -> bool {
-        let pixels = self.locked();
-        let last = pixels.get(&pixel).and_then(|own| own.delivered.back());
+        let all = self.locked();
+        let last = all.pixels.get(&pixel).and_then(|own| own.delivered.back());
         last.is_some_and(|last| last.at > at)
     }
 
     /// Those of a pixel, the newest first.
     pub fn of(&self, pixel: PixelId) -> Vec<Attempt> {
-        let pixels = self.locked();
-        let own = pixels.get(&pixel).into_iter();
+        let locked = self.locked();
+        let own = locked.pixels.get(&pixel).into_iter();
         let all = own.flat_map(|own| own.failed.iter().chain(&own.delivered));
         let mut all: Vec<Attempt> = all.cloned().collect();
         all.sort_by_key(|one| std::cmp::Reverse(one.at));
@@ -163,7 +189,7 @@ impl Attempts {
     }
 
     /// A panic elsewhere leaves requests that were made.
-    fn locked(&self) -> MutexGuard<'_, HashMap<PixelId, Own>> {
+    fn locked(&self) -> MutexGuard<'_, All> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -210,6 +236,28 @@ mod tests {
         }
         assert!(attempts.of(pixel(1)).is_empty());
         assert!(!attempts.of(pixel(0)).is_empty());
+    }
+
+    #[test]
+    fn there_are_never_more_than_all_pixels_may_have() {
+        let attempts = Attempts::default();
+        let pixels = MAX_ALL / MAX_FAILED + 8;
+        for number in 0..pixels {
+            for at in 0..=MAX_FAILED {
+                let at = (number * 100 + at) as i64;
+                attempts.note(pixel(number), attempt(at, &[]), false);
+            }
+        }
+        let counted: usize = (0..pixels)
+            .map(|number| attempts.of(pixel(number)).len())
+            .sum();
+        assert_eq!(counted, attempts.locked().count);
+        assert!(
+            counted <= MAX_ALL && counted > MAX_ALL - MAX_FAILED,
+            "{counted}"
+        );
+        assert!(attempts.of(pixel(0)).is_empty());
+        assert_eq!(attempts.of(pixel(pixels - 1)).len(), MAX_FAILED);
     }
 
     #[test]

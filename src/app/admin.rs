@@ -2,7 +2,7 @@
 //!
 //! **Promises.** Nothing but health, readiness and metrics is open without a key, also when none
 //! is configured. Keys are compared as digests in constant time. Every change leaves one line in
-//! the log that names the key by its place and fingerprint, and what came of it. What the disk has
+//! the log that names the key by its place and fingerprint, what it is about, and what came of it. What the disk has
 //! to do with runs beside the workers that deliver.
 //! **Refuses.** Unknown members and parameters, by name; keys that may only view, for changes.
 //! **Limits.** Bodies of 1 MiB, pages of 1,000, ten wrong keys a minute from one address, a few
@@ -37,6 +37,7 @@ mod search;
 mod sift;
 mod stopped;
 mod stream;
+mod subject;
 mod system;
 mod table;
 mod tail;

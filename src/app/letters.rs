@@ -22,6 +22,21 @@ pub const KEYS: &[&str] = &[
     "ids",
 ];
 
+/// What the log says of a redrive or purge: the conditions and what else was chosen.
+pub const CHANGE: &[&str] = &[
+    "pixel",
+    "reason",
+    "event_name",
+    "code",
+    "subcode",
+    "older_than",
+    "newer_than",
+    "ids",
+    "all",
+    "include_unconfirmed",
+    "dry_run",
+];
+
 /// Why a text is not a filter. It does not repeat what was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FilterError {

@@ -18,6 +18,10 @@ use super::json::{self, Shape};
 use super::normalise::contact::is_address;
 use super::normalise::trim;
 
+/// What stands before an address when its mark is made, so that the digest is another than that of the
+/// address alone.
+const DOMAIN: &str = "capigate redacted id\0";
+
 /// What stands where an address was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mark {
@@ -25,8 +29,10 @@ pub(super) enum Mark {
     Bracketed,
     /// `redacted`, where brackets would break the syntax.
     Plain,
-    /// `redacted-` and the start of the address's digest, in identifiers: two events that differed
-    /// still differ, and the same one is still the same.
+    /// `redacted-` and the start of a digest that is for nothing else, in identifiers: two events that
+    /// differed still differ, and the same one is still the same, also when it is sent again later.
+    /// It is no part of what `em` holds, so it cannot be looked up in a list of hashed addresses. It
+    /// is no secret either: who guesses the address can check the guess.
     Digest,
 }
 
@@ -36,7 +42,7 @@ impl Mark {
             Self::Bracketed => "[redacted]".to_owned(),
             Self::Plain => "redacted".to_owned(),
             Self::Digest => {
-                let digest = Sha256Hex::of(&address.to_lowercase());
+                let digest = Sha256Hex::of(&format!("{DOMAIN}{}", address.to_lowercase()));
                 let start = digest.as_ref().and_then(|d| d.as_str().get(..16));
                 format!("redacted-{}", start.unwrap_or("nothing"))
             }
@@ -426,6 +432,21 @@ mod tests {
         assert_ne!(one, two);
         assert!(one.starts_with("redacted-"), "{one}");
         assert_eq!(redact("order-jane@example.com", Mark::Digest).unwrap(), one);
+        assert_eq!(redact("order-Jane@Example.com", Mark::Digest).unwrap(), one);
+    }
+
+    #[test]
+    fn an_identifier_holds_no_part_of_the_digest_that_em_has() {
+        let address = "jane@example.com";
+        let id = redact(address, Mark::Digest).unwrap();
+        // the same in every release: sha256("capigate redacted id\0jane@example.com")
+        assert_eq!(id, "redacted-ffc2a1390d85cd74");
+        let em = Sha256Hex::of(address).unwrap();
+        let mark = id.strip_prefix("redacted-").unwrap();
+        assert_eq!(mark.len(), 16);
+        for start in 0..=mark.len() - 8 {
+            assert!(!em.as_str().contains(&mark[start..start + 8]), "{id}");
+        }
     }
 
     #[test]

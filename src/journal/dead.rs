@@ -389,7 +389,7 @@ impl DeadLetters {
     }
 }
 
-/// An event without what tells in clear who it is about, as [`View::Masked`] shows it.
+/// An event without what tells who it is about, as [`View::Masked`] shows it.
 pub fn masked(event: &EncodedEvent) -> String {
     let text = serde_json::from_slice(event.as_bytes());
     text.map_or_else(

@@ -124,8 +124,10 @@ impl ByHand {
             None
         });
         let lines = file.map_or_else(Vec::new, |file| file.held);
+        let now = clock.now();
         let held = lines
             .into_iter()
+            .filter(|line| line.hold.holds(now))
             .map(|line| (line.pixel, Entry::new(line.hold)));
         Self(Arc::new(Inner {
             clock,
@@ -209,6 +211,15 @@ impl ByHand {
             entry.changed.notify_waiters();
         }
         Ok(())
+    }
+
+    /// The pixels whose hold has come to its end by itself since this was asked before, with who held
+    /// each.
+    pub(super) fn newly_ended(&self) -> Vec<(PixelId, String)> {
+        let now = self.0.clock.now();
+        let mut held = lock(&self.0.held);
+        let ended = held.extract_if(.., |_, entry| !entry.hold.holds(now));
+        ended.map(|(pixel, entry)| (pixel, entry.hold.by)).collect()
     }
 
     /// When the first hold ends by itself.
@@ -321,6 +332,10 @@ mod tests {
             .hold(pixel(2), Some(Duration::ZERO), None, "k")
             .unwrap();
         assert!(!by_hand.holds(pixel(2)), "its end has come");
+        assert_eq!(by_hand.newly_ended(), [(pixel(2), "k".to_owned())]);
+        assert_eq!(by_hand.newly_ended(), [], "it is told once");
+        let again = ByHand::open(dir.path(), Clock::Real);
+        assert_eq!(again.newly_ended(), [], "nor after a restart");
         assert_eq!(by_hand.list().len(), 1);
         assert!(by_hand.next_end().unwrap() <= MAX_SPAN);
         assert!(by_hand.blocked(pixel(1)).unwrap().until.is_some());

@@ -40,6 +40,9 @@ async fn ended(after: Option<Duration>) {
 
 impl Shared {
     fn show_held_by_hand(&self, shown: &mut BTreeSet<PixelId>) {
+        for (pixel, by) in self.tools.by_hand.newly_ended() {
+            tracing::info!(pixel.id = %pixel, admin.key = by, "a hold by hand has ended at its time: what waits is sent");
+        }
         let gauge = &self.tools.metrics.held_by_hand;
         let now: BTreeSet<PixelId> = self.tools.by_hand.list().into_keys().collect();
         for pixel in &now {

@@ -178,12 +178,11 @@ async function answers(tab, pages) {
   });
 }
 
-// A dead letter is the event as it goes to Meta: the export is all of it, to be kept or sent again, and
-// of one letter the API shows the digests. Pages show neither.
+// The export is the event as it goes to Meta, to be kept or sent again, and for admin keys only. Nothing
+// else shows it in full.
 function allowed(path) {
-  const digest = "the digest of the e-mail address";
-  if (path === "/dead/export") return [digest, "the IP address", "the user agent"];
-  return path === "/dead/{id}" ? [digest] : [];
+  if (path !== "/dead/export") return [];
+  return ["the digest of the e-mail address", "the IP address", "the user agent"];
 }
 
 /** What an answer says, at most a second of it: a stream has no end. */

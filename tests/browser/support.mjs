@@ -65,8 +65,8 @@ export const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core
 export const looks = [
   { name: "desktop-light", width: 1280, height: 900, scheme: "light" },
   { name: "desktop-dark", width: 1280, height: 900, scheme: "dark" },
-  { name: "phone-light", width: 390, height: 844, scheme: "light" },
-  { name: "phone-dark", width: 390, height: 844, scheme: "dark" },
+  { name: "phone-light", width: 375, height: 844, scheme: "light" },
+  { name: "phone-dark", width: 375, height: 844, scheme: "dark" },
 ];
 
 export async function launch() {

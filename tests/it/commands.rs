@@ -205,6 +205,99 @@ async fn an_operator_finds_a_dead_letter_and_sends_it_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_log_says_what_a_change_was_about_and_nothing_personal() {
+    let (_sandbox, site) = site("").await;
+    let mut gateway = site.start(None, "trace").unwrap();
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let canary = "canary.person@canary-mail.example";
+    let token = "EAACANARYTOKEN0123456789";
+    let pixel = format!("pixel={PIXEL}");
+    for (path, body, route, subject) in [
+        (
+            "/holds",
+            json!({"pixel": PIXEL, "for": "1s", "reason": format!("ask {canary}")}),
+            "/holds",
+            format!("{pixel} for=1s"),
+        ),
+        (
+            "/holds",
+            json!({"pixel": OTHER, "reason": canary}),
+            "/holds",
+            format!("pixel={OTHER}"),
+        ),
+        (
+            &format!("/holds/by_hand:{OTHER}/release"),
+            json!({}),
+            "/holds/{id}/release",
+            format!("by_hand:{OTHER}"),
+        ),
+        (
+            &format!("/holds/{canary}/release"),
+            json!({}),
+            "/holds/{id}/release",
+            "?".to_owned(),
+        ),
+        (
+            &format!("/tokens/{token}/verify"),
+            json!({}),
+            "/tokens/{id}/verify",
+            "?".to_owned(),
+        ),
+        (
+            "/tokens/rotate",
+            json!({"pixel": PIXEL, "token": token}),
+            "/tokens/rotate",
+            pixel.clone(),
+        ),
+        (
+            "/issues/0123456789abcdef/mute",
+            json!({"for": "8h"}),
+            "/issues/{id}/mute",
+            "0123456789abcdef for=8h".to_owned(),
+        ),
+        (
+            "/dead/redrive",
+            json!({"pixel": token, "event_name": canary, "ids": ["1-2"]}),
+            "/dead/redrive",
+            "pixel=? event_name=? ids=1-2".to_owned(),
+        ),
+        (
+            "/dead/purge",
+            json!({"reason": "refused", "older_than": "2h"}),
+            "/dead/purge",
+            "reason=refused older_than=2h".to_owned(),
+        ),
+    ] {
+        let asked = http
+            .post(format!("{}{path}", gateway.admin))
+            .bearer_auth(ADMIN);
+        asked.json(&body).send().await.unwrap();
+        until(&format!("the line of {route} about {subject}"), || {
+            // the last line may not be whole yet
+            gateway
+                .log()
+                .lines()
+                .any(|line| {
+                    let line: Value = serde_json::from_str(line).unwrap_or_default();
+                    line["admin.route"] == route && line["admin.subject"] == subject.as_str()
+                })
+                .then_some(())
+        });
+    }
+    until("the end of the hold", || {
+        let log = gateway.log();
+        let ended = log
+            .lines()
+            .filter(|line| line.contains("a hold by hand has ended at its time"));
+        let ended: Vec<&str> = ended.collect();
+        (ended.len() == 1 && ended[0].contains(PIXEL)).then_some(())
+    });
+    assert_eq!(gateway.terminate(), 0);
+    let log = gateway.whole_log();
+    assert!(!log.contains(canary) && !log.contains(token), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_operator_sees_what_is_held_and_takes_over_a_configuration() {
     let (sandbox, mut site) = site("").await;
     let bad_token = Fault {

@@ -1,12 +1,14 @@
 //! The desk of the console: dead letters, pixels with their tokens, the test lab, the first run.
 
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
 use capigate::config::SecretRef;
 use capigate::journal::segment::disk::RealDisk;
 use capigate::sandbox::{Action, Fault, Sandbox, SandboxSettings, SandboxToken};
 use capigate::time::Clock;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::console::{ADMIN, Browser, Seen, VIEW, keyed};
 use crate::harness::{Gateway, OTHER, PIXEL, purchase};
@@ -110,11 +112,141 @@ async fn dead_letters_are_looked_at_and_filtered() {
     assert_eq!(digests, tokens, "{}", seen.text);
     assert!(!seen.text.contains("one@Example.com"));
     assert_eq!(viewer.get("/console/dead/9-9").await.status, 404);
+    let list = viewer.get("/console/dead").await.text;
+    assert!(!list.contains("Download as NDJSON") && list.contains("needs an admin key"));
     let seen = viewer.get("/console/dead/export?reason=refused").await;
+    assert_eq!(seen.status, 403);
+    let admin = Browser::signed_in(&gateway, ADMIN).await;
+    says(&admin.get("/console/dead").await, &["Download as NDJSON"]);
+    let seen = admin.get("/console/dead/export?reason=refused").await;
     says(&seen, &["\"event_id\":\"one\"", "\"event_id\":\"two\""]);
     let name = seen.headers["content-disposition"].to_str().unwrap();
     assert!(name.starts_with("attachment"), "{name}");
     assert_eq!(viewer.get("/console/dead/redrive").await.status, 403);
+    gateway.finish().await;
+}
+
+/// A tail and streams are read for so long.
+const LISTENED: Duration = Duration::from_secs(2);
+
+/// What an answer says, also of one that does not end.
+async fn heard(request: reqwest::RequestBuilder) -> (u16, String) {
+    let response = request.send().await.unwrap();
+    (response.status().as_u16(), rest(response).await)
+}
+
+async fn rest(mut response: reqwest::Response) -> String {
+    let mut said = Vec::new();
+    let reading = async {
+        while let Ok(Some(chunk)) = response.chunk().await {
+            said.extend_from_slice(&chunk);
+        }
+    };
+    // it has said what it has to say
+    let _ended = tokio::time::timeout(LISTENED, reading).await;
+    String::from_utf8(said).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_key_gets_no_digest_of_an_address() {
+    let mut gateway = with_letters(&["one"]).await;
+    let address = "one@example.com";
+    let digest = hex::encode(Sha256::digest(address));
+    let admin = Browser::signed_in(&gateway, ADMIN).await;
+    let seen = admin
+        .post("/console/pixels/hold", &[("pixel", OTHER)])
+        .await;
+    assert_eq!(seen.status, 303, "{seen:?}");
+    let base = format!("http://{}", gateway.running().admin_addr());
+    let ask = |path: &str| gateway.http.get(format!("{base}{path}")).bearer_auth(VIEW);
+    let tail = ask("/tail?for=1s").send().await.unwrap();
+    // one that waits, and one that goes out with the address in its id
+    let mut named = purchase("one");
+    named["event_id"] = json!(address);
+    gateway.post(vec![named.clone()]).await;
+    let mut waits = purchase("one");
+    waits["event_id"] = json!("waits");
+    waits["custom_data"]["email_hash"] = json!(digest);
+    gateway.post_body(OTHER, &json!({"data": [waits]})).await;
+    gateway.delivered(1).await;
+
+    let letters = heard(ask("/dead")).await.1;
+    let letters: Value = serde_json::from_str(&letters).unwrap();
+    let id = letters["letters"][0]["id"].as_str().unwrap().to_owned();
+    let marked = gateway.sandbox.ledger().events.into_iter();
+    let marked: Vec<String> = marked.filter_map(|event| event.event_id).collect();
+    let marked = marked
+        .iter()
+        .find(|id| id.starts_with("redacted-"))
+        .unwrap();
+    assert!(!marked.contains(&digest[..8]), "{marked}");
+
+    let mut all = vec![("/tail".to_owned(), rest(tail).await)];
+    for path in [
+        "/dead".to_owned(),
+        format!("/dead/{id}"),
+        "/events/one".to_owned(),
+        "/events/waits".to_owned(),
+        format!("/events/{marked}"),
+        format!("/attempts/{PIXEL}"),
+        "/issues".to_owned(),
+        "/stopped".to_owned(),
+        "/holds".to_owned(),
+        "/overview".to_owned(),
+        "/quality".to_owned(),
+        "/funnel".to_owned(),
+    ] {
+        let (status, said) = heard(ask(&path)).await;
+        assert_eq!(status, 200, "{path}: {said}");
+        all.push((path, said));
+    }
+    let search = gateway
+        .http
+        .post(format!("{base}/search"))
+        .bearer_auth(VIEW);
+    let (status, said) = heard(search.json(&json!({"email": address}))).await;
+    let found: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(status, 200, "{said}");
+    let beginning = json!([format!("{}…", &digest[..8])]);
+    assert_eq!(found["waiting"][0]["event"]["user_data"]["em"], beginning);
+    assert_eq!(found["dead"][0]["event"]["user_data"]["em"], beginning);
+    all.push(("/search".to_owned(), said));
+    let (status, said) = heard(ask("/dead/export")).await;
+    assert_eq!(status, 403, "{said}");
+
+    let viewer = Browser::signed_in(&gateway, VIEW).await;
+    for path in [
+        "/console".to_owned(),
+        "/console/funnel".to_owned(),
+        "/console/stopped".to_owned(),
+        "/console/issues".to_owned(),
+        "/console/dead".to_owned(),
+        format!("/console/dead/{id}"),
+        "/console/receipt?event_id=one".to_owned(),
+        "/console/receipt?event_id=waits".to_owned(),
+        "/console/quality".to_owned(),
+        "/console/pixels".to_owned(),
+        "/console/live".to_owned(),
+    ] {
+        let seen = viewer.get(&path).await;
+        assert_eq!(seen.status, 200, "{path}: {}", seen.text);
+        all.push((path, seen.text));
+    }
+    let seen = viewer.post("/console/receipt", &[("q", address)]).await;
+    all.push(("a search".to_owned(), seen.text));
+    assert!(all[0].1.contains(marked), "{}", all[0].1);
+    for (path, said) in all {
+        assert!(!said.contains(&digest[..16]), "{path}: {said}");
+    }
+    gateway.finish_with_backlog().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_console_is_there_with_a_slash_behind_it() {
+    let gateway = Gateway::with(keyed).await;
+    let admin = Browser::signed_in(&gateway, ADMIN).await;
+    let seen = admin.get("/console/").await;
+    assert_eq!((seen.status, seen.goes_to()), (303, "/console"));
     gateway.finish().await;
 }
 
@@ -558,6 +690,17 @@ async fn a_pasted_person_is_found_nowhere_and_each_change_leaves_one_line() {
         };
         log.lines().filter(of).count()
     };
+    for (route, subject) in [
+        ("/console/dead/redrive", format!("ids={}", ids[0])),
+        ("/console/dead/purge", format!("ids={}", ids[1])),
+        ("/console/lab/send", format!("pixel={PIXEL}")),
+    ] {
+        let subject = format!("\"admin.subject\":\"{subject}\"");
+        let mut lines = log
+            .lines()
+            .filter(|line| line.contains(&format!("\"admin.route\":\"{route}\"")));
+        assert!(lines.all(|line| line.contains(&subject)), "{route}: {log}");
+    }
     for (route, count) in [
         ("/console/dead/redrive", 1),
         ("/console/dead/purge", 1),

@@ -402,10 +402,11 @@ async fn the_log_counts_what_the_console_has_changed_and_has_no_token() {
     assert_eq!(seen.status, 303, "{seen:?}");
     assert_eq!(process.terminate(), 0);
     let log = process.whole_log();
-    for (route, changed) in [
-        ("/console/dead/purge", 2),
-        ("/console/pixels/rotate/check", 0),
-        ("/console/pixels/rotate", 1),
+    let foreign = format!("pixel={FOREIGN}");
+    for (route, changed, subject) in [
+        ("/console/dead/purge", 2, "all=true"),
+        ("/console/pixels/rotate/check", 0, &foreign),
+        ("/console/pixels/rotate", 1, &foreign),
     ] {
         let route = format!("\"admin.route\":\"{route}\"");
         let line = log.lines().find(|line| line.contains(&route)).unwrap();
@@ -413,6 +414,9 @@ async fn the_log_counts_what_the_console_has_changed_and_has_no_token() {
         let found = line.pointer("/fields/admin.changed");
         let found = found.or_else(|| line.get("admin.changed"));
         assert_eq!(found, Some(&json!(changed)), "{line}");
+        let found = line.pointer("/fields/admin.subject");
+        let found = found.or_else(|| line.get("admin.subject"));
+        assert_eq!(found, Some(&json!(subject)), "{line}");
     }
     assert!(!log.contains(&CANARY[3..]), "a token is in the log");
     for (path, bytes) in all_bytes(site.dir.path()) {

@@ -77,7 +77,7 @@ log_format = "json"
 keys = [{ env = "ADMIN_KEY" }]
 view_keys = [{ env = "VIEW_KEY" }]
 [pixels.$shop]
-name = "Example Shop, web"
+name = "Example Shop, web, with a name that is sixty characters long"
 site = "https://shop.example"
 token = { env = "SHOP_TOKEN" }
 policy = { block_events = ["Noise"], rename_events = { "Order Completed" = "Purchase" } }

@@ -200,6 +200,11 @@ impl Members {
         }
     }
 
+    /// A member that nobody has taken yet.
+    pub(super) fn peek(&self, name: &str) -> Option<&Value> {
+        self.all.get(name)
+    }
+
     /// Those of these members that are there, as an object.
     pub(super) fn take(&mut self, names: &[&str]) -> Value {
         let taken = names

@@ -47,8 +47,10 @@ use axum::routing::{self, on, post};
 use super::call::{Call, Members};
 use super::problem::Problem;
 use super::reply::Reply;
+use super::subject::{self, Subject};
 use super::table::{Row, ask, audited, change, get};
 use super::{Admin, Inner};
+use crate::app::letters;
 use crate::ingest::listener::Peer;
 
 pub(super) use session::Sessions;
@@ -79,35 +81,46 @@ const PAGES: &[Page] = &[
     get("/console/quality/meta", meta::show),
     get("/console/quality/meta/stream", meta::stream),
     get("/console/issues", issues::show),
-    change("/console/issues/{id}/acknowledge", issues::acknowledge),
-    change("/console/issues/{id}/mute", issues::mute),
+    change(
+        "/console/issues/{id}/acknowledge",
+        issues::acknowledge as Run,
+    )
+    .about(&["undo"]),
+    change("/console/issues/{id}/mute", issues::mute as Run).about(&["for", "undo"]),
     change("/console/issues/{id}/redrive", issues::redrive),
     get("/console/dead", dead::show),
-    get("/console/dead/export", dead::export as Run).audited(),
+    get("/console/dead/export", dead::export as Run)
+        .for_admin()
+        .audited()
+        .about(letters::KEYS),
     get("/console/dead/redrive", dead::plan_redrive as Run).for_admin(),
-    change("/console/dead/redrive", dead::redrive),
+    change("/console/dead/redrive", dead::redrive as Run).about(letters::CHANGE),
     get("/console/dead/purge", dead::plan_purge as Run).for_admin(),
-    change("/console/dead/purge", dead::purge),
+    change("/console/dead/purge", dead::purge as Run).about(letters::CHANGE),
     get("/console/dead/{id}", dead::one),
     get("/console/pixels", pixels::show),
-    change("/console/pixels/hold", pixels::hold),
-    change("/console/pixels/release", pixels::release),
+    change("/console/pixels/hold", pixels::hold as Run).about(&["pixel", "for"]),
+    change("/console/pixels/release", pixels::release as Run).about(&["id"]),
     get("/console/pixels/verify", pixels::may_verify),
-    change("/console/pixels/verify", pixels::ask_meta),
+    change("/console/pixels/verify", pixels::ask_meta as Run).about(&["token"]),
     get("/console/pixels/rotate", pixels::form_to_rotate),
-    change("/console/pixels/rotate/check", pixels::check_to_rotate),
+    change(
+        "/console/pixels/rotate/check",
+        pixels::check_to_rotate as Run,
+    )
+    .about(&["pixel"]),
     change("/console/pixels/rotate", pixels::put_in_place),
     get("/console/lab", lab::show),
     ask("/console/lab/check", lab::check),
-    change("/console/lab/send", lab::send),
-    change("/console/lab/start", lab::start),
-    change("/console/lab/stop", lab::stop),
+    change("/console/lab/send", lab::send as Run).about(&["pixel", "source"]),
+    change("/console/lab/start", lab::start as Run).about(&["pixel", "for", "mirror"]),
+    change("/console/lab/stop", lab::stop as Run).about(&["pixel"]),
     get("/console/first", first::show),
     get("/console/first/stream", first::stream),
     change("/console/first/reload", first::reload),
     get("/console/receipt", receipt::show),
     ask("/console/receipt", receipt::search),
-    change("/console/receipt/resend", receipt::resend),
+    change("/console/receipt/resend", receipt::resend as Run).about(&["letter"]),
     get("/console/live", live::show),
     get("/console/live/stream", live::stream),
     get("/console/system", system::show),
@@ -143,6 +156,8 @@ struct Visit {
     headers: HeaderMap,
     /// How many things it has changed, for the audit line.
     changed: Arc<AtomicU64>,
+    /// What it is about, for that line, where the form does not say it.
+    subject: Subject,
 }
 
 /// What is shown.
@@ -209,6 +224,7 @@ pub(super) fn router(admin: &Admin) -> Router {
     }
     let (one, two, three) = (admin.clone(), admin.clone(), admin.clone());
     router
+        .route("/console/", routing::get(async || go(HOME)))
         .route(
             "/console/login",
             routing::get(async move |request| access::form(&one, &request))
@@ -272,6 +288,10 @@ async fn visit(
         form
     };
     let headers = head.headers.clone();
+    let about = Subject::default();
+    if page.is_audited {
+        about.note(subject::of(&id, &members, page.about));
+    }
     let visit = Visit {
         admin: admin.clone(),
         shell,
@@ -279,13 +299,14 @@ async fn visit(
         members,
         headers: head.headers,
         changed: Arc::default(),
+        subject: about.clone(),
     };
     let view = if page.is_audited {
         let caller = viewer.caller.clone();
         let is_change = page.method == Method::POST;
         let changed = Arc::clone(&visit.changed);
         let done = async move { (page.run)(visit).await };
-        audited(&admin, page.path, caller, peer, done, move |_| {
+        audited(&admin, page.path, about, caller, peer, done, move |_| {
             let changed = is_change.then(|| changed.load(Ordering::Relaxed));
             (StatusCode::OK, changed)
         })

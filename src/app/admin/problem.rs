@@ -105,7 +105,7 @@ impl Problem {
         Self::new(
             StatusCode::FORBIDDEN,
             "view_only",
-            "this key may read and change nothing",
+            "this key may look, but neither change nor export anything",
             "use a key of admin.keys",
         )
     }

@@ -16,12 +16,14 @@ use super::auth::Caller;
 use super::call::{self, Call, Members};
 use super::problem::Problem;
 use super::reply::Reply;
+use super::subject::{self, Subject};
 use super::table::{Row, ask, audited, change, get};
 use super::{
     Admin, attempts, config, dataset_quality, dead, events, funnel, go_live, holds, issues, lanes,
     limits, lint, openapi, overview, quality, rotate, search, stopped, system, tail, test_mode,
     tokens, verify,
 };
+use crate::app::letters;
 use crate::ingest::encoding;
 use crate::ingest::listener::Peer;
 
@@ -37,18 +39,21 @@ const ROUTES: &[Route] = &[
     get("/openapi.json", openapi::show),
     get("/lanes", lanes::list),
     get("/holds", holds::list),
-    change("/holds", holds::hold),
+    change("/holds", holds::hold as Run).about(&["pixel", "for"]),
     change("/holds/{id}/release", holds::release),
     get("/dead", dead::list),
     get("/dead/summary", dead::summary),
-    get("/dead/export", dead::export as Run).audited(),
+    get("/dead/export", dead::export as Run)
+        .for_admin()
+        .audited()
+        .about(letters::KEYS),
     get("/dead/{id}", dead::show),
-    change("/dead/redrive", dead::redrive),
-    change("/dead/purge", dead::purge),
+    change("/dead/redrive", dead::redrive as Run).about(letters::CHANGE),
+    change("/dead/purge", dead::purge as Run).about(letters::CHANGE),
     get("/tail", tail::show),
     get("/issues", issues::list),
-    change("/issues/{id}/acknowledge", issues::acknowledge),
-    change("/issues/{id}/mute", issues::mute),
+    change("/issues/{id}/acknowledge", issues::acknowledge as Run).about(&["undo"]),
+    change("/issues/{id}/mute", issues::mute as Run).about(&["for", "undo"]),
     get("/events/{event_id}", events::find),
     ask("/search", search::search),
     get("/attempts/{pixel}", attempts::list),
@@ -57,7 +62,7 @@ const ROUTES: &[Route] = &[
     get("/limits", limits::show),
     get("/system", system::show),
     get("/tokens", tokens::list),
-    change("/tokens/rotate", rotate::rotate),
+    change("/tokens/rotate", rotate::rotate as Run).about(&["pixel", "dry_run", "force"]),
     change("/tokens/{id}/verify", verify::ask),
     get("/overview", overview::show),
     get("/funnel", funnel::show),
@@ -67,8 +72,8 @@ const ROUTES: &[Route] = &[
     ask("/lint", lint::look),
     get("/go-live/{pixel}", go_live::show),
     get("/test-mode", test_mode::list),
-    change("/test-mode", test_mode::start),
-    change("/test-mode/stop", test_mode::stop),
+    change("/test-mode", test_mode::start as Run).about(&["pixel", "for", "mirror"]),
+    change("/test-mode/stop", test_mode::stop as Run).about(&["pixel"]),
 ];
 
 /// Method and path of every keyed route, for whoever compares them with the description.
@@ -114,10 +119,12 @@ async fn answer(
     let is_audited = route.is_audited;
     let by = caller.clone();
     let (now, then) = (admin.clone(), admin);
-    let work = async move { work(now, route, &by, path, request).await };
+    let subject = Subject::default();
+    let about = subject.clone();
+    let work = async move { work(now, route, &about, &by, path, request).await };
     let result = if is_audited {
         let outcome = |reply: &Reply| (reply.status, reply.changed);
-        audited(&then, route.path, caller, peer, work, outcome).await
+        audited(&then, route.path, subject, caller, peer, work, outcome).await
     } else {
         work.await
     };
@@ -127,6 +134,7 @@ async fn answer(
 async fn work(
     admin: Admin,
     route: &Route,
+    about: &Subject,
     caller: &Caller,
     path: PathResult,
     request: Request<Body>,
@@ -147,9 +155,13 @@ async fn work(
         query.end()?;
         Members::of_body(request.into_body()).await?
     };
+    let id = id.unwrap_or_default();
+    if route.is_audited {
+        about.note(subject::of(&id, &members, route.about));
+    }
     let call = Call {
         admin,
-        id: id.unwrap_or_default(),
+        id,
         members,
         content_type,
         encodings,

@@ -25,8 +25,6 @@ use crate::text::counted;
 pub(super) const MAX_SHOWN: usize = 50;
 /// Bytes of what is looked for.
 const MAX_TEXT: usize = 1024;
-/// Hex digits that are shown of a digest.
-const DIGEST_SHOWN: usize = 8;
 
 /// What was found.
 #[derive(Default, Serialize)]
@@ -167,7 +165,7 @@ impl Kept {
             receipt,
             letter: None,
             message: None,
-            event: brief(&masked(event)),
+            event: value(&masked(event)),
         }
     }
 
@@ -194,43 +192,12 @@ impl Kept {
             receipt,
             letter: Some(letter.id.to_string()),
             message: letter.message,
-            event: brief(shown.event.get()),
+            event: value(shown.event.get()),
         }
     }
 }
 
-/// A masked event with no more than the beginnings of digests.
-fn brief(masked: &str) -> Value {
-    let mut event: Value = serde_json::from_str(masked).unwrap_or_default();
-    shorten(&mut event["user_data"]);
-    event
-}
-
-fn shorten(value: &mut Value) {
-    match value {
-        Value::String(text) if text.len() >= 64 => {
-            let beginning: String = text.chars().take(DIGEST_SHOWN).collect();
-            *text = format!("{beginning}…");
-        }
-        Value::Array(list) => list.iter_mut().for_each(shorten),
-        Value::Object(members) => members.values_mut().for_each(shorten),
-        _ => {}
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_digest_is_shown_in_full() {
-        let digest = "0123456789abcdef".repeat(4);
-        let event = format!(
-            r#"{{"event_id":"{digest}","user_data":{{"em":["{digest}"],"ct":"{digest}"}}}}"#
-        );
-        let brief = brief(&event);
-        assert_eq!(brief["user_data"]["em"][0], "01234567…");
-        assert_eq!(brief["user_data"]["ct"], "01234567…");
-        assert_eq!(brief["event_id"], digest.as_str());
-    }
+/// A masked event.
+fn value(masked: &str) -> Value {
+    serde_json::from_str(masked).unwrap_or_default()
 }

@@ -10,6 +10,7 @@ use axum::routing::MethodFilter;
 use super::Admin;
 use super::auth::Caller;
 use super::problem::Problem;
+use super::subject::Subject;
 use crate::config::Role;
 
 /// One route or page. GET reads, and needs any key; POST changes, needs one of `admin.keys`, and is
@@ -21,6 +22,8 @@ pub(super) struct Row<Run> {
     pub(super) needs: Role,
     /// Leaves a line in the log: what changes something, and what hands out events as stored.
     pub(super) is_audited: bool,
+    /// Members that say there what it is about, beside the id of the path.
+    pub(super) about: &'static [&'static str],
 }
 
 /// Reads.
@@ -31,6 +34,7 @@ pub(super) const fn get<Run>(path: &'static str, run: Run) -> Row<Run> {
         run,
         needs: Role::View,
         is_audited: false,
+        about: &[],
     }
 }
 
@@ -42,6 +46,7 @@ pub(super) const fn ask<Run>(path: &'static str, run: Run) -> Row<Run> {
         run,
         needs: Role::View,
         is_audited: false,
+        about: &[],
     }
 }
 
@@ -53,19 +58,26 @@ pub(super) const fn change<Run>(path: &'static str, run: Run) -> Row<Run> {
         run,
         needs: Role::Admin,
         is_audited: true,
+        about: &[],
     }
 }
 
 impl<Run> Row<Run> {
-    /// Hands out what is stored.
+    /// Leaves a line in the log, though it changes nothing.
     pub(super) const fn audited(mut self) -> Self {
         self.is_audited = true;
         self
     }
 
-    /// Says what a change would do.
+    /// Says what a change would do, or hands out what is stored.
     pub(super) const fn for_admin(mut self) -> Self {
         self.needs = Role::Admin;
+        self
+    }
+
+    /// Says in the log what these members say.
+    pub(super) const fn about(mut self, members: &'static [&'static str]) -> Self {
+        self.about = members;
         self
     }
 
@@ -96,6 +108,7 @@ impl<Run> Row<Run> {
 pub(super) async fn audited<T: Send + 'static>(
     admin: &Admin,
     path: &'static str,
+    subject: Subject,
     caller: Caller,
     peer: Option<IpAddr>,
     work: impl Future<Output = Result<T, Problem>> + Send + 'static,
@@ -112,6 +125,7 @@ pub(super) async fn audited<T: Send + 'static>(
         let result = work.await;
         audit(
             path,
+            subject.get(),
             &caller,
             peer,
             result.as_ref().map(outcome),
@@ -123,9 +137,10 @@ pub(super) async fn audited<T: Send + 'static>(
     done.unwrap_or_else(|_| Err(Problem::failed("panic", "see the log")))
 }
 
-/// One line in the log: who asked for what, and what came of it.
+/// One line in the log: who asked for what, what it is about, and what came of it.
 fn audit(
     path: &'static str,
+    subject: Option<&str>,
     caller: &Caller,
     peer: Option<IpAddr>,
     outcome: Result<(StatusCode, Option<u64>), &Problem>,
@@ -137,6 +152,7 @@ fn audit(
     };
     tracing::info!(
         admin.route = path,
+        admin.subject = subject,
         admin.key = caller.name,
         admin.fingerprint = caller.fingerprint,
         admin.role = caller.role.code(),

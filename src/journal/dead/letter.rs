@@ -69,7 +69,7 @@ pub struct Page {
 /// How much of an event is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum View {
-    /// Nothing in clear that could tell who it is about: of `user_data` the digests only, and
+    /// Nothing that could tell who it is about: of `user_data` the beginnings of digests only, and
     /// URLs without their query.
     #[default]
     Masked,

@@ -166,7 +166,7 @@ pub(super) fn one(visit: Visit) -> Done {
             expired: at(letter.expires_at),
             dead: at(letter.dead_at),
             happened: at(UnixMs::from_secs(letter.event_time)),
-            event: masked::event(&shown.event),
+            event: masked::laid_out(shown.event.get()),
             letter,
         })
     })

@@ -1,19 +1,17 @@
-//! JSON for a page: laid out, in the order in which it is written, without a digest in full.
+//! JSON for a page: laid out, in the order in which it is written.
 
 use serde_json::value::RawValue;
 
 use crate::journal::dead;
 
-/// Digits of a digest that are shown.
-const SHOWN: usize = 8;
 const INDENT: &str = "  ";
 
-/// An event, without what tells who it is about.
+/// An event that is not masked yet, without what tells who it is about.
 pub(super) fn event(event: &RawValue) -> String {
     laid_out(dead::masked_json(event).get())
 }
 
-/// JSON over several lines; of each text that is a SHA-256 digest, the beginning.
+/// JSON over several lines.
 pub(super) fn laid_out(json: &str) -> String {
     let mut out = String::with_capacity(json.len() * 2);
     let (mut depth, mut rest) = (0_usize, json);
@@ -26,7 +24,7 @@ pub(super) fn laid_out(json: &str) -> String {
                 let (text, after) = rest.split_at(end);
                 rest = after;
                 out.push('"');
-                push_text(&mut out, text);
+                out.push_str(text);
             }
             '{' | '[' => {
                 out.push(c);
@@ -69,17 +67,6 @@ fn end_of_text(rest: &str) -> usize {
     rest.len()
 }
 
-/// `text` ends with its quotation mark.
-fn push_text(out: &mut String, text: &str) {
-    let is_digest = text.len() == 65 && text.bytes().take(64).all(|b| b.is_ascii_hexdigit());
-    if let (true, Some(begin)) = (is_digest, text.get(..SHOWN)) {
-        out.push_str(begin);
-        out.push_str("…\"");
-    } else {
-        out.push_str(text);
-    }
-}
-
 fn break_line(out: &mut String, depth: usize) {
     out.push('\n');
     for _ in 0..depth {
@@ -92,15 +79,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_is_laid_out_in_its_order_and_digests_are_cut() {
-        let digest = "0123456789abcdef".repeat(4);
-        let json = format!(
-            r#"{{"b":[1.10,{{}}, []],"a":{{"em":["{digest}"],"t":"x\"{{,:}}\\"}},"e":null}}"#
-        );
-        let shown = laid_out(&json);
+    fn json_is_laid_out_in_its_order() {
+        let json = r#"{"b":[1.10,{}, []],"a":{"em":["ab"],"t":"x\"{,:}\\"},"e":null}"#;
+        let shown = laid_out(json);
         assert_eq!(
             shown,
-            "{\n  \"b\": [\n    1.10,\n    {},\n    []\n  ],\n  \"a\": {\n    \"em\": [\n      \"01234567…\"\n    ],\n    \"t\": \"x\\\"{,:}\\\\\"\n  },\n  \"e\": null\n}"
+            "{\n  \"b\": [\n    1.10,\n    {},\n    []\n  ],\n  \"a\": {\n    \"em\": [\n      \"ab\"\n    ],\n    \"t\": \"x\\\"{,:}\\\\\"\n  },\n  \"e\": null\n}"
         );
         // what was cut off does no harm
         for end in (0..json.len()).filter(|end| json.is_char_boundary(*end)) {

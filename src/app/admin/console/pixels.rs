@@ -311,6 +311,7 @@ pub(super) fn put_in_place(mut visit: Visit) -> Done {
             Problem::not_found("no checked token waits here", next)
         })?;
         let pixel = checked.pixel;
+        visit.subject.note(format!("pixel={pixel}"));
         let (name, before) = rotate::put(inner, checked).await?;
         visit.changed.fetch_add(1, Ordering::Relaxed);
         let kept = before.map_or_else(String::new, |before| {

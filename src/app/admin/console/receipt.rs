@@ -292,7 +292,15 @@ fn curl(host: Option<&str>, event_id: &str) -> String {
             b => format!("%{b:02X}"),
         })
         .collect();
-    format!("curl -H \"Authorization: Bearer $CAPIGATE_ADMIN_KEY\" 'http://{host}/events/{id}'")
+    // curl takes out `.` and `..` of a path
+    let as_is = if matches!(event_id, "." | "..") {
+        " --path-as-is"
+    } else {
+        ""
+    };
+    format!(
+        "curl{as_is} -H \"Authorization: Bearer $CAPIGATE_ADMIN_KEY\" 'http://{host}/events/{id}'"
+    )
 }
 
 #[cfg(test)]
@@ -307,5 +315,9 @@ mod tests {
             "{said}"
         );
         assert!(!curl(Some("x'y"), "a").contains("x'y"));
+        for (id, is_as_is) in [("..", true), (".", true), ("a..b", false)] {
+            let said = curl(None, id);
+            assert_eq!(said.contains("--path-as-is"), is_as_is, "{said}");
+        }
     }
 }
