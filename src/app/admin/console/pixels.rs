@@ -37,6 +37,8 @@ struct Page {
     pixels: Vec<Row>,
     next: Option<PixelId>,
     holds: Vec<Held>,
+    /// How many more are held of other pixels, where one is asked for, in words.
+    others: Option<String>,
     has_vault: bool,
     /// Why the vault could not be read.
     unread: Option<String>,
@@ -176,9 +178,13 @@ pub(super) fn show(mut visit: Visit) -> Done {
         let more = rest.next().is_some();
         let next = pixels.last().filter(|_| more).map(|row| row.pixel);
         let mut held = holds::all(inner).await?;
+        let all_held = held.len();
         held.retain(|hold| asked.is_none_or(|asked| hold.pixels.contains(&asked)));
+        let others = all_held - held.len();
+        let others = (others > 0).then(|| counted(others as u64, "hold"));
         View::of(&Page {
             asked,
+            others,
             total: config.pixels.len(),
             pixels,
             next,
