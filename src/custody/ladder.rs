@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::alarms::{NEEDED_SCOPE, extra_scopes, nearing};
+use super::alarms::{NEEDED_SCOPE, extra_scopes, is_of_dataset, nearing};
 use super::inspect::{Seen, inspect};
 use crate::alerts::Severity;
 use crate::graph::Text;
@@ -325,6 +325,11 @@ fn scopes(facts: &Facts, pixel: Option<PixelId>) -> Vec<Finding> {
             Mark::Pass,
             format!("scopes: {list}"),
         ));
+    } else if is_of_dataset(facts) {
+        let says = format!(
+            "scopes: {list} alone, as a dataset token has; whether it may send is not told by that"
+        );
+        findings.push(Finding::new("scopes", Mark::Skipped, says));
     } else {
         findings.push(
             Finding::new(
@@ -385,7 +390,13 @@ async fn sees(
                 Exit::Permission => Mark::Warn,
                 _ => Mark::Fail,
             };
-            return vec![Finding::of("pixel", mark, Context::Pixel, &error)];
+            let mut found = Finding::of("pixel", mark, Context::Pixel, &error);
+            if mark == Mark::Warn {
+                found.says.push_str(
+                    "; that it cannot read the pixel is no proof that it cannot send to it",
+                );
+            }
+            return vec![found];
         }
         Err(error) => return vec![Finding::of("pixel", Mark::Fail, Context::Pixel, &error)],
     };
