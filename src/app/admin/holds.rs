@@ -107,7 +107,7 @@ fn no_lanes() -> Problem {
 fn refused(error: &ByHandError) -> Problem {
     match error {
         ByHandError::Already(_) => {
-            let next = "leave it so, release it, or send \"replace\": true to put this end and reason in the place of those";
+            let next = "leave it so, release it, or send \"replace\": true (`capigate holds add --replace`) to put this end and reason in the place of those";
             Problem::new(
                 StatusCode::CONFLICT,
                 "already_held",

@@ -54,7 +54,7 @@ const IN_PAGES: [(&str, &str, Option<Link>); 6] = [
         Some(("/console/pixels", "Pixels")),
     ),
     (
-        "send \"replace\": true to put",
+        "send \"replace\": true (`capigate holds add --replace`) to put",
         "tick there that you want to put",
         Some(("/console/pixels", "Pixels")),
     ),
