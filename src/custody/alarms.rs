@@ -113,7 +113,7 @@ pub fn alarms(kept: &Kept, note: &Note, policy: &Policy, now: UnixMs) -> Vec<Ale
     // what nothing is sent with may be of any shape
     if !facts.state.is_dead() && !kept.pixels.is_empty() {
         let next = format!(
-            "make the next one for a system user or a dataset, with {NEEDED_SCOPE} alone, then {}",
+            "make the next one for a system user with {NEEDED_SCOPE} alone, or for the dataset in the Events Manager, then {}",
             replace(kept)
         );
         let odd = shape(kept, note).into_iter();

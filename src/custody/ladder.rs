@@ -390,13 +390,7 @@ async fn sees(
                 Exit::Permission => Mark::Warn,
                 _ => Mark::Fail,
             };
-            let mut found = Finding::of("pixel", mark, Context::Pixel, &error);
-            if mark == Mark::Warn {
-                found.says.push_str(
-                    "; that it cannot read the pixel is no proof that it cannot send to it",
-                );
-            }
-            return vec![found];
+            return vec![Finding::of("pixel", mark, Context::Pixel, &error)];
         }
         Err(error) => return vec![Finding::of("pixel", Mark::Fail, Context::Pixel, &error)],
     };
