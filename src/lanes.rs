@@ -172,19 +172,22 @@ impl Lanes {
     }
 
     /// Sends nothing of a pixel, in the word of `by`, until it is released or `span`, which is cut to
-    /// [`by_hand::MAX_SPAN`], is over. Blocks until that is written down.
+    /// [`by_hand::MAX_SPAN`], is over. `replace` puts that in the place of a hold by hand that there
+    /// is. Blocks until that is written down.
     ///
     /// # Errors
     ///
-    /// Too many pixels are held, or it cannot be written down: nothing is changed then.
+    /// The pixel is held by hand already and `replace` is false, too many pixels are held, or it cannot be written down: nothing is changed then.
     pub fn hold(
         &self,
         pixel: PixelId,
         span: Option<Duration>,
         reason: Option<String>,
         by: &str,
+        replace: bool,
     ) -> Result<HandHold, ByHandError> {
-        let hold = self.0.tools.by_hand.hold(pixel, span, reason, by)?;
+        let by_hand = &self.0.tools.by_hand;
+        let hold = by_hand.hold(pixel, span, reason, by, replace)?;
         self.0.circuits.moved.notify_one();
         Ok(hold)
     }

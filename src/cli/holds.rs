@@ -41,6 +41,9 @@ struct AddArgs {
     /// Why, for whoever finds it held
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
+    /// In the place of the end and reason of a hold that there is
+    #[arg(long)]
+    replace: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -90,6 +93,9 @@ async fn add(args: AddArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
         if let Some(value) = value {
             body[name] = value.into();
         }
+    }
+    if args.replace {
+        body["replace"] = true.into();
     }
     let held = client.post(&["holds"], &body).await?;
     if args.json {

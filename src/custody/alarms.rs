@@ -18,12 +18,15 @@ pub const EXPIRY_DAYS: [(u64, Severity); 3] = [
 /// The scope that sending needs.
 pub const NEEDED_SCOPE: &str = "ads_management";
 
+/// The only scope of a token from the Events Manager, which sends to its dataset all the same; the
+/// console reads Meta's figures with it.
+pub const DATASET_SCOPE: &str = "read_ads_dataset_quality";
+
 /// Scopes that nobody has to wonder about.
 const USUAL_SCOPES: [&str; 5] = [
     NEEDED_SCOPE,
     "ads_read",
-    // of tokens from the Events Manager; the console reads Meta's figures with it
-    "read_ads_dataset_quality",
+    DATASET_SCOPE,
     "business_management",
     "public_profile",
 ];
@@ -110,7 +113,7 @@ pub fn alarms(kept: &Kept, note: &Note, policy: &Policy, now: UnixMs) -> Vec<Ale
     // what nothing is sent with may be of any shape
     if !facts.state.is_dead() && !kept.pixels.is_empty() {
         let next = format!(
-            "make the next one for a system user or a dataset, with {NEEDED_SCOPE} alone, then {}",
+            "make the next one for a system user with {NEEDED_SCOPE} alone, or for the dataset in the Events Manager, then {}",
             replace(kept)
         );
         let odd = shape(kept, note).into_iter();
@@ -231,8 +234,8 @@ fn shape(kept: &Kept, note: &Note) -> Vec<(&'static str, Severity, String, Strin
     }
     // what Meta does not list, and what works without it, is no reason to worry anyone
     let is_known = facts.checked_at.is_some() && !facts.scopes.is_empty();
-    if is_known && !facts.scopes.iter().any(|scope| scope == NEEDED_SCOPE) && note.usage.events == 0
-    {
+    let lacks = !facts.scopes.iter().any(|scope| scope == NEEDED_SCOPE) && !is_of_dataset(facts);
+    if is_known && lacks && note.usage.events == 0 {
         odd.push((
             "scope_missing",
             Severity::Warning,
@@ -256,6 +259,13 @@ fn shape(kept: &Kept, note: &Note) -> Vec<(&'static str, Severity, String, Strin
         ));
     }
     odd
+}
+
+/// Whether it is a dataset token, as the Events Manager makes them: of an app of Meta's own, and what
+/// it may send is in none of its scopes.
+pub fn is_of_dataset(facts: &Facts) -> bool {
+    let is_other = matches!(facts.kind, Kind::User | Kind::Page | Kind::App);
+    !is_other && matches!(facts.scopes.as_slice(), [only] if only == DATASET_SCOPE)
 }
 
 /// The scopes that a token for sending has no use for.

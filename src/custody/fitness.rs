@@ -2,6 +2,7 @@
 //! app, and holds it to what the token before could do.
 
 use super::Kept;
+use super::alarms::{NEEDED_SCOPE, is_of_dataset};
 use super::inspect::{Seen, inspect};
 use super::ladder::{Finding, Mark, when};
 use crate::graph::oauth::{App, Exit, OauthClient, OauthError};
@@ -122,7 +123,7 @@ pub fn too_short(facts: &Facts, now: UnixMs) -> Option<Finding> {
 /// What speaks against giving a page's token to a pixel.
 pub fn of_a_page(facts: &Facts) -> Option<Finding> {
     let says = "a page's token is not given to a pixel";
-    let next = "use a dataset token from the Events Manager or a system user's token; or keep it without --pixel";
+    let next = "use a dataset token from the Events Manager or a system user's token; `capigate token add` without --pixel keeps it for none";
     let finding = Finding::new("page_token", Mark::Fail, says).next(next);
     (facts.kind == Kind::Page).then(|| finding.exit(Exit::Token))
 }
@@ -134,30 +135,59 @@ pub fn missing(facts: &Facts, scopes: &[String]) -> Option<String> {
     (!missing.is_empty()).then(|| missing.join(", "))
 }
 
-/// What it is, or may do, less than the token it is to replace.
-pub fn less_than(facts: &Facts, old: &Facts) -> Vec<Finding> {
+/// What it is, or may do, less than the token it is to replace. `force` says, in words such as `say
+/// --force`, how it is taken all the same.
+pub fn less_than(facts: &Facts, old: &Facts, force: &str) -> Vec<Finding> {
     let mut unfit = Vec::new();
+    // a dataset token is of Meta's own app, with a scope of its own, so there is nothing to compare
+    let is_another_kind = is_of_dataset(facts) || is_of_dataset(old);
     if old.app_id.is_some() && facts.app_id.is_some() && old.app_id != facts.app_id {
         let says = "it belongs to another app than the one it is to replace";
-        let next = "make it with the same app; if the change is meant, say --force";
-        unfit.push(
+        unfit.push(if is_another_kind {
+            let says = format!("{says}: dataset tokens are all of an app of Meta's own");
+            Finding::new("same_app", Mark::Warn, says)
+        } else {
+            let next = format!("make it with the same app; if the change is meant, {force}");
             Finding::new("same_app", Mark::Fail, says)
                 .next(next)
-                .exit(Exit::App),
-        );
+                .exit(Exit::App)
+        });
     }
     // what Meta does not list is not missing
     let is_listed = !facts.scopes.is_empty();
     if let Some(missing) = missing(facts, &old.scopes).filter(|_| is_listed) {
-        let says = format!("it may do less than the one it is to replace: {missing}");
-        let next = "make it with these permissions; if they are not needed, say --force";
-        unfit.push(
+        unfit.push(if is_another_kind {
+            let says = format!(
+                "it lists other scopes than the one it is to replace, without {missing}: those of dataset tokens do not tell what they may send"
+            );
+            Finding::new("same_scopes", Mark::Warn, says)
+        } else {
+            let says = format!("it may do less than the one it is to replace: {missing}");
+            let next =
+                format!("make it with these permissions; if they are not needed, {force}");
             Finding::new("same_scopes", Mark::Fail, says)
                 .next(next)
-                .exit(Exit::Permission),
-        );
+                .exit(Exit::Permission)
+        });
     }
     unfit
+}
+
+/// What speaks against giving a pixel a token that lacks the scope to send. Of dataset tokens, and
+/// where Meta lists no scopes, nothing does: what those may send is not known. `force` as for
+/// [`less_than`].
+pub fn only_reads(facts: &Facts, force: &str) -> Option<Finding> {
+    let lacks = !facts.scopes.is_empty() && !facts.scopes.iter().any(|one| one == NEEDED_SCOPE);
+    if !lacks || is_of_dataset(facts) {
+        return None;
+    }
+    let says = format!(
+        "it lacks {NEEDED_SCOPE}, which sending needs: it has {}",
+        facts.scopes.join(", ")
+    );
+    let next = format!("make it with {NEEDED_SCOPE}; if it is known to send all the same, {force}");
+    let finding = Finding::new("needed_scope", Mark::Fail, says).next(next);
+    Some(finding.exit(Exit::Permission))
 }
 
 #[cfg(test)]
@@ -176,7 +206,7 @@ mod tests {
         };
         let old = facts("1", &["ads_management", "business_management"]);
         let checks = |new: &Facts| {
-            let all = less_than(new, &old).into_iter();
+            let all = less_than(new, &old, "say --force").into_iter();
             all.map(|one| one.check).collect::<Vec<_>>()
         };
         assert_eq!(checks(&old), [""; 0]);
@@ -189,6 +219,48 @@ mod tests {
             checks(&facts("2", &["ads_management"])),
             ["same_app", "same_scopes"]
         );
+    }
+
+    #[test]
+    fn a_dataset_token_is_of_another_app_and_lists_other_scopes_by_its_nature() {
+        let of = |app: &str, scope: &str| Facts {
+            kind: Kind::SystemUser,
+            app_id: Some(app.to_owned()),
+            scopes: vec![scope.to_owned()],
+            ..Facts::default()
+        };
+        let (own, dataset) = (of("1", NEEDED_SCOPE), of("2", "read_ads_dataset_quality"));
+        for (new, old) in [(&dataset, &own), (&own, &dataset)] {
+            let found = less_than(new, old, "say --force");
+            let marks: Vec<_> = found.iter().map(|one| (one.check, one.mark)).collect();
+            let expected = [("same_app", Mark::Warn), ("same_scopes", Mark::Warn)];
+            assert_eq!(marks, expected);
+        }
+        // a person's token with the same scope is none
+        let person = Facts {
+            kind: Kind::User,
+            ..dataset
+        };
+        assert_eq!(less_than(&person, &own, "x")[0].mark, Mark::Fail);
+    }
+
+    #[test]
+    fn a_token_that_only_reads_is_unfit_where_that_is_known() {
+        let with = |scopes: &[&str]| {
+            let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+            let facts = Facts {
+                scopes,
+                ..Facts::default()
+            };
+            only_reads(&facts, "send \"force\": true")
+        };
+        let unfit = with(&["ads_read"]).unwrap();
+        assert_eq!(unfit.mark, Mark::Fail);
+        assert!(unfit.next.unwrap().ends_with("send \"force\": true"));
+        assert!(with(&["ads_read", "read_ads_dataset_quality"]).is_some());
+        for fit in [&[NEEDED_SCOPE][..], &["read_ads_dataset_quality"], &[]] {
+            assert!(with(fit).is_none(), "{fit:?}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::alarms::{NEEDED_SCOPE, extra_scopes, nearing};
+use super::alarms::{NEEDED_SCOPE, extra_scopes, is_of_dataset, nearing};
 use super::inspect::{Seen, inspect};
 use crate::alerts::Severity;
 use crate::graph::Text;
@@ -325,6 +325,11 @@ fn scopes(facts: &Facts, pixel: Option<PixelId>) -> Vec<Finding> {
             Mark::Pass,
             format!("scopes: {list}"),
         ));
+    } else if is_of_dataset(facts) {
+        let says = format!(
+            "scopes: {list} alone, as a dataset token has; whether it may send is not told by that"
+        );
+        findings.push(Finding::new("scopes", Mark::Skipped, says));
     } else {
         findings.push(
             Finding::new(

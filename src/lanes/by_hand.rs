@@ -58,6 +58,9 @@ pub struct HandHold {
 /// Why nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ByHandError {
+    /// It is held so already.
+    #[error("the pixel is held by hand already, since {at} by {by}", at = moment(.0.at), by = .0.by)]
+    Already(HandHold),
     /// Too many are held.
     #[error("{MAX_HELD} pixels are held already")]
     TooMany,
@@ -147,14 +150,15 @@ impl ByHand {
             .collect()
     }
 
-    /// Holds a pixel from now on, in the place of a hold that there is. `span` is cut to
-    /// [`MAX_SPAN`]. Blocks until it is written down.
+    /// Holds a pixel from now on; in the place of a hold that there is with `replace` alone. `span` is
+    /// cut to [`MAX_SPAN`]. Blocks until it is written down.
     pub(super) fn hold(
         &self,
         pixel: PixelId,
         span: Option<Duration>,
         reason: Option<String>,
         by: &str,
+        replace: bool,
     ) -> Result<HandHold, ByHandError> {
         let now = self.0.clock.now();
         let hold = HandHold {
@@ -167,6 +171,9 @@ impl ByHand {
             reason,
         };
         self.change(|held| {
+            if let Some(there) = held.get(&pixel).filter(|_| !replace) {
+                return Err(ByHandError::Already(there.hold.clone()));
+            }
             if held.len() >= MAX_HELD && !held.contains_key(&pixel) {
                 return Err(ByHandError::TooMany);
             }
@@ -280,6 +287,12 @@ impl ByHand {
     }
 }
 
+/// A moment for people, to the second.
+fn moment(at: UnixMs) -> String {
+    let stamp = jiff::Timestamp::from_second(at.secs());
+    stamp.map_or_else(|_| "an unreadable time".to_owned(), |at| at.to_string())
+}
+
 impl HandHold {
     fn holds(&self, now: UnixMs) -> bool {
         self.until.is_none_or(|until| now < until)
@@ -310,7 +323,7 @@ mod tests {
         let by_hand = ByHand::open(dir.path(), Clock::Real);
         let reason = Some("the shop moves".to_owned());
         let hold = by_hand
-            .hold(pixel(1), None, reason, "admin.keys[0]")
+            .hold(pixel(1), None, reason, "admin.keys[0]", false)
             .unwrap();
         assert!(by_hand.holds(pixel(1)) && !by_hand.holds(pixel(2)));
         let again = ByHand::open(dir.path(), Clock::Real);
@@ -321,15 +334,30 @@ mod tests {
     }
 
     #[test]
+    fn what_holds_it_is_not_replaced_unasked() {
+        let dir = tempfile::tempdir().unwrap();
+        let by_hand = ByHand::open(dir.path(), Clock::Real);
+        let hold = |span, by, replace| by_hand.hold(pixel(1), span, None, by, replace);
+        let first = hold(None, "admin.keys[0]", false).unwrap();
+        let error = hold(Some(MAX_SPAN), "other", false).unwrap_err();
+        let said = error.to_string();
+        assert!(said.ends_with("by admin.keys[0]"), "{said}");
+        assert_eq!(by_hand.list()[&pixel(1)], first);
+        let second = hold(Some(Duration::ZERO), "other", true).unwrap();
+        assert!(second.until.is_some());
+        assert!(hold(None, "k", false).is_ok(), "what has ended is none");
+    }
+
+    #[test]
     fn it_ends_by_itself_and_no_later_than_it_may() {
         let dir = tempfile::tempdir().unwrap();
         let by_hand = ByHand::open(dir.path(), Clock::Real);
         let long = by_hand
-            .hold(pixel(1), Some(Duration::MAX), None, "k")
+            .hold(pixel(1), Some(Duration::MAX), None, "k", false)
             .unwrap();
         assert_eq!(long.until, Some(long.at.plus(MAX_SPAN)));
         by_hand
-            .hold(pixel(2), Some(Duration::ZERO), None, "k")
+            .hold(pixel(2), Some(Duration::ZERO), None, "k", false)
             .unwrap();
         assert!(!by_hand.holds(pixel(2)), "its end has come");
         assert_eq!(by_hand.newly_ended(), [(pixel(2), "k".to_owned())]);
@@ -347,7 +375,7 @@ mod tests {
         crate::private_file::replace(&dir.path().join(FILE), b"{", MAX_FILE).unwrap();
         let by_hand = ByHand::open(dir.path(), Clock::Real);
         assert!(by_hand.list().is_empty());
-        by_hand.hold(pixel(1), None, None, "k").unwrap();
+        by_hand.hold(pixel(1), None, None, "k", false).unwrap();
         assert!(ByHand::open(dir.path(), Clock::Real).holds(pixel(1)));
     }
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 use capigate::app::admin::DOCUMENT;
 use capigate::config::SecretRef;
 use capigate::sandbox::{Fault, Sandbox, SandboxSettings, SandboxToken};
+use capigate::secret::Secret;
 use capigate::time::Clock;
+use capigate::tokens::{Contents, Slot, Vault, VaultError};
 use serde_json::{Value, json};
 
 use crate::admin::{described, hold};
@@ -222,8 +224,7 @@ async fn a_token_is_pasted_checked_and_put_in_place() {
             "nothing is changed yet",
         ],
     );
-    let ticket = seen.text.split("name=\"ticket\" value=\"").nth(1).unwrap();
-    let ticket = ticket.split('"').next().unwrap().to_owned();
+    let ticket = ticket(&seen.text);
     answers.push(seen.text);
     let put = "/console/pixels/rotate";
     is_guarded(&gateway, put, &[("ticket", &ticket)]).await;
@@ -307,6 +308,220 @@ async fn a_token_is_rotated_by_the_api() {
     gateway.delivered(2).await;
     let ledger = serde_json::to_string(&gateway.sandbox.ledger()).unwrap();
     assert!(ledger.contains("second canary"), "{ledger}");
+    gateway.finish().await;
+}
+
+/// The ticket of a page on which somebody is asked.
+fn ticket(page: &str) -> String {
+    let ticket = page.split("name=\"ticket\" value=\"").nth(1).unwrap();
+    ticket.split('"').next().unwrap().to_owned()
+}
+
+/// A gateway whose pixel sends with one token and has another one next.
+async fn with_next(dir: &tempfile::TempDir) -> (Gateway, String) {
+    let gateway = with_vault(dir).await;
+    let body = json!({"pixel": PIXEL, "token": CANARY});
+    assert_eq!(api(&gateway, "POST", "/tokens/rotate", body).await.0, 200);
+    let second = format!("{CANARY}2");
+    let token = SandboxToken::new("second canary", &*second);
+    gateway.sandbox.mint_token(token).unwrap();
+    let body = json!({"pixel": PIXEL, "token": second});
+    assert_eq!(api(&gateway, "POST", "/tokens/rotate", body).await.0, 200);
+    // as `capigate token rotate --undo` does
+    let key = Secret::new("01".repeat(32));
+    let vault = Vault::new(dir.path().join("tokens.vault"), &key).unwrap();
+    let (pixel, now) = (PIXEL.parse().unwrap(), Clock::Real.now());
+    let next = format!("pixel-{PIXEL}-2").parse().unwrap();
+    let undo = |contents: &mut Contents| -> Result<(), VaultError> {
+        contents.roll_back(pixel)?;
+        Ok(contents.bind(pixel, Slot::Next, &next, now)?)
+    };
+    vault.update(undo).unwrap();
+    (gateway, next.to_string())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_in_next_is_put_in_place_or_out_of_it_when_a_person_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let (gateway, next) = with_next(&dir).await;
+    let third = format!("{CANARY}3");
+    let token = SandboxToken::new("third canary", &*third);
+    gateway.sandbox.mint_token(token).unwrap();
+    let rotate = async |body: Value| api(&gateway, "POST", "/tokens/rotate", body).await;
+
+    // what is pasted is looked at first
+    let (status, said) = rotate(json!({"pixel": PIXEL, "token": "two words"})).await;
+    assert_eq!(
+        (status, &said["error"]["code"]),
+        (400, &json!("bad_request"))
+    );
+    let (status, said) = rotate(json!({"pixel": PIXEL, "token": BAD})).await;
+    assert_eq!(
+        (status, &said["error"]["code"]),
+        (409, &json!("unfit_token"))
+    );
+    let asked = json!({"pixel": PIXEL, "token": third, "dry_run": true});
+    assert_eq!(rotate(asked).await.1["puts_out"], next);
+    let (status, said) = rotate(json!({"pixel": PIXEL, "token": third})).await;
+    assert_eq!(
+        (status, &said["error"]["code"]),
+        (409, &json!("next_taken"))
+    );
+    let what = said["error"]["next"].as_str().unwrap();
+    for way in [
+        "\"from_next\": true",
+        "\"replace_next\": true",
+        &format!("`capigate token remove {next}`"),
+    ] {
+        assert!(what.contains(way), "{said}");
+    }
+    let both = json!({"pixel": PIXEL, "token": third, "from_next": true});
+    assert_eq!(rotate(both).await.0, 400);
+
+    // the page asks for a tick, and an answer without it changes nothing
+    let admin = Browser::signed_in(&gateway, ADMIN).await;
+    let check = "/console/pixels/rotate/check";
+    let put = "/console/pixels/rotate";
+    let fields = [("pixel", PIXEL), ("token", &*third)];
+    let seen = admin.post(check, &fields).await;
+    says(
+        &seen,
+        &["name=\"replace_next\"", &next, "stays in the vault"],
+    );
+    let ticket_of_it = ticket(&seen.text);
+    let seen = admin.post(put, &[("ticket", &ticket_of_it)]).await;
+    assert_eq!(seen.status, 409, "{seen:?}");
+    // nor may another session of the same key
+    let yes = [("ticket", &*ticket_of_it), ("replace_next", "true")];
+    let other = Browser::signed_in(&gateway, ADMIN).await;
+    assert_eq!(other.post(put, &yes).await.status, 404);
+    let said = done(&admin, admin.post(put, &yes).await).await;
+    assert!(
+        said.contains(&format!("capigate token revoke {next}")),
+        "{said}"
+    );
+    let answer = gateway.post(vec![purchase("third")]).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    gateway.delivered(1).await;
+    let ledger = serde_json::to_string(&gateway.sandbox.ledger()).unwrap();
+    assert!(ledger.contains("third canary"), "{ledger}");
+    let (status, said) = rotate(json!({"pixel": PIXEL, "from_next": true})).await;
+    assert_eq!(status, 409, "nothing is next now: {said}");
+    gateway.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_token_is_put_in_place_on_the_page() {
+    let dir = tempfile::tempdir().unwrap();
+    let (gateway, next) = with_next(&dir).await;
+    gateway.write_config();
+    api(&gateway, "POST", "/config/reload", json!({})).await;
+    let admin = Browser::signed_in(&gateway, ADMIN).await;
+    let form = format!("/console/pixels/rotate?pixel={PIXEL}");
+    let command = format!("capigate token rotate --pixel {PIXEL} --from-next");
+    let seen = admin.get(&form).await;
+    says(&seen, &[&format!("Ask Meta about {next}"), &command]);
+    let fields = [("pixel", PIXEL), ("from_next", "true")];
+    let seen = admin.post("/console/pixels/rotate/check", &fields).await;
+    says(&seen, &["✓ good", "nothing is changed yet"]);
+    assert!(!seen.text.contains("replace_next"), "{}", seen.text);
+    let ticket = ticket(&seen.text);
+    let seen = admin
+        .post("/console/pixels/rotate", &[("ticket", &ticket)])
+        .await;
+    let said = done(&admin, seen).await;
+    assert!(said.contains(&format!("sends with {next} now")), "{said}");
+    let answer = gateway.post(vec![purchase("next")]).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    gateway.delivered(1).await;
+    let ledger = serde_json::to_string(&gateway.sandbox.ledger()).unwrap();
+    assert!(ledger.contains("second canary"), "{ledger}");
+    gateway.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_only_reads_is_taken_when_a_person_insists_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let gateway = with_vault(&dir).await;
+    let mint = |value: &str, scope: &str| {
+        let token = SandboxToken {
+            scopes: vec![scope.to_owned()],
+            ..SandboxToken::new(scope, value)
+        };
+        gateway.sandbox.mint_token(token).unwrap();
+    };
+    let (reads, dataset) = (format!("{CANARY}4"), format!("{CANARY}5"));
+    mint(&reads, "ads_read");
+    mint(&dataset, "read_ads_dataset_quality");
+    let body = json!({"pixel": PIXEL, "token": reads});
+    let (status, said) = api(&gateway, "POST", "/tokens/rotate", body).await;
+    assert_eq!(
+        (status, &said["error"]["code"]),
+        (409, &json!("unfit_token"))
+    );
+    let error = said["error"].to_string();
+    assert!(
+        error.contains("needed_scope") && !error.contains("--force"),
+        "{error}"
+    );
+    let next = said["error"]["next"].as_str().unwrap();
+    assert!(next.contains("send \"force\": true"), "{next}");
+
+    let admin = Browser::signed_in(&gateway, ADMIN).await;
+    let check = "/console/pixels/rotate/check";
+    let fields = [("pixel", PIXEL), ("token", &*reads)];
+    let seen = admin.post(check, &fields).await;
+    says(&seen, &["name=\"force\"", "<code>needed_scope</code>"]);
+    assert!(!seen.text.contains("--force"), "{}", seen.text);
+    let ticket = ticket(&seen.text);
+    let put = "/console/pixels/rotate";
+    let seen = admin.post(put, &[("ticket", &ticket)]).await;
+    assert_eq!(seen.status, 409, "{seen:?}");
+    let seen = admin
+        .post(put, &[("ticket", &ticket), ("force", "true")])
+        .await;
+    done(&admin, seen).await;
+
+    // what a dataset token may send is not in its scopes
+    let body = json!({"pixel": PIXEL, "token": dataset, "dry_run": true});
+    let (_, said) = api(&gateway, "POST", "/tokens/rotate", body).await;
+    assert_eq!(said["verdict"], "warn", "{said}");
+    gateway.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_is_not_replaced_unasked() {
+    let gateway = Gateway::with(keyed).await;
+    let first = json!({"pixel": PIXEL, "reason": "the first"});
+    assert_eq!(api(&gateway, "POST", "/holds", first).await.0, 200);
+    let second = json!({"pixel": PIXEL, "for": "2h", "reason": "the second"});
+    let (status, said) = api(&gateway, "POST", "/holds", second).await;
+    assert_eq!(
+        (status, &said["error"]["code"]),
+        (409, &json!("already_held"))
+    );
+    let message = said["error"]["message"].as_str().unwrap();
+    assert!(message.contains("by admin.keys[0]"), "{message}");
+    let admin = Browser::signed_in(&gateway, ADMIN).await;
+    let hold = "/console/pixels/hold";
+    let fields = [("pixel", PIXEL), ("reason", "the second")];
+    let seen = admin.post(hold, &fields).await;
+    assert_eq!(seen.status, 409, "{seen:?}");
+    assert!(seen.text.contains("tick there"), "{}", seen.text);
+    says(&admin.get("/console/pixels").await, &["the first"]);
+    // another pixel's page says of which ones there are
+    let seen = admin.get(&format!("/console/pixels?pixel={OTHER}")).await;
+    says(
+        &seen,
+        &["Nothing of this pixel is held", "1 hold of other pixels"],
+    );
+    let fields = [&fields[..], &[("replace", "true")]].concat();
+    done(&admin, admin.post(hold, &fields).await).await;
+    let seen = admin.get("/console/pixels").await;
+    says(&seen, &["the second", "name=\"replace\""]);
+    let body = json!({"pixel": PIXEL, "reason": "the third", "replace": true});
+    let (status, said) = api(&gateway, "POST", "/holds", body).await;
+    assert_eq!((status, &said["reason"]), (200, &json!("the third")));
     gateway.finish().await;
 }
 
@@ -394,10 +609,9 @@ async fn the_log_counts_what_the_console_has_changed_and_has_no_token() {
     let fields = [("pixel", FOREIGN), ("token", CANARY)];
     let seen = browser.post("/console/pixels/rotate/check", &fields).await;
     says(&seen, &["Send with it from now on"]);
-    let ticket = seen.text.split("name=\"ticket\" value=\"").nth(1).unwrap();
-    let ticket = ticket.split('"').next().unwrap();
+    let ticket = ticket(&seen.text);
     let seen = browser
-        .post("/console/pixels/rotate", &[("ticket", ticket)])
+        .post("/console/pixels/rotate", &[("ticket", &*ticket)])
         .await;
     assert_eq!(seen.status, 303, "{seen:?}");
     assert_eq!(process.terminate(), 0);

@@ -55,7 +55,8 @@ pub(super) async fn all(inner: &Inner) -> Result<Vec<HoldSnapshot>, Problem> {
     beside(move || lanes.map(|lanes| lanes.holds()).unwrap_or_default()).await
 }
 
-/// `POST /holds`: nothing of a pixel is sent until it is released.
+/// `POST /holds`: nothing of a pixel is sent until it is released. What holds it already is not
+/// replaced unasked.
 pub(super) fn hold(mut call: Call) -> Done {
     Box::pin(async move {
         let expected = "send the id of a pixel, such as \"1234567890123456\"";
@@ -77,6 +78,7 @@ pub(super) fn hold(mut call: Call) -> Done {
             let expected = format!("send a line of at most {MAX_REASON} characters");
             return Err(Problem::bad("reason", expected));
         }
+        let replace = call.members.flag("replace")?;
         call.members.end()?;
         let inner = &call.admin.0;
         if !inner.in_force().config.pixels.contains_key(&pixel) {
@@ -91,7 +93,7 @@ pub(super) fn hold(mut call: Call) -> Done {
         }
         let lanes = inner.lanes.get().cloned().ok_or_else(no_lanes)?;
         let by = call.by;
-        let held = beside(move || lanes.hold(pixel, span, reason, &by)).await?;
+        let held = beside(move || lanes.hold(pixel, span, reason, &by, replace)).await?;
         let hold = held.map_err(|error| refused(&error))?;
         let id = by_hand::id(pixel);
         Ok(Reply::ok(&Held { id, pixel, hold }).changed(1))
@@ -104,6 +106,15 @@ fn no_lanes() -> Problem {
 
 fn refused(error: &ByHandError) -> Problem {
     match error {
+        ByHandError::Already(_) => {
+            let next = "leave it so, release it, or send \"replace\": true (`capigate holds add --replace`) to put this end and reason in the place of those";
+            Problem::new(
+                StatusCode::CONFLICT,
+                "already_held",
+                error.to_string(),
+                next,
+            )
+        }
         ByHandError::TooMany => {
             let next = "release some, or take pixels that are not wanted out of the configuration";
             Problem::new(

@@ -3,7 +3,8 @@
 //!
 //! **Promises.** The token is in no answer, no log line and no error; a page that asks before it is
 //! put in place has a ticket for it. The one before is kept as the one to go back to.
-//! **Refuses.** What Meta says does not fit, and pixels whose token stands in the configuration.
+//! **Refuses.** What Meta says does not fit, unless a person says that it is taken all the same; to
+//! put out unasked what stands in the slot next; and pixels whose token stands in the configuration.
 //! **Limits.** [`MAX_PENDING`] tokens wait for a yes, each for [`PATIENCE`].
 
 use std::collections::BTreeMap;
@@ -23,7 +24,7 @@ use super::verify;
 use super::work::beside;
 use crate::app::reload::InForce;
 use crate::app::roster;
-use crate::custody::fitness::{Asker, known, less_than, look, of_a_page, too_short};
+use crate::custody::fitness::{Asker, known, less_than, look, of_a_page, only_reads, too_short};
 use crate::custody::ladder::{Finding, Mark, rungs, verdict};
 use crate::graph::oauth::Context;
 use crate::pixel::PixelId;
@@ -48,6 +49,33 @@ pub(super) struct Checked {
     facts: Facts,
     /// What the pixel sends with now.
     replaces: Option<Name>,
+    /// What stands in the pixel's slot next, which has no room for both.
+    puts_out: Option<Name>,
+    surface: Surface,
+}
+
+/// Where a token comes from.
+pub(super) enum Source {
+    /// A person's hand.
+    Pasted(Zeroizing<String>),
+    /// The pixel's slot next.
+    Next,
+}
+
+/// Where somebody asks, for the words of what to do.
+#[derive(Clone, Copy)]
+pub(super) enum Surface {
+    Api,
+    Page,
+}
+
+/// What a person has said yes to.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Consent {
+    /// That it is taken whatever speaks against it.
+    pub(super) force: bool,
+    /// That what stands in the slot next is put out of it.
+    pub(super) replace_next: bool,
 }
 
 /// A token for people, without the token.
@@ -77,6 +105,8 @@ struct Outcome {
     name: Option<String>,
     /// The one that is kept to go back to.
     retiring: Option<String>,
+    /// The one in the slot next that is put out of it; it stays in the vault.
+    puts_out: Option<String>,
 }
 
 /// Tokens that wait for a yes, by ticket.
@@ -85,13 +115,14 @@ pub(super) struct Pending(Mutex<BTreeMap<String, Waiting>>);
 
 struct Waiting {
     checked: Checked,
-    by: String,
+    /// The session that it was checked in.
+    session: String,
     until: UnixMs,
 }
 
 impl Pending {
-    /// Keeps one for whoever uses this key; gives its ticket.
-    pub(super) fn keep(&self, checked: Checked, by: &str, now: UnixMs) -> String {
+    /// Keeps one for this session; gives its ticket.
+    pub(super) fn keep(&self, checked: Checked, session: &str, now: UnixMs) -> String {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, waiting| now < waiting.until);
         while all.len() >= MAX_PENDING {
@@ -104,42 +135,51 @@ impl Pending {
         let ticket = uuid::Uuid::new_v4().to_string();
         let waiting = Waiting {
             checked,
-            by: by.to_owned(),
+            session: session.to_owned(),
             until: now.plus(PATIENCE),
         };
         all.insert(ticket.clone(), waiting);
         ticket
     }
 
-    /// Takes it out, once, for whoever it was kept for.
-    pub(super) fn take(&self, ticket: &str, by: &str, now: UnixMs) -> Option<Checked> {
+    /// Takes it out, once, for the session that it was kept for, where what was said yes to is
+    /// enough.
+    pub(super) fn take(
+        &self,
+        ticket: &str,
+        session: &str,
+        consent: Consent,
+        now: UnixMs,
+    ) -> Result<Checked, Problem> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, waiting| now < waiting.until);
-        if all.get(ticket)?.by != by {
-            return None;
+        let own = all.get(ticket).filter(|waiting| waiting.session == session);
+        if let Some(waiting) = own {
+            waiting.checked.allowed(consent)?;
         }
-        all.remove(ticket).map(|waiting| waiting.checked)
+        let taken = own.is_some().then(|| all.remove(ticket)).flatten();
+        taken.map(|waiting| waiting.checked).ok_or_else(|| {
+            let next = "paste the token again: what was checked is kept for ten minutes, for the session that asked, and taken once";
+            Problem::not_found("no checked token waits here", next)
+        })
     }
 }
 
 /// `POST /tokens/rotate`.
 pub(super) fn rotate(mut call: Call) -> Done {
     Box::pin(async move {
-        let pasted = pasted(&mut call.members)?;
+        let source = source(&mut call.members)?;
         let pixel = pixel(&mut call.members)?;
         let dry_run = call.members.flag("dry_run")?;
-        let force = call.members.flag("force")?;
+        let consent = consent(&mut call.members)?;
         call.members.end()?;
         let inner = &call.admin.0;
-        let checked = check(inner, pixel, pasted).await?;
-        let is_unfit = checked.verdict() == Mark::Fail;
-        if is_unfit && !dry_run && !force {
-            return Err(checked.unfit());
-        }
+        let checked = check(inner, pixel, source, Surface::Api).await?;
         let mut rotated = checked.shown();
         if dry_run {
             return Ok(Reply::ok(&rotated).changed(0));
         }
+        checked.allowed(consent)?;
         let (name, retiring) = put(inner, checked).await?;
         rotated.rotated = true;
         rotated.name = Some(name.to_string());
@@ -148,10 +188,26 @@ pub(super) fn rotate(mut call: Call) -> Done {
     })
 }
 
-/// The pasted token, taken out of the members.
-pub(super) fn pasted(members: &mut Members) -> Result<Zeroizing<String>, Problem> {
+/// The pasted token, or that the next one is meant, taken out of the members.
+pub(super) fn source(members: &mut Members) -> Result<Source, Problem> {
     let text = members.text("token")?.map(Zeroizing::new);
-    text.ok_or_else(|| Problem::bad("token", "paste the access token"))
+    match (text, members.flag("from_next")?) {
+        (Some(text), false) => Ok(Source::Pasted(text)),
+        (None, true) => Ok(Source::Next),
+        (Some(_), true) => Err(Problem::bad(
+            "from_next",
+            "send either the token or from_next",
+        )),
+        (None, false) => Err(Problem::bad("token", "paste the access token")),
+    }
+}
+
+/// What is said yes to, taken out of the members.
+pub(super) fn consent(members: &mut Members) -> Result<Consent, Problem> {
+    Ok(Consent {
+        force: members.flag("force")?,
+        replace_next: members.flag("replace_next")?,
+    })
 }
 
 /// The pixel that is meant.
@@ -191,12 +247,17 @@ pub(super) fn vault(in_force: &InForce, pixel: PixelId) -> Result<Vault, Problem
 pub(super) async fn check(
     inner: &Inner,
     pixel: PixelId,
-    pasted: Zeroizing<String>,
+    source: Source,
+    surface: Surface,
 ) -> Result<Checked, Problem> {
     let in_force = inner.in_force();
     let vault = vault(&in_force, pixel)?;
-    let tidied = tidy(&pasted, Kind::LaneToken);
-    let (secret, notes) = tidied.map_err(|error| Problem::bad("token", error.to_string()))?;
+    let tidied = match source {
+        Source::Pasted(text) => Some(tidy(&text, Kind::LaneToken)),
+        Source::Next => None,
+    };
+    let tidied = tidied.transpose();
+    let tidied = tidied.map_err(|error| Problem::bad("token", error.to_string()))?;
     let journal_dir = in_force.config.journal.dir.clone();
     let read = beside(move || {
         vault.probe()?;
@@ -204,6 +265,11 @@ pub(super) async fn check(
         Ok((vault.read()?, notes))
     });
     let (contents, known_of) = read.await?.map_err(|error| refused(&error))?;
+    let next = contents.in_slot(pixel, Slot::Next);
+    let stored = next.and_then(|next| contents.tokens.get(next));
+    let stored = stored.map(|record| (record.secret.clone(), Vec::new()));
+    let meant = tidied.or(stored);
+    let (secret, notes) = meant.ok_or_else(|| refused(&ChangeError::NoNext(pixel).into()))?;
     let replaces = contents.in_slot(pixel, Slot::Current).cloned();
     let twin = contents.find(TokenKey::of(&secret)).map(|(name, _)| name);
     if let Some(current) = replaces.as_ref().filter(|current| Some(*current) == twin) {
@@ -214,7 +280,9 @@ pub(super) async fn check(
             "make a new one, and paste that",
         ));
     }
-    is_free(&contents, pixel, replaces.as_ref(), twin).map_err(|error| refused(&error.into()))?;
+    // the way from next to current is the way of every rotation
+    let puts_out = next.filter(|next| replaces.is_some() && Some(*next) != twin);
+    let puts_out = puts_out.cloned();
 
     let now = inner.clock.now();
     let client = verify::client(inner, &in_force)?;
@@ -252,8 +320,10 @@ pub(super) async fn check(
     let all = roster::of(config, &in_force.secrets, &contents);
     let named = |name: &Name| all.iter().find(|kept| kept.label == name.as_str());
     if let Some(old) = replaces.as_ref().and_then(named) {
-        findings.extend(less_than(&facts, &known(old, &known_of).facts));
+        let before = known(old, &known_of).facts;
+        findings.extend(less_than(&facts, &before, surface.force()));
     }
+    findings.extend(only_reads(&facts, surface.force()));
     let others = all.iter().filter(|kept| kept.key == TokenKey::of(&secret));
     let others = others
         .flat_map(verify::served)
@@ -269,6 +339,8 @@ pub(super) async fn check(
         secret,
         facts,
         replaces,
+        puts_out,
+        surface,
     })
 }
 
@@ -285,6 +357,7 @@ pub(super) async fn put(inner: &Inner, checked: Checked) -> Result<(Name, Option
         secret,
         facts,
         replaces,
+        puts_out,
         ..
     } = checked;
     let record = TokenRecord {
@@ -298,7 +371,7 @@ pub(super) async fn put(inner: &Inner, checked: Checked) -> Result<(Name, Option
         let twin = contents.find(TokenKey::of(&record.secret));
         let twin = twin.map(|(name, _)| name.clone());
         let name = twin.clone().unwrap_or_else(|| contents.free_name(&wish));
-        is_free(contents, pixel, before.as_ref(), Some(&name))?;
+        is_free(contents, pixel, before.as_ref(), &name, puts_out.as_ref())?;
         if twin.is_none() {
             contents.add(name.clone(), record)?;
         }
@@ -322,18 +395,22 @@ pub(super) async fn put(inner: &Inner, checked: Checked) -> Result<(Name, Option
     Ok((name, replaces))
 }
 
-/// Whether the slot that it needs is free: what waits in the next one would be put out.
+/// Whether the slot that it needs is free, but for what a person has said may be put out of it.
 fn is_free(
     contents: &Contents,
     pixel: PixelId,
     replaces: Option<&Name>,
-    own: Option<&Name>,
+    own: &Name,
+    puts_out: Option<&Name>,
 ) -> Result<(), ChangeError> {
     let slot = match replaces {
         Some(_) => Slot::Next,
         None => Slot::Current,
     };
-    contents.check_free(pixel, slot, own)
+    match contents.check_free(pixel, slot, Some(own)) {
+        Err(ChangeError::Occupied(_, Slot::Next, other)) if Some(&other) == puts_out => Ok(()),
+        free => free,
+    }
 }
 
 fn conflict(code: &'static str, message: String, next: &str) -> Problem {
@@ -349,7 +426,54 @@ fn refused(error: &VaultError) -> Problem {
     conflict(error.code(), error.to_string(), next)
 }
 
+impl Surface {
+    /// How a token is taken whatever speaks against it.
+    fn force(self) -> &'static str {
+        match self {
+            Self::Api => "send \"force\": true",
+            Self::Page => "tick that it is put in place all the same",
+        }
+    }
+}
+
 impl Checked {
+    /// Whether what a person has said yes to is enough to put it in place.
+    fn allowed(&self, consent: Consent) -> Result<(), Problem> {
+        if self.verdict() == Mark::Fail && !consent.force {
+            return Err(self.unfit());
+        }
+        match &self.puts_out {
+            Some(next) if !consent.replace_next => Err(self.next_is_taken(next)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a person may overrule what speaks against it on a page: not what Meta has said of a
+    /// token that sends nothing.
+    pub(super) fn is_arguable(&self) -> bool {
+        let failed = |one: &Finding| one.mark == Mark::Fail && one.check == "token";
+        !self.facts.state.is_dead() && !self.findings.iter().any(failed)
+    }
+
+    /// What stands in the slot next and would be put out of it.
+    pub(super) fn puts_out(&self) -> Option<&Name> {
+        self.puts_out.as_ref()
+    }
+
+    fn next_is_taken(&self, next: &Name) -> Problem {
+        let pixel = self.pixel;
+        let message = format!("pixel {pixel} has a next token already, {next}");
+        let what = match self.surface {
+            Surface::Api => format!(
+                "to put that one in place, send \"from_next\": true and no token; to put it out of that slot (it stays in the vault), send \"replace_next\": true; or take it out of the vault: `capigate token remove {next}`"
+            ),
+            Surface::Page => format!(
+                "put that one in place, or tick that it is put out of that slot; or take it out of the vault: `capigate token remove {next}`"
+            ),
+        };
+        conflict("next_taken", message, &what)
+    }
+
     /// The gravest mark.
     pub(super) fn verdict(&self) -> Mark {
         verdict(&self.findings).0
@@ -367,7 +491,8 @@ impl Checked {
 
     fn unfit(&self) -> Problem {
         let message = "the token was not taken";
-        let next = "make another one; or see all that was found with dry_run, and say force";
+        let force = self.surface.force();
+        let next = format!("make another one; or, once all that was found is seen, {force}");
         let failed = self.findings.iter().filter(|one| one.mark == Mark::Fail);
         let details = failed.map(|one| match &one.next {
             Some(next) => format!("{}: {}; {next}", one.check, one.says),
@@ -396,6 +521,7 @@ impl Checked {
             },
             name: None,
             retiring: None,
+            puts_out: self.puts_out.as_ref().map(ToString::to_string),
         }
     }
 }
@@ -411,20 +537,58 @@ mod tests {
             secret: Secret::new("EAAcanary".to_owned()),
             facts: Facts::default(),
             replaces: None,
+            puts_out: None,
+            surface: Surface::Page,
         }
     }
 
     #[test]
-    fn a_ticket_is_good_once_for_its_owner_and_for_a_while() {
+    fn a_ticket_is_good_once_for_its_session_and_for_a_while() {
         let (pending, now) = (Pending::default(), UnixMs(1));
-        let ticket = pending.keep(checked(1), "admin.keys[0]", now);
-        assert!(pending.take(&ticket, "admin.keys[1]", now).is_none());
-        assert!(pending.take("other", "admin.keys[0]", now).is_none());
-        assert!(pending.take(&ticket, "admin.keys[0]", now).is_some());
-        assert!(pending.take(&ticket, "admin.keys[0]", now).is_none());
-        let ticket = pending.keep(checked(1), "admin.keys[0]", now);
-        let late = now.plus(PATIENCE);
-        assert!(pending.take(&ticket, "admin.keys[0]", late).is_none());
+        let take = |ticket: &str, session: &str, now| {
+            let taken = pending.take(ticket, session, Consent::default(), now);
+            taken.is_ok()
+        };
+        let ticket = pending.keep(checked(1), "one", now);
+        assert!(!take(&ticket, "two", now));
+        assert!(!take("other", "one", now));
+        assert!(take(&ticket, "one", now));
+        assert!(!take(&ticket, "one", now));
+        let ticket = pending.keep(checked(1), "one", now);
+        assert!(!take(&ticket, "one", now.plus(PATIENCE)));
+    }
+
+    #[test]
+    fn what_nobody_has_said_yes_to_is_not_taken_and_waits_on() {
+        let (pending, now) = (Pending::default(), UnixMs(1));
+        let unfit = Checked {
+            findings: vec![Finding::new("same_app", Mark::Fail, "of another app")],
+            puts_out: Some("next".parse().unwrap()),
+            ..checked(1)
+        };
+        assert!(unfit.is_arguable());
+        let ticket = pending.keep(unfit, "one", now);
+        let refused = |force, replace_next| {
+            let consent = Consent {
+                force,
+                replace_next,
+            };
+            let taken = pending.take(&ticket, "one", consent, now);
+            taken.err().map(|problem| problem.code)
+        };
+        assert_eq!(refused(false, true), Some("unfit_token"));
+        assert_eq!(refused(true, false), Some("next_taken"));
+        assert_eq!(refused(true, true), None);
+        assert_eq!(refused(true, true), Some("not_found"));
+    }
+
+    #[test]
+    fn what_meta_refuses_is_no_matter_of_opinion() {
+        let dead = Checked {
+            findings: vec![Finding::new("token", Mark::Fail, "it has ended")],
+            ..checked(1)
+        };
+        assert!(!dead.is_arguable());
     }
 
     #[test]
@@ -434,7 +598,8 @@ mod tests {
             .map(|n| pending.keep(checked(1), "k", UnixMs(n)))
             .collect();
         let now = UnixMs(MAX_PENDING as i64);
-        assert!(pending.take(&tickets[0], "k", now).is_none());
-        assert!(pending.take(&tickets[1], "k", now).is_some());
+        let take = |ticket: &str| pending.take(ticket, "k", Consent::default(), now).is_ok();
+        assert!(!take(&tickets[0]));
+        assert!(take(&tickets[1]));
     }
 }

@@ -10,7 +10,7 @@ use super::desk::{Desk, refused};
 use super::look::{Looked, ends, look};
 use super::say::Report;
 pub(in crate::cli) use crate::custody::fitness::SHORT_LIVED_SECS;
-use crate::custody::fitness::{is_short_lived, less_than, missing, of_a_page};
+use crate::custody::fitness::{is_short_lived, less_than, missing, of_a_page, only_reads};
 use crate::custody::ladder::{Finding, Mark, rungs};
 use crate::graph::oauth::{App, Context, Exit};
 use crate::pixel::PixelId;
@@ -50,6 +50,9 @@ pub(in crate::cli) struct Keep {
     /// What speaks against it is told, and it is kept all the same.
     pub(in crate::cli) force: bool,
 }
+
+/// How a token is taken whatever speaks against it.
+const FORCE: &str = "say --force";
 
 /// Whether a short-lived token is extended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -339,7 +342,10 @@ impl Fresh {
             }
         }
         if let Some(old) = &options.like {
-            unfit.extend(less_than(facts, old));
+            unfit.extend(less_than(facts, old, FORCE));
+        }
+        if options.bind.is_some() {
+            unfit.extend(only_reads(facts, FORCE));
         }
         self.findings.extend(unfit);
     }

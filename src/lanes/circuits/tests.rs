@@ -333,7 +333,7 @@ fn a_person_stops_a_pixel_and_what_is_about_to_be_sent_of_it_and_no_other() {
     let circuits = Circuits::new(tokens, by_hand.clone(), Clock::Real, settings);
     let circuits = Arc::new(circuits);
     let [mine, others] = [1, 2].map(|id| circuits.enter(pixel(id), WEB).unwrap());
-    by_hand.hold(pixel(1), None, None, "k").unwrap();
+    by_hand.hold(pixel(1), None, None, "k", false).unwrap();
     assert!(!mine.is_current() && others.is_current());
     // what comes back of a batch that was on its way counts all the same
     mine.report(&hold(Scope::Token, Cause::Token), &Usage::default());

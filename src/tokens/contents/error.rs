@@ -26,10 +26,7 @@ pub enum ChangeError {
     #[error("pixel {0} has no retiring token to go back to")]
     NoRetiring(PixelId),
     /// Another token is there.
-    #[error(
-        "pixel {0} has a {slot} token already, {2}: `capigate token rotate --pixel {0}` replaces one without a gap (with --from-next, by the next token); --force puts another in its place at once",
-        slot = .1.code()
-    )]
+    #[error("pixel {0} has a {slot} token already, {2}: {way}", slot = .1.code(), way = way_out(*.0, *.1, .2))]
     Occupied(PixelId, Slot, Name),
     /// The pixel sends with another token than the one that was to be replaced.
     #[error(
@@ -44,4 +41,16 @@ pub enum ChangeError {
     /// It is in use.
     #[error("token {0} is what pixel {1} sends with: rotate that pixel first, or say --force")]
     InUse(Name, PixelId),
+}
+
+/// What to do about a token that is in the way.
+fn way_out(pixel: PixelId, slot: Slot, name: &Name) -> String {
+    match slot {
+        Slot::Next => format!(
+            "put that one in place, `capigate token rotate --pixel {pixel} --from-next`, or take it out of the vault, `capigate token remove {name}`, and hand over the other one then; --force puts another in its place at once"
+        ),
+        Slot::Current | Slot::Retiring => format!(
+            "`capigate token rotate --pixel {pixel}` replaces one without a gap (with --from-next, by the next token); --force puts another in its place at once"
+        ),
+    }
 }

@@ -240,6 +240,22 @@ async fn it_is_held_to_the_kind_and_the_scopes_that_were_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_only_reads_is_not_for_a_pixel() {
+    let place = Place::new().await;
+    let token = place.mint(SandboxToken {
+        scopes: vec!["ads_read".to_owned()],
+        ..SandboxToken::default()
+    });
+    let ran = place.json(&["add", "--pixel", PIXEL], &token).ended(4);
+    assert_eq!(ran.failed(), "needed_scope");
+    let next = ran.finding("needed_scope")["next"].to_string();
+    assert!(next.contains("say --force"), "{next}");
+    assert!(place.listed().is_empty());
+    let forced = ["add", "--pixel", PIXEL, "--force"];
+    place.run(&forced, &token).done();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_token_of_a_page_is_not_for_a_pixel() {
     let place = Place::new().await;
     let token = place.mint(SandboxToken {

@@ -1,6 +1,6 @@
 //! One token in the place of another.
 
-use capigate::sandbox::{Edge, Fault, TokenState};
+use capigate::sandbox::{Edge, Fault, SandboxToken, TokenState};
 use capigate::time::{Clock, UnixMs};
 use capigate::tokens::{Note, Notes};
 
@@ -146,7 +146,12 @@ async fn the_next_token_can_be_taken() {
     let next = place.system_token();
     let add = ["add", "--pixel", PIXEL, "--slot", "next", "--name", "next"];
     place.run(&add, &next).done();
-    place.run(&ROTATE, &next).ended(1).says("--from-next");
+    let other = place.system_token();
+    let ran = place.run(&ROTATE, &other).ended(1);
+    ran.says(&format!(
+        "`capigate token rotate --pixel {PIXEL} --from-next`"
+    ))
+    .says("`capigate token remove next`");
     place.run(&from_next, "").done();
     assert_eq!(
         place.slots(),
@@ -230,6 +235,43 @@ async fn a_successor_must_do_no_less() {
         )
         .done();
     assert_eq!(place.slots().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dataset_token_may_follow_an_apps_token() {
+    let (place, _) = place().await;
+    let dataset = place.mint(SandboxToken {
+        scopes: vec!["read_ads_dataset_quality".to_owned()],
+        ..SandboxToken::default()
+    });
+    let ran = place.json(&ROTATE, &dataset).done();
+    for check in ["same_app", "same_scopes"] {
+        assert_eq!(ran.finding(check)["mark"], "warn");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_way_back_has_left_as_next_is_taken_out_by_the_command_that_is_told() {
+    let (place, _) = place().await;
+    let words = [&ROTATE[..], &["--name", "new"]].concat();
+    place.run(&words, &place.system_token()).done();
+    let undo = [&ROTATE[..], &["--undo", "--yes"]].concat();
+    place.run(&undo, "").done();
+    let third = place.system_token();
+    place
+        .run(&ROTATE, &third)
+        .ended(1)
+        .says("`capigate token remove new`");
+    place.run(&["remove", "new", "--yes"], "").done();
+    let words = [&ROTATE[..], &["--name", "third"]].concat();
+    place.run(&words, &third).done();
+    assert_eq!(
+        place.slots(),
+        [
+            format!("old: retiring of {PIXEL}"),
+            format!("third: current of {PIXEL}")
+        ]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

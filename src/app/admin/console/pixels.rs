@@ -8,6 +8,7 @@ use askama::Template;
 use axum::http::StatusCode;
 
 use super::super::problem::Problem;
+use super::super::rotate::Surface;
 use super::super::tokens::{self, Shown};
 use super::super::{holds, rotate, verify};
 use super::shell::Shell;
@@ -19,6 +20,7 @@ use crate::lanes::snapshot::{HoldSnapshot, Seen};
 use crate::lanes::{Lanes, by_hand};
 use crate::pixel::PixelId;
 use crate::time::UnixMs;
+use crate::tokens::{Contents, Slot as SlotKind};
 
 /// The page.
 const HOME: &str = "/console/pixels";
@@ -37,6 +39,8 @@ struct Page {
     pixels: Vec<Row>,
     next: Option<PixelId>,
     holds: Vec<Held>,
+    /// How many more are held of other pixels, where one is asked for, in words.
+    others: Option<String>,
     has_vault: bool,
     /// Why the vault could not be read.
     unread: Option<String>,
@@ -112,6 +116,8 @@ struct Rotate {
     place: Option<String>,
     /// Why it cannot be done here, and what to do instead.
     refused: Option<(String, String)>,
+    /// What stands in the slot next.
+    next: Option<String>,
     /// A token that Meta was asked about.
     checked: Option<Checked>,
 }
@@ -121,6 +127,8 @@ struct Checked {
     masked: String,
     /// What it takes the place of.
     replaces: Option<String>,
+    /// What stands in the slot next and is put out of it.
+    puts_out: Option<String>,
     is_unfit: bool,
     is_doubtful: bool,
     found: Vec<Found>,
@@ -176,9 +184,13 @@ pub(super) fn show(mut visit: Visit) -> Done {
         let more = rest.next().is_some();
         let next = pixels.last().filter(|_| more).map(|row| row.pixel);
         let mut held = holds::all(inner).await?;
+        let all_held = held.len();
         held.retain(|hold| asked.is_none_or(|asked| hold.pixels.contains(&asked)));
+        let others = all_held - held.len();
+        let others = (others > 0).then(|| counted(others as u64, "hold"));
         View::of(&Page {
             asked,
+            others,
             total: config.pixels.len(),
             pixels,
             next,
@@ -252,8 +264,10 @@ pub(super) fn form_to_rotate(mut visit: Visit) -> Done {
             Err(problem) if problem.status == StatusCode::NOT_FOUND => return Err(problem),
             Err(problem) => Some((problem.message, problem.next)),
         };
+        let contents = &in_force.held.contents;
         View::of(&Rotate {
             pixel,
+            next: next_of(contents, pixel),
             has_token: in_force.held.contents.pixels.contains_key(&pixel),
             has_vault: in_force.held.vault.is_some(),
             place,
@@ -267,27 +281,30 @@ pub(super) fn form_to_rotate(mut visit: Visit) -> Done {
 /// `POST /console/pixels/rotate/check`: asks Meta about another token, and the person then.
 pub(super) fn check_to_rotate(mut visit: Visit) -> Done {
     Box::pin(async move {
-        let pasted = rotate::pasted(&mut visit.members)?;
+        let source = rotate::source(&mut visit.members)?;
         let pixel = rotate::pixel(&mut visit.members)?;
         visit.taken().end()?;
         let inner = visit.inner();
-        let checked = rotate::check(inner, pixel, pasted).await?;
+        let checked = rotate::check(inner, pixel, source, Surface::Page).await?;
         let shown = Checked {
             masked: checked.masked(),
             replaces: checked.replaces().map(ToString::to_string),
+            puts_out: checked.puts_out().map(ToString::to_string),
             is_unfit: checked.verdict() == Mark::Fail,
             is_doubtful: checked.verdict() == Mark::Warn,
             found: checked.findings.iter().cloned().map(Found::of).collect(),
             ticket: String::new(),
         };
-        let ticket = if shown.is_unfit {
-            String::new()
-        } else {
+        let ticket = if checked.is_arguable() || !shown.is_unfit {
             let now = inner.clock.now();
-            inner.pending.keep(checked, &visit.shell.key, now)
+            inner.pending.keep(checked, &visit.shell.csrf, now)
+        } else {
+            String::new()
         };
+        let in_force = inner.in_force();
         View::of(&Rotate {
             pixel,
+            next: next_of(&in_force.held.contents, pixel),
             has_token: shown.replaces.is_some(),
             has_vault: true,
             place: None,
@@ -302,16 +319,18 @@ pub(super) fn check_to_rotate(mut visit: Visit) -> Done {
 pub(super) fn put_in_place(mut visit: Visit) -> Done {
     Box::pin(async move {
         let ticket = visit.members.text("ticket")?.unwrap_or_default();
+        let consent = rotate::consent(&mut visit.members)?;
         visit.taken().end()?;
         let inner = visit.inner();
-        let (by, now) = (visit.shell.key.as_str(), inner.clock.now());
-        let checked = inner.pending.take(&ticket, by, now).ok_or_else(|| {
-            let next =
-                "paste the token again: what was checked is kept for ten minutes, and taken once";
-            Problem::not_found("no checked token waits here", next)
-        })?;
+        let (session, now) = (visit.shell.csrf.as_str(), inner.clock.now());
+        let checked = inner.pending.take(&ticket, session, consent, now)?;
         let pixel = checked.pixel;
         visit.subject.note(format!("pixel={pixel}"));
+        let out = checked.puts_out().map_or_else(String::new, |out| {
+            format!(
+                " {out} is the pixel's next token no more; it is still in the vault, and as good at Meta as before: end it with `capigate token revoke {out}`."
+            )
+        });
         let (name, before) = rotate::put(inner, checked).await?;
         visit.changed.fetch_add(1, Ordering::Relaxed);
         let kept = before.map_or_else(String::new, |before| {
@@ -319,9 +338,16 @@ pub(super) fn put_in_place(mut visit: Visit) -> Done {
                 " {before} is kept as the one to go back to (`capigate token rotate --pixel {pixel} --undo`); when events have been delivered, let go of it: `capigate token rotate --pixel {pixel} --finish --revoke`."
             )
         });
-        let said = format!("Pixel {pixel} sends with {name} now.{kept}");
+        let said = format!("Pixel {pixel} sends with {name} now.{kept}{out}");
         Ok(View::Go(format!("{HOME}?pixel={pixel}"), said))
     })
+}
+
+/// What stands in the slot next of a pixel that sends with another token.
+fn next_of(contents: &Contents, pixel: PixelId) -> Option<String> {
+    contents.in_slot(pixel, SlotKind::Current)?;
+    let next = contents.in_slot(pixel, SlotKind::Next);
+    next.map(ToString::to_string)
 }
 
 /// The token that is meant, by its fingerprint.

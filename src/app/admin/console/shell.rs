@@ -47,10 +47,15 @@ pub(super) struct Shell {
 type Link = (&'static str, &'static str);
 
 /// Words of the admin API's problems, what they are on a page, and where that is.
-const IN_PAGES: [(&str, &str, Option<Link>); 5] = [
+const IN_PAGES: [(&str, &str, Option<Link>); 6] = [
     (
         "with GET /holds",
         "on the page of pixels",
+        Some(("/console/pixels", "Pixels")),
+    ),
+    (
+        "send \"replace\": true (`capigate holds add --replace`) to put",
+        "tick there that you want to put",
         Some(("/console/pixels", "Pixels")),
     ),
     (
