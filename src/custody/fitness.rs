@@ -15,6 +15,8 @@ pub const SHORT_LIVED_SECS: u64 = 7_200;
 
 /// Apps of the vault that are asked in turn when nobody knows whose token it is.
 const MAX_APPS: usize = 8;
+/// The permission of which it is not known whether it is enough to send.
+const READ_SCOPE: &str = "ads_read";
 
 /// Who asks, and in whose name it may.
 pub struct Asker<'a> {
@@ -174,12 +176,19 @@ pub fn less_than(facts: &Facts, old: &Facts, force: &str) -> Vec<Finding> {
 }
 
 /// What speaks against giving a pixel a token that lacks the scope to send. Of dataset tokens, and
-/// where Meta lists no scopes, nothing does: what those may send is not known. `force` as for
-/// [`less_than`].
+/// where Meta lists no scopes, nothing does: what those may send is not known. Whether `ads_read` is
+/// enough is reported both ways, so of that it is only said. `force` as for [`less_than`].
 pub fn only_reads(facts: &Facts, force: &str) -> Option<Finding> {
-    let lacks = !facts.scopes.is_empty() && !facts.scopes.iter().any(|one| one == NEEDED_SCOPE);
-    if !lacks || is_of_dataset(facts) {
+    let has = |scope: &str| facts.scopes.iter().any(|one| one == scope);
+    if facts.scopes.is_empty() || has(NEEDED_SCOPE) || is_of_dataset(facts) {
         return None;
+    }
+    if has(READ_SCOPE) {
+        let says = format!(
+            "it has {READ_SCOPE} and not {NEEDED_SCOPE}: whether that is enough to send, people report both ways"
+        );
+        let next = format!("make it with {NEEDED_SCOPE}, or watch that its events are delivered");
+        return Some(Finding::new("needed_scope", Mark::Warn, says).next(next));
     }
     let says = format!(
         "it lacks {NEEDED_SCOPE}, which sending needs: it has {}",
@@ -245,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_only_reads_is_unfit_where_that_is_known() {
+    fn a_token_without_a_scope_to_send_is_unfit_where_that_is_known() {
         let with = |scopes: &[&str]| {
             let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
             let facts = Facts {
@@ -254,10 +263,12 @@ mod tests {
             };
             only_reads(&facts, "send \"force\": true")
         };
-        let unfit = with(&["ads_read"]).unwrap();
+        let unfit = with(&["read_insights"]).unwrap();
         assert_eq!(unfit.mark, Mark::Fail);
         assert!(unfit.next.unwrap().ends_with("send \"force\": true"));
-        assert!(with(&["ads_read", "read_ads_dataset_quality"]).is_some());
+        for reads in [&[READ_SCOPE][..], &[READ_SCOPE, "read_ads_dataset_quality"]] {
+            assert_eq!(with(reads).unwrap().mark, Mark::Warn);
+        }
         for fit in [&[NEEDED_SCOPE][..], &["read_ads_dataset_quality"], &[]] {
             assert!(with(fit).is_none(), "{fit:?}");
         }

@@ -440,7 +440,7 @@ async fn the_next_token_is_put_in_place_on_the_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_only_reads_is_taken_when_a_person_insists_alone() {
+async fn a_token_without_a_scope_to_send_is_taken_when_a_person_insists_alone() {
     let dir = tempfile::tempdir().unwrap();
     let gateway = with_vault(&dir).await;
     let mint = |value: &str, scope: &str| {
@@ -451,7 +451,7 @@ async fn a_token_that_only_reads_is_taken_when_a_person_insists_alone() {
         gateway.sandbox.mint_token(token).unwrap();
     };
     let (reads, dataset) = (format!("{CANARY}4"), format!("{CANARY}5"));
-    mint(&reads, "ads_read");
+    mint(&reads, "read_insights");
     mint(&dataset, "read_ads_dataset_quality");
     let body = json!({"pixel": PIXEL, "token": reads});
     let (status, said) = api(&gateway, "POST", "/tokens/rotate", body).await;

@@ -257,7 +257,7 @@ async fn under_load_a_token_is_rotated_revoked_and_put_back_and_no_event_is_lost
     // what was on its way when the token died may have arrived; after that, nothing
     assert!(held < RATE, "{held} events went out with a dead token");
     assert!(waiting > RATE, "only {waiting} events waited");
-    assert!(accepted.len() as u64 > RATE * 5, "{}", accepted.len());
+    assert!(accepted.len() as u64 > waiting, "{}", accepted.len());
     for id in &accepted {
         let times = shop.sandbox.times_accepted(PIXEL.parse().unwrap(), id);
         assert_eq!(times, 1, "{id}");

@@ -240,10 +240,10 @@ async fn it_is_held_to_the_kind_and_the_scopes_that_were_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_only_reads_is_not_for_a_pixel() {
+async fn a_token_without_a_scope_to_send_is_not_for_a_pixel() {
     let place = Place::new().await;
     let token = place.mint(SandboxToken {
-        scopes: vec!["ads_read".to_owned()],
+        scopes: vec!["read_insights".to_owned()],
         ..SandboxToken::default()
     });
     let ran = place.json(&["add", "--pixel", PIXEL], &token).ended(4);

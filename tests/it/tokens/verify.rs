@@ -116,10 +116,7 @@ async fn a_missing_scope_is_a_failure_only_when_sending_fails() {
     wish.scopes = vec!["ads_read".to_owned()];
     let token = place.mint(wish);
     place
-        .run(
-            &["add", "--pixel", PIXEL, "--name", "shop", "--force"],
-            &token,
-        )
+        .run(&["add", "--pixel", PIXEL, "--name", "shop"], &token)
         .done();
     let words = [
         "verify",
