@@ -344,7 +344,8 @@ impl Fresh {
         if let Some(old) = &options.like {
             unfit.extend(less_than(facts, old, FORCE));
         }
-        if options.bind.is_some() {
+        // one that no pixel gets anyhow need not be able to send
+        if options.bind.is_some() && !self.is_short && of_a_page(facts).is_none() {
             unfit.extend(only_reads(facts, FORCE));
         }
         self.findings.extend(unfit);
