@@ -180,12 +180,18 @@ impl Attempts {
         most: usize,
     ) -> Vec<(Attempt, Option<u64>)> {
         seqs.sort_unstable();
-        let counted = |one: Attempt| {
+        let locked = self.locked();
+        let own = locked.pixels.get(&pixel).into_iter();
+        let mut all: Vec<&Attempt> = own
+            .flat_map(|own| own.failed.iter().chain(&own.delivered))
+            .collect();
+        all.sort_by_key(|one| std::cmp::Reverse(one.at));
+        // most carried others: only what is given is cloned
+        let counted = |one: &Attempt| {
             let count = one.carried.count(&seqs);
-            (count != Some(0)).then_some((one, count))
+            (count != Some(0)).then(|| (one.clone(), count))
         };
-        let all = self.of(pixel).into_iter();
-        all.filter_map(counted).take(most).collect()
+        all.into_iter().filter_map(counted).take(most).collect()
     }
 
     /// A panic elsewhere leaves requests that were made.
